@@ -1,0 +1,109 @@
+# tally: make help lists the targets.
+#
+# One non-recursive Makefile. A .c file dropped in a folder below is built into that folder's
+# archive; a test dropped in tests/unit or tests/prop is built and run.
+
+VARIANT ?= release
+BUILD ?= build/$(VARIANT)
+CC := gcc
+AR := gcc-ar
+DESTDIR ?=
+PREFIX ?= /usr/local
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC
+CFLAGS_release := -O2 -g $(HARDEN)
+CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -fPIC
+CFLAGS_tsan := -O1 -g -fsanitize=thread -fPIC
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now
+LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_tsan := -fsanitize=thread
+
+CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -I. -MMD -MP $(WARN) $(CFLAGS_$(VARIANT)) $(EXTRA_CFLAGS)
+LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
+
+# Folders, one archive each. LINK_x: what stands below x, in link order.
+FOLDERS := base model wire net store registry client import ingest rollup query
+DIR_base := schema/base
+DIR_model := schema/model
+DIR_wire := schema/wire
+DIR_net := schema/net
+DIR_store := schema/store
+DIR_registry := schema/registry
+DIR_client := ingest/client
+DIR_import := ingest/import
+DIR_ingest := ingest
+DIR_rollup := rollup
+DIR_query := query
+
+LINK_base := base
+LINK_model := model base
+LINK_wire := wire model base
+LINK_net := net wire model base
+LINK_store := store model base
+LINK_registry := registry store model base
+LINK_client := client net wire model base
+LINK_import := import wire model base
+LINK_ingest := ingest registry store net wire model base
+LINK_rollup := rollup registry store wire model base
+LINK_query := query registry store net wire model base
+LINK_all := ingest rollup query registry store import client net wire model base
+
+LIBS_base := -lsodium -lxxhash -lroaring -linih
+LIBS_wire := -lmsgpackc -lz -ljansson
+LIBS_net := -lnng
+LIBS_store := -lrocksdb
+LIBS = $(foreach f,$(1),$(LIBS_$(f))) -lm
+
+src = $(wildcard $(DIR_$(1))/*.c)
+obj = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/example.c,$(call src,$(1))))
+lib = $(foreach f,$(1),$(BUILD)/lib$(f).a)
+
+PROGRAM_LINK_tallyd := $(LINK_all)
+PROGRAM_LINK_tally := import client net wire model base
+PROGRAMS := $(foreach p,tallyd tally,$(if $(wildcard deploy/$(p).c),$(p)))
+
+.PHONY: all
+all: $(foreach f,$(FOLDERS),$(if $(call src,$(f)),$(BUILD)/lib$(f).a)) $(addprefix $(BUILD)/,$(PROGRAMS))
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(if $(filter schema/%,$<),-Wconversion -Wno-sign-conversion) -c $< -o $@
+
+define archive
+$(BUILD)/lib$(1).a: $(call obj,$(1))
+	@rm -f $$@
+	$(AR) rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
+
+CMD_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c))
+
+define program
+$(BUILD)/$(1): $(BUILD)/deploy/$(1).o $(if $(filter tally,$(1)),$(CMD_OBJ)) $(call lib,$(PROGRAM_LINK_$(1)))
+	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(PROGRAM_LINK_$(1)))
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# Unit tests: tests/unit/<folder>_<file>_test.c links only what <folder> stands on.
+UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
+PROP := $(patsubst tests/prop/%.c,%,$(wildcard tests/prop/*_prop.c))
+TESTLIB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c))
+
+define unit
+$(BUILD)/tests/$(1): $(BUILD)/tests/unit/$(1).o $(call lib,$(LINK_$(firstword $(subst _, ,$(1)))))
+	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_$(firstword $(subst _, ,$(1))))) -lcmocka
+endef
+$(foreach t,$(UNIT),$(eval $(call unit,$(t))))
+
+define prop
+$(BUILD)/tests/$(1): $(BUILD)/tests/prop/$(1).o $(TESTLIB_OBJ) $(call lib,$(LINK_all))
+	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all)) -lcmocka
+endef
+$(foreach t,$(PROP),$(eval $(call prop,$(t))))
+
+.PHONY: tests
+tests: all $(addprefix $(BUILD)/tests/,$(UNIT) $(PROP))
+
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
