@@ -1,0 +1,43 @@
+/*
+ * The writer: takes a group of jobs, and makes it durable with one write and one fsync, or not at
+ * all. Owns the dedupe table, the dictionary, registry edits and the raw and journal families.
+ */
+#ifndef INGEST_COMMIT_H
+#define INGEST_COMMIT_H
+
+#include "ingest/admit.h"
+#include "ingest/ingest.h"
+
+struct commit;
+
+/* One thing to make durable: an admitted batch or a writing command. */
+struct commit_job {
+	bool is_command;
+	struct admitted *admitted;  /* a batch */
+	struct tl_command command;  /* a command and who gives it */
+	struct tl_caller caller;
+	struct tl_buf reply; /* filled by commit_group: the answer to send after it returned TL_OK */
+};
+
+/*
+ * Opens the writing side: walks the journal of the last id-life days (dense, chained, every block
+ * there with its rows), which also fills the dedupe table. TL_EACKED_DATA_MISSING names the hole.
+ */
+TL_MUST enum tl_err commit_new(struct tl_store *store, struct tl_roster *roster,
+	const struct ingest_settings *settings, int64_t now_ms, struct ingest_stats *stats,
+	struct commit **commit_out, struct tl_why *why);
+void commit_free(struct commit *commit);
+
+/*
+ * Verdict per event, names to ids, one block per UTC day touched, one journal row, one synced
+ * write; then every job's reply is filled. On TL_EID_INDEX_FULL the replies say so and nothing was
+ * stored; any other failure is the storage's: nobody may be acknowledged and commit is dead.
+ */
+TL_MUST enum tl_err commit_group(struct commit *commit, struct commit_job *const *jobs,
+	size_t job_count, int64_t now_ms, struct tl_why *why);
+
+/* The last durable group and sequence number. */
+uint64_t commit_group_no(const struct commit *commit);
+uint64_t commit_seq(const struct commit *commit);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * (org, id) -> where the stored event lies, exact, for as long as the id can be accepted. Open
+ * addressing, 32 bytes a slot:
+ *
+ *   id 16 | org u32 | print u32 | place u64 = group_no << 26 | block_no << 16 | row
+ *
+ * print is 32 bits of a keyed hash of the content: equal prints are taken as equal content (a
+ * mistake needs 2^32 conflicting resends), differing prints are compared against the stored row. 0
+ * means not known (after a restart): the stored row is read. Writer thread only.
+ */
+#ifndef INGEST_DEDUPE_H
+#define INGEST_DEDUPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "schema/base/bytes.h"
+
+struct dedupe;
+
+struct dedupe_slot {
+	uint8_t id[16];
+	uint32_t org; /* 0: empty */
+	uint32_t print;
+	uint64_t place;
+};
+
+struct dedupe_place {
+	uint64_t group_no; /* below 2^38 */
+	uint16_t block_no; /* below 2^10 */
+	uint16_t row_idx;
+};
+
+TL_MUST enum tl_err dedupe_new(size_t bytes_max, struct dedupe **dedupe_out);
+void dedupe_free(struct dedupe *dedupe);
+
+/*
+ * Make room for count more ids, so that slots handed out stay where they are until the next
+ * reserve. TL_EID_INDEX_FULL when that would pass the cap: refuse the group, drop nothing.
+ */
+TL_MUST enum tl_err dedupe_reserve(struct dedupe *dedupe, uint32_t count);
+
+/* The slot of (org, id), made empty-placed when new (*is_new_out). Never NULL after reserve. */
+struct dedupe_slot *dedupe_claim(struct dedupe *dedupe, uint32_t org, const uint8_t id[16],
+	bool *is_new_out);
+
+/* Tell the cache that this id is about to be claimed. */
+void dedupe_prefetch(const struct dedupe *dedupe, uint32_t org, const uint8_t id[16]);
+
+/* Take back a claim that was just made (the event turned out to be refused). */
+void dedupe_unclaim(struct dedupe *dedupe, struct dedupe_slot *slot);
+
+uint64_t dedupe_place_pack(struct dedupe_place place);
+struct dedupe_place dedupe_place_of(const struct dedupe_slot *slot);
+
+/* Forget ids of groups before group_no; slots move. */
+void dedupe_expire(struct dedupe *dedupe, uint64_t group_no);
+
+uint64_t dedupe_count(const struct dedupe *dedupe);
+uint64_t dedupe_bytes(const struct dedupe *dedupe);
+
+#endif

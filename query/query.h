@@ -1,0 +1,53 @@
+/*
+ * The way out: query_run is a pure function of a view, the registry and the request; the nng
+ * workers are one door to it, the HTTP bridge will be another.
+ */
+#ifndef QUERY_QUERY_H
+#define QUERY_QUERY_H
+
+#include "schema/base/arena.h"
+#include "schema/base/clock.h"
+#include "schema/base/counter.h"
+#include "schema/net/rep_server.h"
+#include "schema/registry/registry.h"
+#include "schema/store/view.h"
+#include "schema/wire/query_wire.h"
+
+/* What one request sees; taken once. */
+struct query_scene {
+	struct tl_store *store;
+	const struct tl_view *view;
+	const struct tl_registry *registry;
+	int64_t now_ms;
+	const struct tl_org *org;
+	struct tl_caller caller;
+};
+
+/* Append the reply map of query to reply. All scratch memory is the arena's. */
+TL_MUST enum tl_err query_run(const struct query_scene *scene, const struct tl_query *query,
+	struct tl_arena *arena, struct tl_buf *reply, struct tl_why *why);
+
+struct query;
+
+struct query_options {
+	struct tl_store *store;
+	struct tl_roster *roster;
+	const struct tl_clock *clock;
+	const char *const *urls;
+	size_t url_count;
+	const char *control_url; /* ipc of the operator, NULL: none */
+	int64_t worker_count;	 /* 0: one per core */
+};
+
+struct query_stats {
+	struct tl_counter requests, errors, cached;
+	struct tl_histogram run_us[TL_QUERY_COUNT];
+};
+
+TL_MUST enum tl_err query_start(const struct query_options *options, struct query **query_out,
+	struct tl_why *why);
+void query_stop(struct query *query);
+const struct query_stats *query_stats_of(const struct query *query);
+uint16_t query_port(const struct query *query);
+
+#endif

@@ -1,0 +1,390 @@
+#include "schema/model/event.h"
+
+#include <assert.h>
+#include <pthread.h>
+
+#include "schema/base/crypt.h"
+#include "schema/model/limits.h"
+
+#define SYMBOLS_INITIAL 64u
+
+static const char *const column_fields[TL_COL_COUNT] = {
+#define X(symbol, field, initial, name_kind) [symbol] = field,
+	TL_COLUMN_LIST(X)
+#undef X
+};
+
+static const int64_t column_defaults[TL_COL_COUNT] = {
+#define X(symbol, field, initial, name_kind) [symbol] = initial,
+	TL_COLUMN_LIST(X)
+#undef X
+};
+
+static const uint8_t column_name_kinds[TL_COL_COUNT] = {
+#define X(symbol, field, initial, name_kind) [symbol] = name_kind,
+	TL_COLUMN_LIST(X)
+#undef X
+};
+
+const char *
+tl_column_field(enum tl_column column)
+{
+	assert(column < TL_COL_COUNT);
+	return column_fields[column];
+}
+
+int64_t
+tl_column_default(enum tl_column column)
+{
+	return column_defaults[column];
+}
+
+enum tl_name_kind
+tl_column_name_kind(enum tl_column column)
+{
+	assert(column < TL_COL_COUNT);
+	return (enum tl_name_kind)column_name_kinds[column];
+}
+
+enum tl_err
+tl_batch_init(struct tl_batch *batch, struct tl_arena *arena, uint32_t row_capacity)
+{
+	struct tl_batch made = {.arena = arena, .row_capacity = row_capacity};
+
+	made.id = tl_arena_array(arena, row_capacity, sizeof(*made.id));
+	made.event_idx = tl_arena_array(arena, row_capacity, sizeof(*made.event_idx));
+	made.rejects = tl_arena_array(arena, row_capacity, sizeof(*made.rejects));
+	if (made.id == NULL || made.event_idx == NULL || made.rejects == NULL)
+		return TL_ENOMEM;
+	*batch = made;
+	return TL_OK;
+}
+
+enum tl_err
+tl_batch_need(struct tl_batch *batch, enum tl_column column)
+{
+	int64_t initial = column_defaults[column];
+	int64_t *values;
+
+	if (batch->column[column] != NULL)
+		return TL_OK;
+	values = tl_arena_array(batch->arena, batch->row_capacity, sizeof(*values));
+	if (values == NULL)
+		return TL_ENOMEM;
+	for (uint32_t i = 0; initial != 0 && i < batch->row_capacity; i++)
+		values[i] = initial;
+	batch->column[column] = values;
+	return TL_OK;
+}
+
+enum tl_err
+tl_batch_set(struct tl_batch *batch, enum tl_column column, uint32_t row_idx, int64_t value)
+{
+	enum tl_err err;
+
+	assert(row_idx < batch->row_capacity);
+	if (batch->column[column] == NULL) {
+		if (value == column_defaults[column])
+			return TL_OK;
+		err = tl_batch_need(batch, column);
+		if (err)
+			return err;
+	}
+	batch->column[column][row_idx] = value;
+	return TL_OK;
+}
+
+/* One key per process is enough: a batch is bounded, and nobody outside sees a hash. */
+static uint8_t symbol_key[16];
+static pthread_once_t symbol_key_once = PTHREAD_ONCE_INIT;
+
+static void
+symbol_key_make(void)
+{
+	tl_random(symbol_key, sizeof(symbol_key));
+}
+
+static uint32_t
+symbol_hash(enum tl_name_kind kind, struct tl_slice text)
+{
+	uint64_t hash = tl_siphash(symbol_key, text);
+
+	return (uint32_t)(hash ^ (hash >> 32)) + (uint32_t)kind * 0x9e3779b1u;
+}
+
+static void
+symbol_slot_put(uint64_t *slots, uint32_t slot_count, uint64_t slot)
+{
+	uint32_t at = (uint32_t)(slot >> 32) & (slot_count - 1);
+
+	while (slots[at] != 0)
+		at = (at + 1) & (slot_count - 1);
+	slots[at] = slot;
+}
+
+/* Doubles the symbols and their slots. What is left behind in the arena adds up to less than both. */
+static enum tl_err
+symbols_grow(struct tl_batch *batch)
+{
+	uint32_t capacity = batch->symbol_capacity == 0 ? SYMBOLS_INITIAL
+							: batch->symbol_capacity * 2;
+	uint32_t slot_count = capacity * 2;
+	struct tl_symbol *symbols = tl_arena_array(batch->arena, capacity, sizeof(*symbols));
+	uint64_t *slots = tl_arena_array(batch->arena, slot_count, sizeof(*slots));
+
+	if (symbols == NULL || slots == NULL)
+		return TL_ENOMEM;
+	if (batch->symbol_count > 0)
+		memcpy(symbols, batch->symbols, batch->symbol_count * sizeof(*symbols));
+	for (uint32_t i = 0; i < batch->symbol_slot_count; i++) {
+		if (batch->symbol_slots[i] != 0)
+			symbol_slot_put(slots, slot_count, batch->symbol_slots[i]);
+	}
+	if (batch->symbol_count == 0)
+		batch->symbol_count = 1;
+	batch->symbols = symbols;
+	batch->symbol_capacity = capacity;
+	batch->symbol_slots = slots;
+	batch->symbol_slot_count = slot_count;
+	return TL_OK;
+}
+
+/* The slot of the name, or the free slot where it belongs. The table is never full. */
+static uint32_t
+symbol_find(const struct tl_batch *batch, enum tl_name_kind kind, struct tl_slice text,
+	uint32_t hash)
+{
+	uint32_t mask = batch->symbol_slot_count - 1;
+	uint32_t at = hash & mask;
+
+	for (; batch->symbol_slots[at] != 0; at = (at + 1) & mask) {
+		const struct tl_symbol *symbol;
+
+		if ((uint32_t)(batch->symbol_slots[at] >> 32) != hash)
+			continue;
+		symbol = &batch->symbols[(uint32_t)batch->symbol_slots[at]];
+		if (symbol->kind == kind && tl_slice_eq(symbol->text, text))
+			break;
+	}
+	return at;
+}
+
+enum tl_err
+tl_batch_symbol(struct tl_batch *batch, enum tl_name_kind kind, struct tl_slice text,
+	uint32_t *symbol_out)
+{
+	uint32_t hash;
+	uint32_t at;
+	enum tl_err err;
+
+	if (batch->symbol_count == batch->symbol_capacity) {
+		pthread_once(&symbol_key_once, symbol_key_make);
+		err = symbols_grow(batch);
+		if (err)
+			return err;
+	}
+	hash = symbol_hash(kind, text);
+	at = symbol_find(batch, kind, text, hash);
+	if (batch->symbol_slots[at] == 0) {
+		batch->symbols[batch->symbol_count] = (struct tl_symbol){.kind = kind, .text = text};
+		batch->symbol_slots[at] = (uint64_t)hash << 32 | batch->symbol_count;
+		batch->symbol_count++;
+	}
+	*symbol_out = (uint32_t)batch->symbol_slots[at];
+	return TL_OK;
+}
+
+static void
+request_totals(const struct tl_batch *batch, uint32_t row_idx, struct tl_totals *totals)
+{
+	int64_t status = tl_batch_get(batch, TL_COL_STATUS, row_idx);
+	int64_t cost_nusd = tl_batch_get(batch, TL_COL_COST, row_idx);
+	int64_t duration_ms = tl_batch_get(batch, TL_COL_DURATION, row_idx);
+
+	totals->requests = 1;
+	totals->errors = status >= 400 || status == 0;
+	totals->input_tokens = tl_batch_get(batch, TL_COL_INPUT, row_idx);
+	totals->cache_read_tokens = tl_batch_get(batch, TL_COL_CACHE_READ, row_idx);
+	totals->cache_write_tokens = tl_batch_get(batch, TL_COL_CACHE_WRITE, row_idx);
+	totals->cache_write_1h_tokens = tl_batch_get(batch, TL_COL_CACHE_WRITE_1H, row_idx);
+	totals->output_tokens = tl_batch_get(batch, TL_COL_OUTPUT, row_idx);
+	totals->reasoning_tokens = tl_batch_get(batch, TL_COL_REASONING, row_idx);
+	totals->saved_tokens = tl_batch_get(batch, TL_COL_SAVED_TOKENS, row_idx);
+	totals->saved_nusd = tl_batch_get(batch, TL_COL_SAVED_NUSD, row_idx);
+	if (cost_nusd < 0) {
+		totals->unpriced = 1;
+	} else {
+		totals->cost_nusd = cost_nusd;
+		if (tl_batch_get(batch, TL_COL_BILLING, row_idx) == TL_BILLING_PLAN)
+			totals->cost_plan_nusd = cost_nusd;
+	}
+	if (duration_ms >= 0) {
+		totals->duration_ms = duration_ms;
+		totals->timed_requests = 1;
+	}
+}
+
+static void
+activity_totals(const struct tl_batch *batch, uint32_t row_idx, struct tl_totals *totals)
+{
+	totals->lines_added = tl_batch_get(batch, TL_COL_LINES_ADDED, row_idx);
+	totals->lines_removed = tl_batch_get(batch, TL_COL_LINES_REMOVED, row_idx);
+	totals->commits = tl_batch_get(batch, TL_COL_COMMITS, row_idx);
+	totals->pull_requests = tl_batch_get(batch, TL_COL_PULL_REQUESTS, row_idx);
+	totals->active_ms = tl_batch_get(batch, TL_COL_ACTIVE_MS, row_idx);
+	totals->edits_accepted = tl_batch_get(batch, TL_COL_EDITS_ACCEPTED, row_idx);
+	totals->edits_rejected = tl_batch_get(batch, TL_COL_EDITS_REJECTED, row_idx);
+}
+
+void
+tl_event_totals(const struct tl_batch *batch, uint32_t row_idx, struct tl_totals *totals_out)
+{
+	*totals_out = (struct tl_totals){0};
+	switch ((enum tl_kind)tl_batch_get(batch, TL_COL_KIND, row_idx)) {
+	case TL_KIND_REQUEST:
+		request_totals(batch, row_idx, totals_out);
+		break;
+	case TL_KIND_LINK:
+		break;
+	case TL_KIND_ACTIVITY:
+		activity_totals(batch, row_idx, totals_out);
+		break;
+	case TL_KIND_VIOLATION:
+		totals_out->violations = 1;
+		totals_out->fix_ms = tl_batch_get(batch, TL_COL_FIX_MS, row_idx);
+		break;
+	}
+}
+
+enum tl_column
+tl_event_differs(const struct tl_batch *a, uint32_t a_row_idx, const struct tl_batch *b,
+	uint32_t b_row_idx)
+{
+	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT; column++) {
+		if (column == TL_COL_ORG || column == TL_COL_SIGN || column == TL_COL_REV)
+			continue;
+		if (a->column[column] == NULL && b->column[column] == NULL)
+			continue;
+		if (tl_batch_get(a, column, a_row_idx) != tl_batch_get(b, column, b_row_idx))
+			return column;
+	}
+	return TL_COL_COUNT;
+}
+
+/* What programs print for a value they do not have. None begins another one. */
+static const char *const hollow_words[] = {
+	"none", "null", "nil", "nan", "undefined", "unknown", "object"};
+
+static uint8_t
+lower(uint8_t byte)
+{
+	return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
+}
+
+static bool
+is_separator(uint8_t byte)
+{
+	return byte <= ' ' || strchr("-_:./,|#+\"'()[]{}<>", byte) != NULL;
+}
+
+/* Bytes of the hollow word that text begins with, 0 when it begins with none. */
+static size_t
+hollow_word_bytes(struct tl_slice text)
+{
+	for (size_t i = 0; i < sizeof(hollow_words) / sizeof(hollow_words[0]); i++) {
+		size_t bytes = strlen(hollow_words[i]);
+		size_t same = 0;
+
+		while (same < bytes && same < text.bytes &&
+			lower(text.data[same]) == (uint8_t)hollow_words[i][same])
+			same++;
+		if (same == bytes)
+			return bytes;
+	}
+	return 0;
+}
+
+/*
+ * True for text that every broken sender would share: nothing but separators and hollow words
+ * ("undefined-undefined", "[object Object]"), or nothing but separators and one of 0 and f
+ * ("00000000-0000-0000-0000-000000000000").
+ */
+static bool
+is_hollow(struct tl_slice text)
+{
+	bool words = true;
+	bool digits = true;
+	uint8_t digit = 0;
+
+	for (size_t i = 0; i < text.bytes; i++) {
+		uint8_t byte = lower(text.data[i]);
+
+		if (is_separator(byte))
+			continue;
+		if (digit == 0)
+			digit = byte;
+		digits = digits && byte == digit && (byte == '0' || byte == 'f');
+	}
+	for (size_t i = 0; words && i < text.bytes;) {
+		size_t bytes = is_separator(text.data[i])
+				       ? 1
+				       : hollow_word_bytes(tl_slice_of(text.data + i, text.bytes - i));
+
+		words = bytes > 0;
+		i += bytes;
+	}
+	return words || digits;
+}
+
+/*
+ * Hollow text in 16 bytes, padded with zeros or spaces. Shorter text than "none" is not looked at:
+ * small numbers are ids.
+ */
+static bool
+is_padded_hollow(const uint8_t bytes[16])
+{
+	size_t text_bytes = 16;
+
+	while (text_bytes > 0 && (bytes[text_bytes - 1] == 0 || bytes[text_bytes - 1] == ' '))
+		text_bytes--;
+	if (text_bytes < strlen("none"))
+		return false;
+	for (size_t i = 0; i < text_bytes; i++) {
+		if (bytes[i] < ' ' || bytes[i] > '~')
+			return false;
+	}
+	return is_hollow(tl_slice_of(bytes, text_bytes));
+}
+
+bool
+tl_event_id_from_bytes(const uint8_t bytes[16], uint8_t id_out[16])
+{
+	static const uint8_t zeros[16];
+	uint8_t ones[16];
+
+	memset(ones, 0xff, sizeof(ones));
+	if (memcmp(bytes, zeros, sizeof(zeros)) == 0 || memcmp(bytes, ones, sizeof(ones)) == 0)
+		return false;
+	if (is_padded_hollow(bytes))
+		return false;
+	memcpy(id_out, bytes, 16);
+	return true;
+}
+
+bool
+tl_event_id_from_text(struct tl_slice text, uint8_t id_out[16])
+{
+	static const char domain[] = "tally-id"; /* hashed with its terminator */
+	uint8_t data[sizeof(domain) + TL_ID_TEXT_BYTES_MAX];
+	uint8_t digest[32];
+
+	if (text.bytes < TL_ID_TEXT_BYTES_MIN || text.bytes > TL_ID_TEXT_BYTES_MAX)
+		return false;
+	if (is_hollow(text))
+		return false;
+	memcpy(data, domain, sizeof(domain));
+	memcpy(data + sizeof(domain), text.data, text.bytes);
+	tl_sha256(tl_slice_of(data, sizeof(domain) + text.bytes), digest);
+	memcpy(id_out, digest, 16);
+	return true;
+}

@@ -1,0 +1,94 @@
+/*
+ * Cells. The page of (org, bucket) holds the facts of that bucket: one row per (session, member,
+ * agent, model, repo) with its totals, sorted. Every dimension is a sum over rows of one page, a
+ * distinct count is a set over them, and a link that comes late rewrites the rows of one session.
+ * One format serves 15m, 1h and 1d: a page is closed under addition.
+ *
+ *   version u8 = 1
+ *   row count varint, if > 0: 8 key columns, measure mask varint, its columns, first and last offset
+ *   PR count varint, if > 0: columns session, repo, number (in the session's PR order)
+ *   split count varint, if > 0: columns repo, number, measure mask, its columns     (1h and 1d)
+ *   group count varint, then varint steps: the groups whose rows are in this cell   (15m)
+ *   XXH3-64, be64
+ */
+#ifndef TL_STORE_CELL_H
+#define TL_STORE_CELL_H
+
+#include "schema/base/arena.h"
+#include "schema/base/bytes.h"
+#include "schema/model/bucket.h"
+#include "schema/model/totals.h"
+
+/* What a row is about. 0 is "none" throughout. The order of the fields is the sort order. */
+struct tl_cell_key {
+	uint32_t session;
+	uint32_t member; /* 0: unattributed */
+	uint32_t agent;
+	uint32_t model;
+	uint32_t repo;	   /* the event's own, else the session's */
+	uint32_t has_own_repo; /* 1: the event named it, so a link does not move it */
+};
+
+struct tl_cell_row {
+	struct tl_cell_key key;
+	struct tl_totals totals;
+	int64_t first_ms, last_ms; /* of request events; INT64_MAX and INT64_MIN without any */
+};
+
+struct tl_pr {
+	uint32_t repo;
+	uint32_t number;
+};
+
+/* A pull request of a session that is active in the page. */
+struct tl_cell_pr {
+	uint32_t session;
+	struct tl_pr pr;
+};
+
+/* The shares of one pull request (SPEC 9.8), summed over the page. */
+struct tl_cell_split {
+	struct tl_pr pr;
+	struct tl_totals totals;
+};
+
+struct tl_page {
+	struct tl_cell_row *rows; /* sorted by key, no two equal */
+	uint32_t row_count;
+	struct tl_cell_pr *prs; /* sorted by session, then the session's order of PRs */
+	uint32_t pr_count;
+	struct tl_cell_split *splits; /* sorted by (repo, number) */
+	uint32_t split_count;
+	uint64_t *groups; /* rising; 15m only */
+	uint32_t group_count;
+};
+
+int tl_cell_key_cmp(const struct tl_cell_key *a, const struct tl_cell_key *b);
+
+/* Append the page. Splits of a 15m page are not written: they follow from its rows. */
+void tl_page_encode(const struct tl_page *page, enum tl_span span, int64_t bucket_ms,
+	struct tl_buf *buf);
+
+/* All memory is the arena's. For 15m the splits are computed. TL_ESTORAGE_CORRUPT, TL_ENOMEM. */
+TL_MUST enum tl_err tl_page_decode(struct tl_slice bytes, enum tl_span span, int64_t bucket_ms,
+	struct tl_arena *arena, struct tl_page *page_out);
+
+/*
+ * The shares of every PR of the page's sessions for the 15m cell bucket_ms: each session's rows
+ * summed, divided among its PRs in their order, remainders from index (cell number mod PRs) on.
+ */
+TL_MUST enum tl_err tl_page_split(struct tl_page *page, int64_t bucket_ms,
+	struct tl_arena *arena);
+
+/*
+ * page + delta -> sum (new memory in the arena): rows with equal keys add up (delta's totals may be
+ * negative), rows and splits that become zero vanish, first and last widen. The PRs of a session
+ * that delta mentions replace the page's; PRs of sessions without rows go. Groups unite.
+ * delta rows are sorted. TL_EAMOUNT_OVERFLOW, TL_ENOMEM.
+ */
+TL_MUST enum tl_err tl_page_add(const struct tl_page *page, const struct tl_page *delta,
+	struct tl_arena *arena, struct tl_page *sum_out);
+
+bool tl_page_eq(const struct tl_page *a, const struct tl_page *b);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * Order-preserving keys: one maker and one parser per family. Integers are big-endian; times are
+ * bucket numbers with the sign bit flipped. The org comes first in all that belongs to an org.
+ */
+#ifndef TL_STORE_KEY_H
+#define TL_STORE_KEY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "schema/base/bytes.h"
+#include "schema/model/bucket.h"
+#include "schema/model/event.h"
+#include "schema/model/ref.h"
+#include "schema/store/store.h"
+
+#define TL_KEY_BYTES_MAX 320
+
+struct tl_key {
+	uint8_t data[TL_KEY_BYTES_MAX];
+	size_t bytes;
+};
+
+static inline struct tl_slice
+tl_key_slice(const struct tl_key *key)
+{
+	return tl_slice_of(key->data, key->bytes);
+}
+
+/* journal: group_no u64 */
+struct tl_key tl_key_journal(uint64_t group_no);
+TL_MUST bool tl_key_journal_parse(struct tl_slice key, uint64_t *group_no_out);
+
+/* raw.*: group_no u64, block_no u16 */
+struct tl_key tl_key_block(uint64_t group_no, uint16_t block_no);
+TL_MUST bool tl_key_block_parse(struct tl_slice key, uint64_t *group_no_out,
+	uint16_t *block_no_out);
+
+/* cell.*: org u32, bucket number u64 */
+struct tl_key tl_key_cell(uint32_t org, enum tl_span span, int64_t bucket_ms);
+TL_MUST bool tl_key_cell_parse(struct tl_slice key, enum tl_span span, uint32_t *org_out,
+	int64_t *bucket_ms_out);
+enum tl_family tl_cell_family(enum tl_span span);
+
+/* session: org u32, session u32 */
+struct tl_key tl_key_session(uint32_t org, uint32_t session);
+TL_MUST bool tl_key_session_parse(struct tl_slice key, uint32_t *org_out, uint32_t *session_out);
+
+/* life: org u32, dimension u8, entity u32 */
+struct tl_key tl_key_life(uint32_t org, enum tl_dim dim, uint32_t entity);
+TL_MUST bool tl_key_life_parse(struct tl_slice key, uint32_t *org_out, enum tl_dim *dim_out,
+	uint32_t *entity_out);
+
+/* intake: org u32, arrival day number u64, source u32 */
+struct tl_key tl_key_intake(uint32_t org, int64_t day_ms, uint32_t source);
+TL_MUST bool tl_key_intake_parse(struct tl_slice key, uint32_t *org_out, int64_t *day_ms_out,
+	uint32_t *source_out);
+
+/* quarantine: org u32, group_no u64, number in the group u32 */
+struct tl_key tl_key_quarantine(uint32_t org, uint64_t group_no, uint32_t no);
+
+/* registry: org u32 (0: the installation), record kind u8, number u32 */
+struct tl_key tl_key_registry(uint32_t org, uint8_t kind, uint32_t no);
+TL_MUST bool tl_key_registry_parse(struct tl_slice key, uint32_t *org_out, uint8_t *kind_out,
+	uint32_t *no_out);
+
+/* mark: a short name */
+struct tl_key tl_key_mark(const char *name);
+
+/* The prefix of an org's keys, and the first key after them. */
+struct tl_key tl_key_org(uint32_t org);
+struct tl_key tl_key_org_end(uint32_t org);
+
+/* Text for tl dump: "org=1 bucket=2026-11-21T10:00:00.000Z". */
+void tl_key_print(enum tl_family family, struct tl_slice key, struct tl_buf *text);
+
+#endif
