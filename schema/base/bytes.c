@@ -405,7 +405,7 @@ tl_unhex(struct tl_slice text, uint8_t *data_out, size_t bytes)
 	}
 	for (size_t i = 0; i < bytes; i++) {
 		data_out[i] = (uint8_t)(hex_digit(text.data[2 * i]) << 4 |
-			hex_digit(text.data[2 * i + 1]));
+					hex_digit(text.data[2 * i + 1]));
 	}
 	return true;
 }

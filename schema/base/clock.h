@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-/* Zeroed or tl_clock_system(): the machine's clocks. tl_clock_fixed(): stands still until moved. */
+/* Zeroed or tl_clock_system(): the machine's clocks. A fixed wall: both stand still until moved. */
 struct tl_clock {
 	int64_t fixed_wall_ms; /* 0: the system's */
 	int64_t fixed_mono_ms;

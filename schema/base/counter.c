@@ -33,7 +33,7 @@ bucket_of(uint64_t us)
 		return (size_t)us;
 	power = 63 - (size_t)__builtin_clzll(us);
 	idx = (power - HISTOGRAM_PARTS_BITS + 1) * HISTOGRAM_PARTS +
-		(size_t)(us >> (power - HISTOGRAM_PARTS_BITS)) % HISTOGRAM_PARTS;
+	      (size_t)(us >> (power - HISTOGRAM_PARTS_BITS)) % HISTOGRAM_PARTS;
 	return idx < TL_HISTOGRAM_BUCKETS ? idx : TL_HISTOGRAM_BUCKETS - 1;
 }
 

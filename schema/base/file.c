@@ -41,8 +41,8 @@ read_all(int fd, const char *path, struct tl_buf *buf, struct tl_why *why)
 		tl_buf_put(buf, chunk, (size_t)bytes);
 	}
 	if (buf->err == TL_EFULL)
-		return tl_fail(why, buf->err, "'%s' is larger than %zu bytes", path,
-			buf->bytes_max);
+		return tl_fail(
+			why, buf->err, "'%s' is larger than %zu bytes", path, buf->bytes_max);
 	return tl_fail(why, buf->err, "read '%s': %s", path, tl_err_text(buf->err));
 }
 
@@ -200,8 +200,8 @@ tl_dir_sync(const char *path, struct tl_why *why)
 }
 
 enum tl_err
-tl_disk_free(const char *path, uint64_t *free_bytes_out, uint64_t *total_bytes_out,
-	struct tl_why *why)
+tl_disk_free(
+	const char *path, uint64_t *free_bytes_out, uint64_t *total_bytes_out, struct tl_why *why)
 {
 	struct statvfs st;
 

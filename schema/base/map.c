@@ -31,7 +31,7 @@ struct tl_map {
 	size_t slot_count; /* a power of two, or 0 before the first put */
 	uint8_t *keys;
 	size_t keys_capacity;
-	size_t keys_bytes;      /* written so far */
+	size_t keys_bytes;	/* written so far */
 	size_t keys_live_bytes; /* of those, of keys that are present */
 };
 

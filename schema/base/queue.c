@@ -36,7 +36,7 @@ init_condition(pthread_cond_t *condition)
 		return false;
 	/* Deadlines must not move when somebody sets the wall clock. */
 	made = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0 &&
-		pthread_cond_init(condition, &attr) == 0;
+	       pthread_cond_init(condition, &attr) == 0;
 	pthread_condattr_destroy(&attr);
 	return made;
 }
@@ -110,7 +110,7 @@ has_room(const struct tl_queue *queue, size_t bytes)
 	if (queue->count == queue->count_max)
 		return false;
 	return queue->bytes_max == 0 ||
-		(bytes <= queue->bytes_max && queue->bytes <= queue->bytes_max - bytes);
+	       (bytes <= queue->bytes_max && queue->bytes <= queue->bytes_max - bytes);
 }
 
 /* Call with mtx held and room. */
@@ -214,7 +214,8 @@ tl_queue_pop(struct tl_queue *queue, int64_t timeout_ms, void **element_out)
 		queue->first_idx = (queue->first_idx + 1) % queue->count_max;
 		queue->count--;
 		queue->bytes -= place->bytes;
-		/* Everybody, because the first in line may still be too large where another fits. */
+		/* Everybody, because the first in line may still be too large where another fits.
+		 */
 		wake(&queue->left);
 	} else {
 		err = queue->closed ? TL_ECLOSED : TL_ETIMEOUT;
@@ -262,7 +263,7 @@ tl_queue_is_full(struct tl_queue *queue)
 
 	lock(queue);
 	full = queue->count == queue->count_max ||
-		(queue->bytes_max > 0 && queue->bytes >= queue->bytes_max);
+	       (queue->bytes_max > 0 && queue->bytes >= queue->bytes_max);
 	unlock(queue);
 	return full;
 }

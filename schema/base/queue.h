@@ -22,7 +22,10 @@ void tl_queue_free(struct tl_queue *queue);
  */
 TL_MUST enum tl_err tl_queue_push(struct tl_queue *queue, void *element, size_t bytes);
 
-/* As push, but waits while full. TL_ECLOSED when the queue is closed meanwhile. */
+/*
+ * As push, but waits while full. TL_ECLOSED when the queue is closed meanwhile, TL_EFULL at once
+ * when bytes alone are past the bound.
+ */
 TL_MUST enum tl_err tl_queue_push_wait(struct tl_queue *queue, void *element, size_t bytes);
 
 /*
