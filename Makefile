@@ -102,8 +102,88 @@ $(BUILD)/tests/$(1): $(BUILD)/tests/prop/$(1).o $(TESTLIB_OBJ) $(call lib,$(LINK
 endef
 $(foreach t,$(PROP),$(eval $(call prop,$(t))))
 
+# Preload libraries that make the machine misbehave.
+FAULTS := $(patsubst tests/lib/fault/%.c,%,$(wildcard tests/lib/fault/*.c))
+$(BUILD)/tests/%.so: tests/lib/fault/%.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -fPIC -shared -o $@ $< -ldl
+
 .PHONY: tests
-tests: all $(addprefix $(BUILD)/tests/,$(UNIT) $(PROP))
+tests: all $(addprefix $(BUILD)/tests/,$(UNIT) $(PROP) $(FAULTS:=.so))
+
+PYTHON := /usr/bin/python3
+
+.PHONY: packages packages-test packages-check
+packages:
+	@deploy/install-packages.sh build
+packages-test:
+	@deploy/install-packages.sh build test
+packages-check:
+	@deploy/install-packages.sh build test check
+
+# Every test: make test [T=part of a name] [SEED=n]
+.PHONY: test
+test: packages-test
+	@$(MAKE) --no-print-directory -j2 tests
+	@BUILD=$(BUILD) SEED=$(SEED) $(PYTHON) -B tests/run.py $(T)
+
+# The same under sanitizers: unit and property tests, and the daemons the scripts start.
+.PHONY: asan tsan
+asan: packages-test
+	@$(MAKE) --no-print-directory VARIANT=asan test
+tsan: packages-test
+	@TSAN_OPTIONS="suppressions=tests/tsan.supp $(TSAN_OPTIONS)" \
+		$(MAKE) --no-print-directory VARIANT=tsan test
+
+.PHONY: demo
+demo: packages
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD=$(BUILD) deploy/demo.sh
+
+.PHONY: bench
+bench: packages-test
+	@$(MAKE) --no-print-directory -j2 tests
+	@BUILD=$(BUILD) bench/report.sh
+
+SOURCES = $(shell git ls-files '*.c' '*.h')
+
+.PHONY: format
+format: packages-check
+	clang-format-14 -i $(SOURCES)
+
+.PHONY: check
+check: packages-check includes symbols
+	clang-format-14 --dry-run --Werror $(SOURCES)
+	@$(MAKE) --no-print-directory -j2 EXTRA_CFLAGS=-Werror BUILD=build/check tests
+	@$(MAKE) --no-print-directory test
+
+# Layers and the one place of each package (STYLE: who may use whom).
+.PHONY: includes symbols
+includes:
+	@tests/includes.sh
+symbols: all
+	@BUILD=$(BUILD) tests/symbols.sh
+
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib
+	install $(addprefix $(BUILD)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 ingest/client/tally.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(BUILD)/libtally.a $(DESTDIR)$(PREFIX)/lib
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+.PHONY: help
+help:
+	@echo 'make            build tallyd, tally and libtally'
+	@echo 'make demo       the product at work on simulated gateways [DEMO_SECONDS=n]'
+	@echo 'make test       every test [T=part of a name] [SEED=n]'
+	@echo 'make bench      speed, as ratios measured in one run'
+	@echo 'make asan tsan  the tests under sanitizers'
+	@echo 'make check      what every change must pass'
+	@echo 'make install    into DESTDIR and PREFIX ($(PREFIX))'
 
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -5,6 +5,7 @@
 #ifndef INGEST_ADMIT_H
 #define INGEST_ADMIT_H
 
+#include "schema/base/map.h"
 #include "schema/registry/registry.h"
 #include "schema/wire/event_wire.h"
 
@@ -12,6 +13,12 @@ struct admit_rules {
 	int64_t now_ms;
 	int64_t accept_past_days;
 	int64_t retention_days;
+	bool is_operator; /* the batch came by the control socket */
+	/*
+	 * (org, email) -> member number, one map a worker, or NULL. An email's member never
+	 * changes, and looking it up here costs a thirtieth of its HMAC.
+	 */
+	struct tl_map *members;
 };
 
 /* One admitted batch. All memory but the frame's is the arena's. */

@@ -58,7 +58,8 @@ tl_bucket_no(enum tl_span span, int64_t time_ms)
 
 /*
  * Both conversions count in eras of 400 years (146097 days) and in years that begin in March, so
- * that the leap day is a year's last: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+ * that the leap day is a year's last: Howard Hinnant, "chrono-Compatible Low-Level Date
+ * Algorithms".
  */
 struct tl_civil
 tl_civil_of_day_no(int64_t day_no)

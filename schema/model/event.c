@@ -122,12 +122,12 @@ symbol_slot_put(uint64_t *slots, uint32_t slot_count, uint64_t slot)
 	slots[at] = slot;
 }
 
-/* Doubles the symbols and their slots. What is left behind in the arena adds up to less than both. */
+/* Doubles the symbols and their slots; what stays behind in the arena adds up to less than both. */
 static enum tl_err
 symbols_grow(struct tl_batch *batch)
 {
-	uint32_t capacity = batch->symbol_capacity == 0 ? SYMBOLS_INITIAL
-							: batch->symbol_capacity * 2;
+	uint32_t capacity =
+		batch->symbol_capacity == 0 ? SYMBOLS_INITIAL : batch->symbol_capacity * 2;
 	uint32_t slot_count = capacity * 2;
 	struct tl_symbol *symbols = tl_arena_array(batch->arena, capacity, sizeof(*symbols));
 	uint64_t *slots = tl_arena_array(batch->arena, slot_count, sizeof(*slots));
@@ -151,8 +151,8 @@ symbols_grow(struct tl_batch *batch)
 
 /* The slot of the name, or the free slot where it belongs. The table is never full. */
 static uint32_t
-symbol_find(const struct tl_batch *batch, enum tl_name_kind kind, struct tl_slice text,
-	uint32_t hash)
+symbol_find(
+	const struct tl_batch *batch, enum tl_name_kind kind, struct tl_slice text, uint32_t hash)
 {
 	uint32_t mask = batch->symbol_slot_count - 1;
 	uint32_t at = hash & mask;
@@ -170,8 +170,8 @@ symbol_find(const struct tl_batch *batch, enum tl_name_kind kind, struct tl_slic
 }
 
 enum tl_err
-tl_batch_symbol(struct tl_batch *batch, enum tl_name_kind kind, struct tl_slice text,
-	uint32_t *symbol_out)
+tl_batch_symbol(
+	struct tl_batch *batch, enum tl_name_kind kind, struct tl_slice text, uint32_t *symbol_out)
 {
 	uint32_t hash;
 	uint32_t at;
@@ -186,7 +186,8 @@ tl_batch_symbol(struct tl_batch *batch, enum tl_name_kind kind, struct tl_slice 
 	hash = symbol_hash(kind, text);
 	at = symbol_find(batch, kind, text, hash);
 	if (batch->symbol_slots[at] == 0) {
-		batch->symbols[batch->symbol_count] = (struct tl_symbol){.kind = kind, .text = text};
+		batch->symbols[batch->symbol_count] =
+			(struct tl_symbol){.kind = kind, .text = text};
 		batch->symbol_slots[at] = (uint64_t)hash << 32 | batch->symbol_count;
 		batch->symbol_count++;
 	}
@@ -257,8 +258,8 @@ tl_event_totals(const struct tl_batch *batch, uint32_t row_idx, struct tl_totals
 }
 
 enum tl_column
-tl_event_differs(const struct tl_batch *a, uint32_t a_row_idx, const struct tl_batch *b,
-	uint32_t b_row_idx)
+tl_event_differs(
+	const struct tl_batch *a, uint32_t a_row_idx, const struct tl_batch *b, uint32_t b_row_idx)
 {
 	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT; column++) {
 		if (column == TL_COL_ORG || column == TL_COL_SIGN || column == TL_COL_REV)
@@ -326,9 +327,10 @@ is_hollow(struct tl_slice text)
 		digits = digits && byte == digit && (byte == '0' || byte == 'f');
 	}
 	for (size_t i = 0; words && i < text.bytes;) {
-		size_t bytes = is_separator(text.data[i])
-				       ? 1
-				       : hollow_word_bytes(tl_slice_of(text.data + i, text.bytes - i));
+		size_t bytes =
+			is_separator(text.data[i])
+				? 1
+				: hollow_word_bytes(tl_slice_of(text.data + i, text.bytes - i));
 
 		words = bytes > 0;
 		i += bytes;

@@ -396,13 +396,16 @@ reduce(struct location *location)
 	return reduce_other(location);
 }
 
-/* "name.git" is the same repository as "name", and so is "name.git.git": reading twice is safe. */
+/*
+ * "name.git" is the same repository as "name", and so is "name.git.git": reading twice is safe. For
+ * the same reason nothing may come out that reduce_other would drop.
+ */
 static bool
 drop_git(struct tl_slice *name)
 {
 	while (slice_ends(*name, ".git"))
 		name->bytes -= strlen(".git");
-	return is_part(*name);
+	return is_part(*name) && !slice_is(*name, "-") && !slice_is(*name, "_git");
 }
 
 static bool
@@ -461,14 +464,14 @@ forge_of(struct tl_slice repo)
 	struct tl_slice path = repo;
 	struct tl_slice host = slice_cut(&path, "/");
 	size_t owner_bytes = slice_find(path, "/");
-	bool nested = owner_bytes < path.bytes &&
-		      slice_has(slice_from(path, owner_bytes + 1), "/");
+	bool nested = owner_bytes < path.bytes && slice_has(slice_from(path, owner_bytes + 1), "/");
 
 	if (slice_is(host, AZURE))
 		return FORGE_AZURE;
 	if (slice_has(host, "bitbucket"))
 		return FORGE_BITBUCKET;
-	if (slice_has(host, "gitea") || slice_has(host, "forgejo") || slice_is(host, "codeberg.org"))
+	if (slice_has(host, "gitea") || slice_has(host, "forgejo") ||
+		slice_is(host, "codeberg.org"))
 		return FORGE_GITEA;
 	return nested || slice_has(host, "gitlab") ? FORGE_GITLAB : FORGE_GITHUB;
 }

@@ -1,8 +1,4 @@
-/*
- * 24h 7d 30d 90d and custom ranges -> whole bins on the clock and calendar of an IANA zone.
- * The rules of a zone come from the system's tz database (TZif, RFC 8536), read from its bytes,
- * so that many zones can be used at once from many threads.
- */
+/* 24h 7d 30d 90d and custom ranges -> whole bins on the clock and calendar of an IANA zone. */
 #ifndef TL_MODEL_WINDOW_H
 #define TL_MODEL_WINDOW_H
 
@@ -11,35 +7,7 @@
 
 #include "schema/base/bytes.h"
 #include "schema/model/limits.h"
-
-#define TL_ZONE_NAME_BYTES 64
-
-/* The rules of one zone: immutable once opened, shared by any number of threads. */
-struct tl_zone;
-
-/*
- * The zone called name ("Europe/Berlin", "UTC"), read once and kept for the life of the process
- * (the cache is locked inside). TL_EBAD_PARAM when the database has no such zone or the name is
- * not a plain relative path.
- */
-TL_MUST enum tl_err tl_zone_get(struct tl_slice name, const struct tl_zone **zone_out,
-	struct tl_why *why);
-
-/* Parse TZif bytes; name is copied. Split out for tests and fuzzing. The caller frees. */
-TL_MUST enum tl_err tl_zone_parse(struct tl_slice name, struct tl_slice tzif,
-	struct tl_zone **zone_out, struct tl_why *why);
-void tl_zone_free(struct tl_zone *zone);
-
-const char *tl_zone_name(const struct tl_zone *zone);
-
-/* Seconds east of UTC in force at time_ms, also past the last transition (POSIX TZ footer). */
-int32_t tl_zone_offset_s(const struct tl_zone *zone, int64_t time_ms);
-
-/*
- * The first instant whose local wall clock reads local_ms (ms since 1970 as if the local time were
- * UTC) or, when that reading is skipped by a jump forward, the instant of the jump.
- */
-int64_t tl_zone_from_local(const struct tl_zone *zone, int64_t local_ms);
+#include "schema/model/zone.h"
 
 enum tl_range {
 	TL_RANGE_24H,

@@ -12,7 +12,7 @@
 #include "schema/base/bytes.h"
 
 #define TL_TOKEN_BYTES_MAX 80
-#define TL_KEY_ID_BYTES 18 /* "tally_ca_ab12cd34" and NUL */
+#define TL_KEY_ID_BYTES 19 /* "tally_pat_ab12cd34", the longest, and NUL */
 
 enum tl_credential_type {
 	TL_CREDENTIAL_GATEWAY, /* gw: pushes usage */
@@ -21,8 +21,11 @@ enum tl_credential_type {
 	TL_CREDENTIAL_SERVICE, /* svc: reads */
 };
 
-/* "gw", "ca", "pat", "svc" and the words of the API: "gateway", "agent", "personal", "service". */
+/* "gw", "ca", "pat", "svc"; and the words of the API: "gateway", "agent", "personal", "service". */
 const char *tl_credential_type_tag(enum tl_credential_type type);
+const char *tl_credential_type_word(enum tl_credential_type type);
+
+/* Parses the words of the API. */
 TL_MUST bool tl_credential_type_parse(struct tl_slice word, enum tl_credential_type *type_out);
 
 struct tl_credential {

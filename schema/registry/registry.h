@@ -126,7 +126,8 @@ void tl_edit_publish(struct tl_edit *edit);
  * write: the caller resets it. NULL is fine. */
 void tl_edit_discard(struct tl_edit *edit);
 
-/* The state as edited so far; valid until the next edit call. */
+/* The state as edited so far; valid until the next edit call. The registry needs no unpin. */
+const struct tl_registry *tl_edit_registry(struct tl_edit *edit);
 const struct tl_org *tl_edit_org(struct tl_edit *edit, uint32_t org_no);
 const struct tl_org *tl_edit_org_named(struct tl_edit *edit, struct tl_slice name);
 const struct tl_credential *tl_edit_credential(struct tl_edit *edit, struct tl_slice token);

@@ -5,7 +5,7 @@
  * One format serves 15m, 1h and 1d: a page is closed under addition.
  *
  *   version u8 = 1
- *   row count varint, if > 0: 8 key columns, measure mask varint, its columns, first and last offset
+ *   row count varint, if > 0: 6 key columns, measure mask varint, its columns, first and last offset
  *   PR count varint, if > 0: columns session, repo, number (in the session's PR order)
  *   split count varint, if > 0: columns repo, number, measure mask, its columns     (1h and 1d)
  *   group count varint, then varint steps: the groups whose rows are in this cell   (15m)

@@ -14,7 +14,10 @@ struct tl_day *tl_day_pin(struct tl_store *store, int64_t day_ms);
 void tl_day_unpin(struct tl_day *day);
 int64_t tl_day_ms(const struct tl_day *day);
 
-/* As pin, but makes the family when missing. Writer thread only: 10..50 ms when it is new. */
+/*
+ * As pin, but makes the family when missing. Writer thread only: 10..50 ms when it is new.
+ * TL_ECONFLICT while a dropped family of that day is still pinned.
+ */
 TL_MUST enum tl_err tl_day_make(struct tl_store *store, int64_t day_ms, struct tl_day **day_out,
 	struct tl_why *why);
 

@@ -42,7 +42,8 @@ TL_MUST enum tl_err tl_journal_last(struct tl_store *store, struct tl_arena *are
 	struct tl_journal_row *row_out, struct tl_why *why);
 
 /*
- * Walk rows from group_no on to the newest: visit returns TL_OK to go on. Numbers must be dense
+ * Walk rows from group_no on to the newest: visit returns TL_OK to go on, TL_EEND to stop there
+ * (the walk is TL_OK then), anything else to fail with it. Numbers must be dense
  * and chained: a hole or a broken chain is TL_EACKED_DATA_MISSING with the numbers in why. The row
  * is valid during the visit only.
  */

@@ -64,10 +64,24 @@ struct tl_key tl_key_registry(uint32_t org, uint8_t kind, uint32_t no);
 TL_MUST bool tl_key_registry_parse(struct tl_slice key, uint32_t *org_out, uint8_t *kind_out,
 	uint32_t *no_out);
 
+/*
+ * dict: org u32, then 'n', kind u8, name: the id; 'i', kind u8, id u32: the name; 'c', kind u8: how
+ * many. A name longer than TL_KEY_NAME_BYTES_MAX or beginning with TL_KEY_NAME_DIGEST stands as
+ * TL_KEY_NAME_DIGEST and its SHA-256.
+ */
+#define TL_KEY_DICT_NAME 'n'
+#define TL_KEY_DICT_ID 'i'
+#define TL_KEY_DICT_COUNT 'c'
+#define TL_KEY_NAME_BYTES_MAX 128u
+#define TL_KEY_NAME_DIGEST 0xff
+struct tl_key tl_key_dict_name(uint32_t org, enum tl_name_kind kind, struct tl_slice name);
+struct tl_key tl_key_dict_id(uint32_t org, enum tl_name_kind kind, uint32_t id);
+struct tl_key tl_key_dict_count(uint32_t org, enum tl_name_kind kind);
+
 /* mark: a short name */
 struct tl_key tl_key_mark(const char *name);
 
-/* The prefix of an org's keys, and the first key after them. */
+/* The prefix of an org's keys, and the first key after them (empty: the family's end). */
 struct tl_key tl_key_org(uint32_t org);
 struct tl_key tl_key_org_end(uint32_t org);
 

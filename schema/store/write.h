@@ -32,7 +32,7 @@ size_t tl_write_bytes(const struct tl_write *write);
 TL_MUST enum tl_err tl_write_commit(struct tl_write *write, enum tl_durability durability,
 	struct tl_why *why);
 
-/* Delete every key of a family [first, last); last NULL: to its end. Own write, not synced. */
+/* Delete every key of a family. Own write, not synced. */
 TL_MUST enum tl_err tl_store_erase(struct tl_store *store, enum tl_family family,
 	struct tl_why *why);
 

@@ -15,6 +15,7 @@ void tl_pack_array(struct tl_buf *buf, uint32_t element_count);
 void tl_pack_nil(struct tl_buf *buf);
 void tl_pack_bool(struct tl_buf *buf, bool value);
 void tl_pack_int(struct tl_buf *buf, int64_t value);
+void tl_pack_float(struct tl_buf *buf, double value); /* what JSON brought; we make none */
 void tl_pack_str(struct tl_buf *buf, const char *text);
 void tl_pack_slice(struct tl_buf *buf, struct tl_slice text); /* as str */
 void tl_pack_bin(struct tl_buf *buf, struct tl_slice data);

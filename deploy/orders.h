@@ -1,0 +1,34 @@
+/*
+ * What an operator may ask of the running daemon over the control socket: stats, verify, rebuild,
+ * dump, explain. The one place that knows all three roles; long orders run as a job that the
+ * command line polls for progress.
+ */
+#ifndef DEPLOY_ORDERS_H
+#define DEPLOY_ORDERS_H
+
+#include "ingest/ingest.h"
+#include "query/query.h"
+#include "rollup/rollup.h"
+
+struct orders;
+
+struct orders_options {
+	struct tl_store *store;
+	struct tl_roster *roster;
+	struct rollup *rollup;
+	const struct tl_clock *clock;
+};
+
+TL_MUST enum tl_err orders_new(const struct orders_options *options, struct orders **orders_out);
+
+/* Tell it about the other roles once they run; before that, stats leaves their part out. */
+void orders_attach(struct orders *orders, const struct ingest *ingest, const struct query *query);
+
+/* Waits for a job that runs. NULL is fine. */
+void orders_free(struct orders *orders);
+
+/* ingest_options.on_order with an orders as arg. */
+TL_MUST enum tl_err orders_run(void *arg, const struct tl_command *command, struct tl_buf *reply,
+	struct tl_why *why);
+
+#endif

@@ -1,0 +1,324 @@
+/* The daemon: settings, wiring, wait. Owns the data directory; see deploy/README.md. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "deploy/offline.h"
+#include "deploy/orders.h"
+#include "rollup/expire.h"
+#include "schema/base/conf.h"
+#include "schema/base/crypt.h"
+#include "schema/base/daemon.h"
+#include "schema/base/file.h"
+#include "schema/base/log.h"
+
+enum {
+	EXIT_CODE_USAGE = 64,
+	EXIT_CODE_DATA = 65,
+	EXIT_CODE_LOCKED = 69,
+	EXIT_CODE_IO = 75,
+	EXIT_CODE_CONFIG = 78,
+};
+
+#define URL_BYTES (TL_CONF_STRING_BYTES + 32)
+
+struct settings {
+	char data[TL_CONF_STRING_BYTES];
+	char ingest[TL_CONF_STRING_BYTES];
+	char query[TL_CONF_STRING_BYTES];
+	char log[TL_CONF_STRING_BYTES];
+	int64_t cache_bytes;
+	struct ingest_settings intake;
+};
+
+#define AT(field) offsetof(struct settings, field)
+
+static const struct tl_conf_setting setting_table[] = {
+	{"data", TL_CONF_STRING, AT(data), "./data", 0, 0, "data directory (made when missing)"},
+	{"ingest", TL_CONF_STRING, AT(ingest), "tcp://127.0.0.1:7411", 0, 0,
+		"where gateways push; DATA/ingest.sock is always there; 'none' for no tcp"},
+	{"query", TL_CONF_STRING, AT(query), "tcp://127.0.0.1:7412", 0, 0,
+		"where readers ask; DATA/query.sock is always there; 'none' for no tcp"},
+	{"log", TL_CONF_STRING, AT(log), "info", 0, 0, "error, warn, info or debug"},
+	{"cache_bytes", TL_CONF_INT, AT(cache_bytes), "64M", 1 << 20, 1LL << 40,
+		"memory for blocks read from disk"},
+	{"accept_past_days", TL_CONF_INT, AT(intake.accept_past_days), "35", 1, 400,
+		"how old a pushed event may be; ids are kept a day longer"},
+	{"retention_days", TL_CONF_INT, AT(intake.retention_days), "400", 72, 3650,
+		"how long raw events and fine cells are kept, and how far back an import goes"},
+	{"id_index_bytes_max", TL_CONF_INT, AT(intake.id_index_bytes_max), "4G", 1 << 20,
+		1LL << 45, "memory for the id index; at the cap intake says id_index_full"},
+	{"queue_bytes_max", TL_CONF_INT, AT(intake.queue_bytes_max), "64M", 4 << 20, 1LL << 40,
+		"batches waiting; past it gateways are told 'overloaded'"},
+	{"workers", TL_CONF_INT, AT(intake.worker_count), "0", 0, 256,
+		"threads that decode, and as many that answer; 0: one a core"},
+};
+
+static const struct tl_conf_table conf_table = {
+	.program = "tallyd",
+	.summary = "Meters the usage of coding agents: takes events over nng, keeps exact rollups, "
+		   "answers queries. 'tallyd verify' and 'tallyd dump' work on a data directory that "
+		   "no daemon has open.",
+	.operands = "[verify|rebuild|dump FAMILY]",
+	.settings = setting_table,
+	.setting_count = sizeof(setting_table) / sizeof(setting_table[0]),
+};
+
+static int
+exit_code_of(enum tl_err err)
+{
+	if (err == TL_ELOCKED)
+		return EXIT_CODE_LOCKED;
+	if (err == TL_EUSAGE)
+		return EXIT_CODE_USAGE;
+	if (err == TL_ECONFIG || err == TL_EFORMAT_TOO_NEW)
+		return EXIT_CODE_CONFIG;
+	if (err == TL_EACKED_DATA_MISSING || err == TL_ESTORAGE_CORRUPT)
+		return EXIT_CODE_DATA;
+	return EXIT_CODE_IO;
+}
+
+/* Nothing may be acknowledged after a failed write, and RocksDB must not get to close itself. */
+static void
+die_of_storage(void *arg, enum tl_err err, const char *text)
+{
+	(void)arg;
+	tl_log(TL_LOG_ERROR, "storage failed code=%s why=\"%s\"", tl_err_name(err), text);
+	_exit(exit_code_of(err));
+}
+
+static void
+wake_rollup(void *arg, uint64_t group_no)
+{
+	struct rollup **rollup = arg;
+
+	rollup_wake(*rollup, group_no);
+}
+
+struct tallyd {
+	struct settings settings;
+	struct tl_store *store;
+	struct tl_roster *roster;
+	struct rollup *rollup;
+	struct ingest *ingest;
+	struct query *query;
+	struct orders *orders;
+};
+
+static enum tl_err
+order_of(void *arg, const struct tl_command *command, struct tl_buf *reply, struct tl_why *why)
+{
+	struct tallyd *tallyd = arg;
+
+	return orders_run(tallyd->orders, command, reply, why);
+}
+
+static void
+commit_of(void *arg, uint64_t group_no)
+{
+	struct tallyd *tallyd = arg;
+
+	wake_rollup(&tallyd->rollup, group_no);
+}
+
+/* The sockets of one side: the ipc socket in the data directory and, unless 'none', tcp. */
+struct urls {
+	char ipc[URL_BYTES];
+	char control[URL_BYTES];
+	const char *list[2];
+	size_t count;
+};
+
+static void
+urls_init(struct urls *urls, const struct settings *settings, const char *name, const char *tcp)
+{
+	snprintf(urls->ipc, sizeof(urls->ipc), "ipc://%s/%s.sock", settings->data, name);
+	snprintf(urls->control, sizeof(urls->control), "ipc://%s/%s-control.sock", settings->data,
+		name);
+	urls->list[0] = urls->ipc;
+	urls->list[1] = tcp;
+	urls->count = strcmp(tcp, "none") == 0 ? 1 : 2;
+}
+
+static enum tl_err
+tallyd_start(struct tallyd *t, struct tl_why *why)
+{
+	const struct settings *settings = &t->settings;
+	struct urls in, out;
+	enum tl_err err;
+
+	urls_init(&in, settings, "ingest", settings->ingest);
+	urls_init(&out, settings, "query", settings->query);
+
+	err = tl_store_open(&(struct tl_store_options){.dir = settings->data, .create = true,
+				    .cache_bytes = settings->cache_bytes},
+		&t->store, why);
+	if (!err)
+		err = tl_roster_open(t->store, &t->roster, why);
+	if (!err)
+		err = rollup_new(t->store, &t->rollup, why);
+	if (!err)
+		err = rollup_start(t->rollup, die_of_storage, NULL, why);
+	if (!err)
+		err = orders_new(&(struct orders_options){.store = t->store, .roster = t->roster,
+					 .rollup = t->rollup, .clock = tl_clock_system()},
+			&t->orders);
+	if (!err)
+		err = query_start(&(struct query_options){.store = t->store, .roster = t->roster,
+					  .clock = tl_clock_system(), .urls = out.list,
+					  .url_count = out.count, .control_url = out.control,
+					  .worker_count = settings->intake.worker_count},
+			&t->query, why);
+	if (!err)
+		err = ingest_start(&(struct ingest_options){.store = t->store, .roster = t->roster,
+					   .clock = tl_clock_system(),
+					   .settings = settings->intake, .urls = in.list,
+					   .url_count = in.count, .control_url = in.control,
+					   .on_commit = commit_of, .on_order = order_of,
+					   .on_storage_failure = die_of_storage, .arg = t},
+			&t->ingest, why);
+	if (!err)
+		orders_attach(t->orders, t->ingest, t->query);
+	return err;
+}
+
+/* In reverse: what was taken in is committed, acknowledged and folded before the store closes. */
+static void
+tallyd_stop(struct tallyd *t)
+{
+	ingest_stop(t->ingest);
+	query_stop(t->query);
+	orders_free(t->orders);
+	if (t->rollup != NULL)
+		rollup_stop(t->rollup);
+	rollup_free(t->rollup);
+	tl_roster_free(t->roster);
+	tl_store_close(t->store);
+}
+
+static void
+report(const struct tallyd *t)
+{
+	const struct ingest_stats *in = ingest_stats_of(t->ingest);
+	const struct rollup_stats *roll = rollup_stats_of(t->rollup);
+
+	tl_log(TL_LOG_INFO,
+		"report accepted=%" PRIu64 " duplicate=%" PRIu64 " replaced=%" PRIu64
+		" rejected=%" PRIu64 " groups=%" PRIu64 " committed_seq=%" PRIu64
+		" rollup_seq=%" PRIu64 " ids=%" PRIu64,
+		tl_counter_get(&in->accepted), tl_counter_get(&in->duplicate),
+		tl_counter_get(&in->replaced), tl_counter_get(&in->rejected),
+		tl_counter_get(&in->groups), (uint64_t)in->committed_seq, (uint64_t)roll->seq,
+		(uint64_t)in->id_count);
+}
+
+#define TICK_MS 1000
+#define EXPIRY_MS (6 * 3600 * 1000LL)
+
+static void
+tallyd_wait(struct tallyd *t)
+{
+	int64_t expired_ms = tl_clock_mono_ms(tl_clock_system());
+	struct tl_why why;
+	enum tl_err err;
+
+	for (;;) {
+		switch (tl_daemon_wait(TICK_MS)) {
+		case TL_DAEMON_STOP:
+			return;
+		case TL_DAEMON_REPORT:
+			report(t);
+			break;
+		case TL_DAEMON_RELOAD:
+			break;
+		case TL_DAEMON_TICK:
+			err = tl_store_background_error(t->store, &why);
+			if (err)
+				die_of_storage(NULL, err, why.text);
+			tl_daemon_notify("WATCHDOG=1");
+			break;
+		}
+		if (tl_clock_mono_ms(tl_clock_system()) - expired_ms < EXPIRY_MS)
+			continue;
+		expired_ms = tl_clock_mono_ms(tl_clock_system());
+		err = expire_days(t->store, tl_clock_wall_ms(tl_clock_system()),
+			t->settings.intake.retention_days, &why);
+		if (err)
+			tl_log(TL_LOG_ERROR, "expiry failed code=%s why=\"%s\"", tl_err_name(err),
+				why.text);
+	}
+}
+
+static int
+run(struct tallyd *t)
+{
+	int64_t started_us = tl_clock_mono_us();
+	struct tl_why why = {0};
+	enum tl_err err = tallyd_start(t, &why);
+
+	if (err) {
+		tl_log(TL_LOG_ERROR, "start failed code=%s why=\"%s\"", tl_err_name(err), why.text);
+		return exit_code_of(err); /* the process ends; nothing was acknowledged */
+	}
+	tl_log(TL_LOG_INFO, "ready data=%s ingest_port=%u query_port=%u ms=%" PRId64,
+		t->settings.data, ingest_port(t->ingest), query_port(t->query),
+		(tl_clock_mono_us() - started_us) / 1000);
+	tl_daemon_notify("READY=1");
+
+	tallyd_wait(t);
+	tl_daemon_notify("STOPPING=1");
+	tl_daemon_stopping(EXIT_CODE_IO);
+	tl_log(TL_LOG_INFO, "stopping");
+	tallyd_stop(t);
+	tl_log(TL_LOG_INFO, "stopped");
+	return 0;
+}
+
+static bool
+log_level_parse(const char *name)
+{
+	static const char *const names[] = {"error", "warn", "info", "debug"};
+
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(name, names[i]) == 0) {
+			tl_log_set_level((enum tl_log_level)i);
+			return true;
+		}
+	}
+	return false;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct tallyd tallyd;
+	struct tl_why why = {0};
+	int operand_count = 0;
+	enum tl_err err;
+
+	tl_conf_defaults(&conf_table, &tallyd.settings);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		struct tl_buf text;
+
+		tl_buf_init(&text, 0);
+		tl_conf_help(&conf_table, &text);
+		fwrite(text.data, 1, text.bytes, stdout);
+		tl_buf_fini(&text);
+		return 0;
+	}
+	err = tl_conf_read_args(&conf_table, argc, argv, &tallyd.settings, &operand_count, &why);
+	if (!err && !log_level_parse(tallyd.settings.log))
+		err = tl_fail(&why, TL_EUSAGE, "log '%s': error, warn, info or debug",
+			tallyd.settings.log);
+	if (err) {
+		fprintf(stderr, "tallyd: %s\n", why.text);
+		return exit_code_of(err);
+	}
+	if (tl_crypt_init())
+		return EXIT_CODE_CONFIG;
+	if (operand_count > 0)
+		return offline_run(tallyd.settings.data, operand_count, argv + 1);
+	tl_daemon_init();
+	return run(&tallyd);
+}

@@ -1,0 +1,516 @@
+/*
+ * Who an event belongs to is the same for all events of a batch with the same key or email, so it
+ * is found out once per symbol (struct who) and then written into the rows.
+ */
+#include "ingest/admit.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "schema/model/bucket.h"
+#include "schema/model/limits.h"
+
+#define AGENT_MEMOS 64u
+
+/* What one key, email or member id of the batch stands for. */
+struct who {
+	bool is_known; /* looked up before */
+	bool lacks_email;
+	bool lacks_email_enc;
+	enum tl_err err; /* of a key: why its events are refused */
+	uint32_t org_no;
+	uint32_t member_no; /* 0: to be made by the writer */
+	uint32_t agent_no;
+	uint32_t id_symbol; /* of the member id; the writer must see it: made or activated there */
+	int64_t revoked_ms;
+};
+
+struct agent_memo {
+	uint32_t member_no, type_symbol; /* 0: free */
+	uint32_t agent_no;
+};
+
+struct admission {
+	const struct tl_registry *registry;
+	const struct admit_rules *rules;
+	const struct tl_org *org; /* of the caller, NULL: every org */
+	struct tl_batch *batch;
+	struct who *whos; /* by symbol; symbols made during admission are not asked for */
+	uint32_t who_count;
+	struct agent_memo agents[AGENT_MEMOS];
+	uint32_t *kept; /* rows that stay */
+	uint32_t kept_count;
+};
+
+static uint32_t
+symbol_at(const struct tl_batch *batch, enum tl_column column, uint32_t row_idx)
+{
+	const int64_t *values = batch->column[column];
+
+	return values != NULL ? (uint32_t)values[row_idx] : 0;
+}
+
+static void
+clear(struct tl_batch *batch, enum tl_column column, uint32_t row_idx)
+{
+	if (batch->column[column] != NULL)
+		batch->column[column][row_idx] = 0;
+}
+
+static void
+reject(struct tl_batch *batch, uint32_t row_idx, enum tl_err err, uint32_t got_symbol)
+{
+	struct tl_reject *to = &batch->rejects[batch->reject_count];
+	struct tl_slice got = {0};
+
+	assert(batch->reject_count < batch->row_capacity);
+	*to = (struct tl_reject){
+		.event_idx = batch->event_idx[row_idx],
+		.err = err,
+		.field = tl_column_field(TL_COL_KEY),
+		.limit = INT64_MIN,
+	};
+	memcpy(to->id, batch->id[row_idx], sizeof(to->id));
+	/* Names were checked for UTF-8 and control bytes, so this needs no escapes. */
+	if (got_symbol != 0)
+		got = batch->symbols[got_symbol].text;
+	if (got.bytes > 0 && got.bytes < sizeof(to->got))
+		memcpy(to->got, got.data, got.bytes);
+	batch->reject_count++;
+}
+
+/* The symbol of a member's id. */
+static enum tl_err
+id_symbol(struct tl_batch *batch, const uint8_t id[16], uint32_t *symbol_out)
+{
+	struct tl_slice copy = tl_arena_copy(batch->arena, tl_slice_of(id, 16));
+
+	if (copy.data == NULL)
+		return TL_ENOMEM;
+	return tl_batch_symbol(batch, TL_NAME_MEMBER, copy, symbol_out);
+}
+
+/* A member that was found: the writer need not see it unless the event brings it to life. */
+static enum tl_err
+set_member(struct admission *ad, const struct tl_member *member, struct who *who)
+{
+	who->member_no = member->no;
+	who->lacks_email = member->email[0] == '\0';
+	who->lacks_email_enc = member->email_enc.bytes == 0;
+	if (member->state == TL_MEMBER_ACTIVE)
+		return TL_OK;
+	return id_symbol(ad->batch, member->id, &who->id_symbol);
+}
+
+static enum tl_err
+find_key(struct admission *ad, uint32_t symbol, struct who *who)
+{
+	const struct tl_credential *key =
+		tl_registry_key(ad->registry, ad->batch->symbols[symbol].text);
+	const struct tl_org *org;
+	const struct tl_member *member;
+
+	if (key == NULL || key->type != TL_CREDENTIAL_AGENT || key->org_no == 0) {
+		who->err = ad->org != NULL ? TL_EKEY_UNKNOWN : TL_EORG_UNKNOWN;
+		return TL_OK;
+	}
+	if (ad->org != NULL && key->org_no != ad->org->no) {
+		who->err = TL_EORG_NOT_ALLOWED;
+		return TL_OK;
+	}
+	who->org_no = key->org_no;
+	who->agent_no = key->agent_no;
+	who->revoked_ms = key->revoked_ms;
+	org = tl_registry_org(ad->registry, key->org_no);
+	member = org != NULL ? tl_org_member(org, key->member_no) : NULL;
+	if (member == NULL) {
+		who->err = TL_EKEY_UNKNOWN;
+		return TL_OK;
+	}
+	return set_member(ad, member, who);
+}
+
+/* The worker's memory: member numbers are for ever, so what it says needs no second look. */
+static const struct tl_member *
+remembered(const struct admission *ad, struct tl_slice key)
+{
+	uint64_t member_no;
+
+	if (ad->rules->members == NULL || !tl_map_get(ad->rules->members, key, &member_no))
+		return NULL;
+	return tl_org_member(ad->org, (uint32_t)member_no);
+}
+
+static void
+remember(const struct admission *ad, struct tl_slice key, const struct tl_member *member)
+{
+	if (ad->rules->members == NULL)
+		return;
+	/* Forgetting all is the simplest bound: the emails in use come back at once. */
+	if (tl_map_put(ad->rules->members, key, member->no) != TL_OK)
+		tl_map_clear(ad->rules->members);
+}
+
+static enum tl_err
+find_email(struct admission *ad, uint32_t symbol, struct who *who)
+{
+	struct tl_slice email = ad->batch->symbols[symbol].text;
+	const struct tl_member *member;
+	uint8_t key[4 + TL_EMAIL_BYTES_MAX];
+	uint8_t id[16];
+
+	assert(email.bytes <= TL_EMAIL_BYTES_MAX);
+	tl_put_be32(key, ad->org->no);
+	memcpy(key + 4, email.data, email.bytes);
+	member = remembered(ad, tl_slice_of(key, 4 + email.bytes));
+	if (member != NULL)
+		return set_member(ad, member, who);
+	tl_org_member_id(ad->org, email, id);
+	member = tl_org_member_by_id(ad->org, id);
+	if (member == NULL)
+		return id_symbol(ad->batch, id, &who->id_symbol);
+	remember(ad, tl_slice_of(key, 4 + email.bytes), member);
+	return set_member(ad, member, who);
+}
+
+static enum tl_err
+find_member(struct admission *ad, uint32_t symbol, struct who *who)
+{
+	struct tl_slice id = ad->batch->symbols[symbol].text;
+	const struct tl_member *member;
+
+	assert(id.bytes == 16);
+	member = tl_org_member_by_id(ad->org, id.data);
+	if (member != NULL)
+		return set_member(ad, member, who);
+	who->id_symbol = symbol;
+	return TL_OK;
+}
+
+/* The who of a symbol, found out when it is met first. */
+static enum tl_err
+who_of(struct admission *ad, uint32_t symbol, struct who **who_out)
+{
+	struct who *who = &ad->whos[symbol];
+	enum tl_err err = TL_OK;
+
+	assert(symbol < ad->who_count);
+	*who_out = who;
+	if (who->is_known)
+		return TL_OK;
+	who->is_known = true;
+	switch (ad->batch->symbols[symbol].kind) {
+	case TL_NAME_KEY:
+		err = find_key(ad, symbol, who);
+		break;
+	case TL_NAME_EMAIL:
+		err = find_email(ad, symbol, who);
+		break;
+	default:
+		err = find_member(ad, symbol, who);
+		break;
+	}
+	return err;
+}
+
+/* The agent of a known member, or 0 when the writer has to make it. */
+static uint32_t
+agent_no_of(struct admission *ad, uint32_t member_no, uint32_t type_symbol)
+{
+	struct agent_memo *memo = &ad->agents[(member_no * 31 + type_symbol) % AGENT_MEMOS];
+	const struct tl_agent *agent;
+
+	if (memo->member_no == member_no && memo->type_symbol == type_symbol)
+		return memo->agent_no;
+	agent = tl_org_agent_of(ad->org, member_no, ad->batch->symbols[type_symbol].text);
+	*memo = (struct agent_memo){.member_no = member_no,
+		.type_symbol = type_symbol,
+		.agent_no = agent != NULL ? agent->no : 0};
+	return memo->agent_no;
+}
+
+/*
+ * Whether the writer must see the member of this row: to make or activate it, or because the row
+ * brings an address the registry does not have yet.
+ */
+static enum tl_err
+pass_member(struct admission *ad, uint32_t row_idx, struct who *who, uint32_t email)
+{
+	struct tl_batch *batch = ad->batch;
+	bool brings_email = email != 0 && who->lacks_email;
+	bool brings_enc = who->lacks_email_enc && symbol_at(batch, TL_COL_EMAIL_ENC, row_idx) != 0;
+	const struct tl_org *org;
+	enum tl_err err;
+
+	if (who->id_symbol == 0 && (brings_email || brings_enc)) {
+		org = tl_registry_org(ad->registry, who->org_no);
+		err = id_symbol(batch, tl_org_member(org, who->member_no)->id, &who->id_symbol);
+		if (err)
+			return err;
+	}
+	if (who->id_symbol == 0 || email == 0)
+		clear(batch, TL_COL_EMAIL, row_idx);
+	return tl_batch_set(batch, TL_COL_MEMBER_ID, row_idx, who->id_symbol);
+}
+
+/* Attribute a row that came with a key. *refused_out: it was rejected. */
+static enum tl_err
+resolve_key(struct admission *ad, uint32_t row_idx, uint32_t symbol, bool *refused_out)
+{
+	struct tl_batch *batch = ad->batch;
+	struct who *who;
+	enum tl_err err = who_of(ad, symbol, &who);
+
+	if (err)
+		return err;
+	err = who->err;
+	if (!err && who->revoked_ms != 0 &&
+		tl_batch_get(batch, TL_COL_TS, row_idx) >= who->revoked_ms)
+		err = TL_EKEY_REVOKED;
+	if (err) {
+		reject(batch, row_idx, err, symbol);
+		*refused_out = true;
+		return TL_OK;
+	}
+	clear(batch, TL_COL_AGENT_TYPE, row_idx);
+	err = tl_batch_set(batch, TL_COL_ORG, row_idx, who->org_no);
+	if (!err)
+		err = tl_batch_set(batch, TL_COL_MEMBER, row_idx, who->member_no);
+	if (!err)
+		err = tl_batch_set(batch, TL_COL_AGENT, row_idx, who->agent_no);
+	if (!err)
+		err = pass_member(ad, row_idx, who, 0);
+	return err;
+}
+
+/* Attribute a row by its email, else its member id, else not at all. */
+static enum tl_err
+resolve_member(struct admission *ad, uint32_t row_idx)
+{
+	struct tl_batch *batch = ad->batch;
+	uint32_t email = symbol_at(batch, TL_COL_EMAIL, row_idx);
+	uint32_t symbol = email != 0 ? email : symbol_at(batch, TL_COL_MEMBER_ID, row_idx);
+	uint32_t type = symbol_at(batch, TL_COL_AGENT_TYPE, row_idx);
+	uint32_t agent_no;
+	struct who *who;
+	enum tl_err err;
+
+	if (symbol == 0) {
+		/* An agent of nobody cannot be told from everybody else's. */
+		clear(batch, TL_COL_AGENT_TYPE, row_idx);
+		return TL_OK;
+	}
+	err = who_of(ad, symbol, &who);
+	if (err)
+		return err;
+	who->org_no = ad->org->no;
+	err = tl_batch_set(batch, TL_COL_MEMBER, row_idx, who->member_no);
+	if (!err)
+		err = pass_member(ad, row_idx, who, email);
+	if (err || type == 0 || who->member_no == 0)
+		return err;
+	agent_no = agent_no_of(ad, who->member_no, type);
+	if (agent_no != 0)
+		clear(batch, TL_COL_AGENT_TYPE, row_idx);
+	return tl_batch_set(batch, TL_COL_AGENT, row_idx, agent_no);
+}
+
+/*
+ * A link's value came as text, "host/owner/name", "host/owner/name#N" or "#N": a repo symbol and a
+ * number from here on, so that stored rows hold dense ids alone.
+ */
+static enum tl_err
+split_link(struct tl_batch *batch, uint32_t row_idx)
+{
+	struct tl_slice value = batch->symbols[symbol_at(batch, TL_COL_VALUE, row_idx)].text;
+	size_t repo_bytes = 0;
+	int64_t number = 0;
+	uint32_t repo = 0;
+	enum tl_err err;
+
+	while (repo_bytes < value.bytes && value.data[repo_bytes] != '#')
+		repo_bytes++;
+	for (size_t i = repo_bytes + 1; i < value.bytes && number <= TL_PR_MAX; i++)
+		number = number * 10 + (value.data[i] - '0');
+	if (repo_bytes > 0) {
+		err = tl_batch_symbol(
+			batch, TL_NAME_REPO, tl_slice_of(value.data, repo_bytes), &repo);
+		if (err)
+			return err;
+	}
+	batch->column[TL_COL_VALUE][row_idx] = 0;
+	err = tl_batch_set(batch, TL_COL_REPO, row_idx, repo);
+	if (!err)
+		err = tl_batch_set(batch, TL_COL_PR, row_idx, number);
+	return err;
+}
+
+static enum tl_err
+split_links(struct tl_batch *batch)
+{
+	enum tl_err err = TL_OK;
+
+	if (batch->column[TL_COL_LINK_OP] == NULL || batch->column[TL_COL_VALUE] == NULL)
+		return TL_OK;
+	for (uint32_t i = 0; i < batch->row_count && !err; i++) {
+		int64_t op = batch->column[TL_COL_LINK_OP][i];
+
+		if (batch->column[TL_COL_VALUE][i] == 0)
+			continue;
+		if (op == TL_LINK_SET_REPO || op == TL_LINK_ADD_PR)
+			err = split_link(batch, i);
+	}
+	return err;
+}
+
+static enum tl_err
+resolve_rows(struct admission *ad)
+{
+	struct tl_batch *batch = ad->batch;
+	bool has_members = batch->column[TL_COL_EMAIL] != NULL ||
+			   batch->column[TL_COL_MEMBER_ID] != NULL ||
+			   batch->column[TL_COL_AGENT_TYPE] != NULL;
+
+	for (uint32_t i = 0; i < batch->row_count; i++) {
+		uint32_t key = symbol_at(batch, TL_COL_KEY, i);
+		bool refused = false;
+		enum tl_err err = TL_OK;
+
+		if (key != 0) {
+			err = resolve_key(ad, i, key, &refused);
+		} else if (ad->org == NULL) {
+			reject(batch, i, TL_EORG_UNKNOWN, 0);
+			refused = true;
+		} else if (has_members) {
+			err = resolve_member(ad, i);
+		}
+		if (err)
+			return err;
+		if (!refused)
+			ad->kept[ad->kept_count++] = i;
+	}
+	return TL_OK;
+}
+
+static int
+compare_rejects(const void *a, const void *b)
+{
+	const struct tl_reject *left = a;
+	const struct tl_reject *right = b;
+
+	return (left->event_idx > right->event_idx) - (left->event_idx < right->event_idx);
+}
+
+/* Close the gaps that rejected rows left. */
+static void
+keep_rows(struct admission *ad)
+{
+	struct tl_batch *batch = ad->batch;
+
+	if (ad->kept_count == batch->row_count)
+		return;
+	for (uint32_t i = 0; i < ad->kept_count; i++) {
+		memmove(batch->id[i], batch->id[ad->kept[i]], sizeof(batch->id[i]));
+		batch->event_idx[i] = batch->event_idx[ad->kept[i]];
+	}
+	for (enum tl_column column = 0; column < TL_COL_COUNT; column++) {
+		int64_t *values = batch->column[column];
+
+		for (uint32_t i = 0; values != NULL && i < ad->kept_count; i++)
+			values[i] = values[ad->kept[i]];
+	}
+	batch->row_count = ad->kept_count;
+	qsort(batch->rejects, batch->reject_count, sizeof(*batch->rejects), compare_rejects);
+}
+
+/* A column that nothing is left in is no column, so that the writer need not look. */
+static void
+drop_empty(struct tl_batch *batch, enum tl_column column)
+{
+	const int64_t *values = batch->column[column];
+	int64_t any = 0;
+
+	for (uint32_t i = 0; values != NULL && i < batch->row_count; i++)
+		any |= values[i];
+	if (any == 0)
+		batch->column[column] = NULL;
+}
+
+static enum tl_err
+resolve(struct admission *ad)
+{
+	struct tl_batch *batch = ad->batch;
+	enum tl_err err;
+
+	ad->who_count = batch->symbol_count;
+	ad->whos = tl_arena_array(batch->arena, ad->who_count, sizeof(*ad->whos));
+	ad->kept = tl_arena_array(batch->arena, batch->row_count, sizeof(*ad->kept));
+	if (ad->whos == NULL || ad->kept == NULL)
+		return TL_ENOMEM;
+	err = tl_batch_need(batch, TL_COL_ORG);
+	if (err)
+		return err;
+	for (uint32_t i = 0; ad->org != NULL && i < batch->row_count; i++)
+		batch->column[TL_COL_ORG][i] = ad->org->no;
+	err = resolve_rows(ad);
+	if (!err)
+		err = split_links(batch);
+	if (err)
+		return err;
+	keep_rows(ad);
+	drop_empty(batch, TL_COL_EMAIL);
+	drop_empty(batch, TL_COL_MEMBER_ID);
+	drop_empty(batch, TL_COL_AGENT_TYPE);
+	return TL_OK;
+}
+
+static enum tl_err
+find_caller(struct admitted *admitted, const struct tl_registry *registry,
+	const struct admit_rules *rules, struct tl_why *why)
+{
+	enum tl_right right = admitted->head.import ? TL_RIGHT_IMPORT : TL_RIGHT_PUSH;
+	enum tl_err err;
+
+	err = tl_caller_resolve(registry, admitted->head.token, tl_slice_str(""),
+		rules->is_operator, rules->now_ms, &admitted->caller, why);
+	if (err)
+		return err;
+	return tl_authorise(&admitted->caller, right, why);
+}
+
+enum tl_err
+admit_batch(struct tl_slice map, const struct tl_registry *registry,
+	const struct admit_rules *rules, struct tl_arena *arena, struct admitted *admitted_out,
+	struct tl_why *why)
+{
+	struct admitted admitted = {0};
+	struct tl_accept accept = {.now_ms = rules->now_ms, .future_ms_max = TL_FUTURE_MS_MAX};
+	struct admission ad = {.registry = registry, .rules = rules};
+	enum tl_err err;
+
+	err = tl_batch_head_read(map, &admitted.head, why);
+	if (err)
+		return err;
+	err = find_caller(&admitted, registry, rules, why);
+	if (err)
+		return err;
+	accept.past_ms_max = TL_DAY_MS * (admitted.head.import ? rules->retention_days
+							       : rules->accept_past_days);
+	err = tl_batch_init(&admitted.batch, arena, admitted.head.event_count);
+	if (!err)
+		err = tl_batch_rows_read(&admitted.head, &accept, &admitted.batch, why);
+	if (err)
+		return err;
+
+	ad.batch = &admitted.batch;
+	if (admitted.caller.org_no != 0) {
+		ad.org = tl_registry_org(registry, admitted.caller.org_no);
+		if (ad.org == NULL)
+			return tl_fail(why, TL_EUNAUTHENTICATED, "the credential's org is gone");
+	}
+	err = resolve(&ad);
+	if (err)
+		return err;
+	*admitted_out = admitted;
+	return TL_OK;
+}

@@ -1,0 +1,108 @@
+/*
+ * What the writer thread owns, shared by commit.c and the files it is split into:
+ *
+ *   commit.c    open, the course of a group, the replies
+ *   idwindow.c  which ids are known: the walk at open, expiry, the days an import touches
+ *   verdict.c   new, duplicate, conflict, replaced or stale
+ *   names.c     names -> dense ids, members and agents
+ *   group.c     rows -> blocks
+ *   stored.c    the stored row behind an id
+ *   sources.c   what became of the events, by org, day and source
+ */
+#ifndef INGEST_WRITER_H
+#define INGEST_WRITER_H
+
+#include "ingest/commit.h"
+#include "ingest/group.h"
+#include "ingest/sources.h"
+#include "ingest/stored.h"
+#include "schema/base/map.h"
+#include "schema/store/dict.h"
+
+struct idwindow {
+	uint64_t first_group; /* ids of groups from here on are known */
+	int64_t day_ms;	      /* the day of the last expiry */
+	struct tl_map *days;  /* older days whose ids an import loaded */
+};
+
+struct commit {
+	/* fixed after new */
+	struct tl_store *store;
+	struct tl_roster *roster;
+	struct ingest_settings settings;
+	struct ingest_stats *stats;
+	uint64_t epoch;
+	struct group_print_key print_key;
+	/* the last durable group */
+	uint64_t group_no;
+	uint64_t seq;
+	uint64_t chain;
+	int64_t received_ms; /* never falls, so the journal can be searched by it */
+	bool is_dead;	     /* a write failed: memory may be ahead of the disk */
+	/* memory of the writer */
+	struct dedupe *dedupe;
+	struct tl_dict *dict;
+	struct tl_map *repos; /* (org, repo) -> id; see names.c */
+	struct stored *stored;
+	struct sources *sources;
+	struct idwindow window;
+	/* the group being built */
+	struct tl_write *write;
+	struct tl_edit *edit;
+	struct group group;
+	uint32_t quarantine_count;
+	struct tl_buf buf;
+};
+
+/* The ids of the journal's last days, and the hole check. */
+TL_MUST enum tl_err idwindow_open(struct commit *commit, int64_t now_ms, struct tl_why *why);
+void idwindow_close(struct commit *commit);
+
+/* Once a day: forget ids that can no longer be accepted. */
+TL_MUST enum tl_err idwindow_turn(struct commit *commit, int64_t now_ms, struct tl_why *why);
+
+/* Before an import: the ids of the days its rows lie on. TL_EID_INDEX_FULL leaves ids behind,
+ * which is harmless. */
+TL_MUST enum tl_err idwindow_load(struct commit *commit, const struct tl_batch *batch,
+	int64_t now_ms, struct tl_why *why);
+
+/* The journal's row of a group, on arena. */
+TL_MUST enum tl_err idwindow_journal(struct tl_store *store, uint64_t group_no,
+	struct tl_arena *arena, struct tl_buf *buf, struct tl_journal_row *row_out,
+	struct tl_why *why);
+
+/* What a symbol of a batch is in the store. */
+struct name_memo {
+	uint32_t org; /* 0: not asked for yet; symbols of a batch may belong to several orgs */
+	uint32_t id;
+	bool is_other; /* a repo past TL_REPOS_MAX */
+};
+
+enum names_mode {
+	NAMES_MAKE, /* members and agents are made and activated */
+	NAMES_FIND, /* only to compare: who is not there becomes NAMES_NOBODY */
+};
+
+#define NAMES_NOBODY (-1)
+
+/* Before a group: keeps the memory of repos within its bound. */
+void names_begin(struct commit *commit);
+
+/*
+ * Copy rows row_idx[0..count) of from (symbols) behind the rows of to, which has room, as dense
+ * ids. to->row_count stays. Repos past the limit become "other" and add to *other_count.
+ */
+TL_MUST enum tl_err names_translate(struct commit *commit, const struct tl_batch *from,
+	const uint32_t *row_idx, uint32_t count, struct name_memo *memo, enum names_mode mode,
+	struct tl_batch *to, uint32_t *other_count, struct tl_why *why);
+
+/* How a batch went. accepted + duplicate + replaced + conflict + rejected = events. */
+struct verdicts {
+	uint32_t accepted, duplicate, replaced, conflict, rejected;
+};
+
+/* Judge a batch and append what is new to the group. Refused events join batch.rejects. */
+TL_MUST enum tl_err verdict_batch(struct commit *commit, struct admitted *admitted,
+	struct verdicts *verdicts_out, struct tl_why *why);
+
+#endif

@@ -1,0 +1,483 @@
+/*
+ * Encoding looks at the values twice: once for the figures that decide the form (least, greatest,
+ * bytes in each form), once to write. The exact size is known before the first byte is written, so
+ * a buffer never holds room it does not use.
+ *
+ * The loops over rows are what ingest spends its time in. Token counts take one to three bytes in
+ * no order, and a branch per byte would be mispredicted half of the time: so varints are spread
+ * and gathered eight bytes at a time, without branches.
+ */
+#include "schema/store/column.h"
+
+#include <assert.h>
+#include <endian.h>
+
+#define VARINT_BYTES_MAX 10
+#define ENTRIES_MAX 256u
+#define SLOTS 1024u /* a power of two, four times the entries: short probes */
+#define SLOTS_SHIFT 54
+
+enum form {
+	FORM_CONST,
+	FORM_OFFSET,
+	FORM_DELTA,
+	FORM_DICTIONARY,
+};
+
+struct plan {
+	enum form form;
+	size_t bytes; /* of the whole column */
+	int64_t min;
+	uint64_t range; /* greatest - least */
+};
+
+/* The distinct values of a column in order of first use. */
+struct distinct {
+	uint32_t count;
+	int64_t entries[ENTRIES_MAX];
+	uint16_t slots[SLOTS]; /* entry + 1, 0 free */
+};
+
+static inline size_t
+varint_bytes(uint64_t value)
+{
+	uint32_t bits = 64 - (uint32_t)__builtin_clzll(value | 1);
+
+	return (bits * 9 + 64) >> 6; /* bits / 7 rounded up, for 1 to 64 */
+}
+
+static inline uint64_t
+step_of(int64_t value, int64_t before)
+{
+	return tl_zigzag((int64_t)((uint64_t)value - (uint64_t)before));
+}
+
+static inline uint64_t
+offset_of(int64_t value, int64_t min)
+{
+	return (uint64_t)value - (uint64_t)min;
+}
+
+static void
+find_range(const int64_t *values, uint32_t count, struct plan *plan)
+{
+	int64_t min = values[0];
+	int64_t max = values[0];
+
+	for (uint32_t i = 1; i < count; i++) {
+		min = values[i] < min ? values[i] : min;
+		max = values[i] > max ? values[i] : max;
+	}
+	plan->min = min;
+	plan->range = offset_of(max, min);
+}
+
+/* Bytes of the rows as offsets: a comparison per length that occurs, no bit scan. */
+static size_t
+offset_bytes(const int64_t *values, uint32_t count, const struct plan *plan)
+{
+	size_t bytes = count;
+
+	if (plan->range < 1u << 14) {
+		for (uint32_t i = 0; i < count; i++)
+			bytes += offset_of(values[i], plan->min) >= 1u << 7;
+		return bytes;
+	}
+	if (plan->range < 1u << 21) {
+		for (uint32_t i = 0; i < count; i++) {
+			uint64_t offset = offset_of(values[i], plan->min);
+
+			bytes += (size_t)(offset >= 1u << 7) + (offset >= 1u << 14);
+		}
+		return bytes;
+	}
+	bytes = 0;
+	for (uint32_t i = 0; i < count; i++)
+		bytes += varint_bytes(offset_of(values[i], plan->min));
+	return bytes;
+}
+
+static size_t
+delta_bytes(const int64_t *values, uint32_t count)
+{
+	size_t bytes = 0;
+
+	for (uint32_t i = 1; i < count; i++)
+		bytes += varint_bytes(step_of(values[i], values[i - 1]));
+	return bytes;
+}
+
+/* The slot that holds the value, or the free one where it belongs. */
+static inline uint16_t *
+find_slot(struct distinct *distinct, int64_t value)
+{
+	uint32_t at = (uint32_t)((uint64_t)value * UINT64_C(0x9e3779b97f4a7c15) >> SLOTS_SHIFT);
+
+	while (distinct->slots[at] != 0 && distinct->entries[distinct->slots[at] - 1] != value)
+		at = (at + 1) & (SLOTS - 1);
+	return &distinct->slots[at];
+}
+
+/* False when there are more distinct values than a dictionary takes. */
+static bool
+find_distinct(const int64_t *values, uint32_t count, struct distinct *distinct)
+{
+	distinct->count = 0;
+	memset(distinct->slots, 0, sizeof(distinct->slots));
+	for (uint32_t i = 0; i < count; i++) {
+		uint16_t *slot = find_slot(distinct, values[i]);
+
+		if (*slot != 0)
+			continue;
+		if (distinct->count == ENTRIES_MAX)
+			return false;
+		distinct->entries[distinct->count++] = values[i];
+		*slot = (uint16_t)distinct->count;
+	}
+	return true;
+}
+
+static size_t
+dictionary_bytes(const struct distinct *distinct, uint32_t count)
+{
+	size_t bytes = 1 + varint_bytes(distinct->count) + count;
+
+	for (uint32_t i = 0; i < distinct->count; i++)
+		bytes += varint_bytes(tl_zigzag(distinct->entries[i]));
+	return bytes;
+}
+
+/*
+ * Steps must save an eighth of a byte a row before they are preferred to offsets: the same numbers
+ * again and again are what the compression of the family lives on, and steps hide them.
+ */
+static void
+plan_column(const int64_t *values, uint32_t count, struct plan *plan, struct distinct *distinct)
+{
+	size_t bytes;
+
+	find_range(values, count, plan);
+	if (plan->range == 0) {
+		plan->form = FORM_CONST;
+		plan->bytes = 1 + varint_bytes(tl_zigzag(plan->min));
+		return;
+	}
+	plan->form = FORM_OFFSET;
+	plan->bytes = 1 + varint_bytes(tl_zigzag(plan->min));
+	if (plan->range < 1u << 7) { /* one byte a row, which no other form is below */
+		plan->bytes += count;
+		return;
+	}
+	plan->bytes += offset_bytes(values, count, plan);
+
+	bytes = 1 + varint_bytes(tl_zigzag(values[0])) + delta_bytes(values, count);
+	if (bytes + count / 8 < plan->bytes) {
+		plan->form = FORM_DELTA;
+		plan->bytes = bytes;
+	}
+	if (plan->bytes <= count + count / 8 || !find_distinct(values, count, distinct))
+		return;
+	bytes = dictionary_bytes(distinct, count);
+	if (bytes < plan->bytes) {
+		plan->form = FORM_DICTIONARY;
+		plan->bytes = bytes;
+	}
+}
+
+/* Seven bits of value in each byte, for a value below 2^56. */
+static inline uint64_t
+spread(uint64_t value)
+{
+	value = (value & 0x000000000fffffff) | (value & 0x00fffffff0000000) << 4;
+	value = (value & 0x00003fff00003fff) | (value & 0x0fffc0000fffc000) << 2;
+	return (value & 0x007f007f007f007f) | (value & 0x3f803f803f803f80) << 1;
+}
+
+/* Back, once the marks that a byte follows are gone. */
+static inline uint64_t
+gather(uint64_t bytes)
+{
+	bytes = (bytes & 0x007f007f007f007f) | (bytes & 0x7f007f007f007f00) >> 1;
+	bytes = (bytes & 0x00003fff00003fff) | (bytes & 0x3fff00003fff0000) >> 2;
+	return (bytes & 0x000000000fffffff) | (bytes & 0x0fffffff00000000) >> 4;
+}
+
+/* Writes eight bytes whatever the value needs; returns how many of them count. */
+static inline size_t
+put_wide(uint8_t *at, uint64_t value)
+{
+	size_t bytes = varint_bytes(value);
+	uint64_t word;
+
+	if (__builtin_expect(bytes > 8, 0))
+		return tl_varint_put(at, value);
+	word = htole64(spread(value) |
+		(UINT64_C(0x8080808080808080) & ((UINT64_C(1) << (8 * (bytes - 1))) - 1)));
+	memcpy(at, &word, sizeof(word));
+	return bytes;
+}
+
+/* Every later row takes at least a byte: eight rows before the end a wide write still fits. */
+static uint8_t *
+put_offsets(uint8_t *at, const int64_t *values, uint32_t count, const struct plan *plan)
+{
+	uint32_t i = 0;
+
+	if (plan->range < 1u << 7) {
+		for (; i < count; i++)
+			*at++ = (uint8_t)offset_of(values[i], plan->min);
+		return at;
+	}
+	if (plan->range < 1u << 14) {
+		for (; i + 1 < count; i++) {
+			uint64_t offset = offset_of(values[i], plan->min);
+			bool two = offset >= 1u << 7;
+
+			at[0] = (uint8_t)(offset | (uint64_t)two << 7);
+			at[1] = (uint8_t)(offset >> 7);
+			at += 1 + two;
+		}
+	}
+	for (; i + 8 <= count; i++)
+		at += put_wide(at, offset_of(values[i], plan->min));
+	for (; i < count; i++)
+		at += tl_varint_put(at, offset_of(values[i], plan->min));
+	return at;
+}
+
+static uint8_t *
+put_deltas(uint8_t *at, const int64_t *values, uint32_t count)
+{
+	uint32_t i = 1;
+
+	for (; i + 8 <= count; i++)
+		at += put_wide(at, step_of(values[i], values[i - 1]));
+	for (; i < count; i++)
+		at += tl_varint_put(at, step_of(values[i], values[i - 1]));
+	return at;
+}
+
+static uint8_t *
+put_dictionary(uint8_t *at, const int64_t *values, uint32_t count, struct distinct *distinct)
+{
+	at += tl_varint_put(at, distinct->count);
+	for (uint32_t i = 0; i < distinct->count; i++)
+		at += tl_varint_put(at, tl_zigzag(distinct->entries[i]));
+	for (uint32_t i = 0; i < count; i++)
+		*at++ = (uint8_t)(*find_slot(distinct, values[i]) - 1);
+	return at;
+}
+
+void
+tl_column_encode(struct tl_buf *buf, const int64_t *values, uint32_t count)
+{
+	struct distinct distinct;
+	struct plan plan;
+	uint8_t *start;
+	uint8_t *at;
+
+	assert(count >= 1);
+	plan_column(values, count, &plan, &distinct);
+	start = tl_buf_reserve(buf, plan.bytes);
+	if (start == NULL)
+		return;
+	at = start;
+	*at++ = (uint8_t)plan.form;
+	switch (plan.form) {
+	case FORM_CONST:
+		at += tl_varint_put(at, tl_zigzag(plan.min));
+		break;
+	case FORM_OFFSET:
+		at += tl_varint_put(at, tl_zigzag(plan.min));
+		at = put_offsets(at, values, count, &plan);
+		break;
+	case FORM_DELTA:
+		at += tl_varint_put(at, tl_zigzag(values[0]));
+		at = put_deltas(at, values, count);
+		break;
+	case FORM_DICTIONARY:
+		at = put_dictionary(at, values, count, &distinct);
+		break;
+	}
+	assert((size_t)(at - start) == plan.bytes);
+	tl_buf_advance(buf, plan.bytes);
+}
+
+static void
+corrupt(struct tl_cursor *cur)
+{
+	cur->err = TL_ESTORAGE_CORRUPT;
+	cur->next = cur->end;
+}
+
+/* One varint by the same rules as tl_varint_get: no branch on its length up to eight bytes. */
+static inline uint64_t
+take_wide(struct tl_cursor *cur, uint64_t word)
+{
+	uint64_t stops = ~word & UINT64_C(0x8080808080808080);
+	uint32_t bits; /* up to the mark of the last byte */
+
+	if (__builtin_expect(stops == 0, 0))
+		return tl_cursor_varint(cur);
+	bits = (uint32_t)__builtin_ctzll(stops);
+	word &= stops ^ (stops - 1);
+	/* Over-long: a last byte of zero behind another. */
+	if (__builtin_expect(word >> (bits - 7) == 0 && bits > 7, 0)) {
+		corrupt(cur);
+		return 0;
+	}
+	cur->next += (bits + 1) / 8;
+	return gather(word & UINT64_C(0x7f7f7f7f7f7f7f7f));
+}
+
+/* count varints, eight at a time where eight in a row take one byte each. */
+static void
+take_varints(struct tl_cursor *cur, uint64_t *values_out, uint32_t count)
+{
+	uint32_t i = 0;
+
+	while (i < count && tl_cursor_left(cur) >= 8) {
+		uint64_t word;
+
+		memcpy(&word, cur->next, sizeof(word));
+		word = le64toh(word);
+		if ((word & UINT64_C(0x8080808080808080)) == 0 && count - i >= 8) {
+			for (uint32_t k = 0; k < 8; k++)
+				values_out[i + k] = word >> (8 * k) & 0xff;
+			cur->next += 8;
+			i += 8;
+			continue;
+		}
+		values_out[i++] = take_wide(cur, word);
+	}
+	for (; i < count; i++)
+		values_out[i] = tl_cursor_varint(cur);
+}
+
+#define CHUNK 512u
+
+static void
+take_offsets(struct tl_cursor *cur, int64_t *values_out, uint32_t count)
+{
+	uint64_t min = (uint64_t)tl_cursor_zigzag(cur);
+	uint64_t offsets[CHUNK];
+
+	for (uint32_t i = 0; i < count && !cur->err; i += CHUNK) {
+		uint32_t some = count - i < CHUNK ? count - i : CHUNK;
+
+		take_varints(cur, offsets, some);
+		for (uint32_t k = 0; k < some; k++)
+			values_out[i + k] = (int64_t)(min + offsets[k]);
+	}
+}
+
+static void
+take_deltas(struct tl_cursor *cur, int64_t *values_out, uint32_t count)
+{
+	uint64_t value = (uint64_t)tl_cursor_zigzag(cur);
+	uint64_t steps[CHUNK];
+
+	values_out[0] = (int64_t)value;
+	for (uint32_t i = 1; i < count && !cur->err; i += CHUNK) {
+		uint32_t some = count - i < CHUNK ? count - i : CHUNK;
+
+		take_varints(cur, steps, some);
+		for (uint32_t k = 0; k < some; k++) {
+			value += (uint64_t)tl_unzigzag(steps[k]);
+			values_out[i + k] = (int64_t)value;
+		}
+	}
+}
+
+static void
+take_dictionary(struct tl_cursor *cur, int64_t *values_out, uint32_t count)
+{
+	int64_t entries[ENTRIES_MAX];
+	uint64_t entry_count = tl_cursor_varint(cur);
+	struct tl_slice idxs;
+	uint8_t idx_max = 0;
+
+	if (entry_count < 2 || entry_count > ENTRIES_MAX) {
+		corrupt(cur);
+		return;
+	}
+	for (uint64_t i = 0; i < entry_count; i++)
+		entries[i] = tl_cursor_zigzag(cur);
+	idxs = tl_cursor_take(cur, count);
+	if (cur->err)
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		idx_max = idxs.data[i] > idx_max ? idxs.data[i] : idx_max;
+	if (idx_max >= entry_count) {
+		corrupt(cur);
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		values_out[i] = entries[idxs.data[i]];
+}
+
+void
+tl_column_decode(struct tl_cursor *cur, int64_t *values_out, uint32_t count)
+{
+	uint8_t form = tl_cursor_u8(cur);
+	int64_t value;
+
+	assert(count >= 1);
+	if (cur->err)
+		return;
+	switch (form) {
+	case FORM_CONST:
+		value = tl_cursor_zigzag(cur);
+		for (uint32_t i = 0; i < count; i++)
+			values_out[i] = value;
+		break;
+	case FORM_OFFSET:
+		take_offsets(cur, values_out, count);
+		break;
+	case FORM_DELTA:
+		take_deltas(cur, values_out, count);
+		break;
+	case FORM_DICTIONARY:
+		take_dictionary(cur, values_out, count);
+		break;
+	default:
+		corrupt(cur);
+	}
+}
+
+static void
+skip_varints(struct tl_cursor *cur, uint64_t count)
+{
+	for (uint64_t i = 0; i < count && !cur->err; i++)
+		(void)tl_cursor_varint(cur);
+}
+
+void
+tl_column_skip(struct tl_cursor *cur, uint32_t count)
+{
+	uint64_t entry_count;
+
+	assert(count >= 1);
+	switch (tl_cursor_u8(cur)) {
+	case FORM_CONST:
+		skip_varints(cur, 1);
+		break;
+	case FORM_OFFSET:
+		skip_varints(cur, 1 + (uint64_t)count);
+		break;
+	case FORM_DELTA:
+		skip_varints(cur, count);
+		break;
+	case FORM_DICTIONARY:
+		entry_count = tl_cursor_varint(cur);
+		if (entry_count < 2 || entry_count > ENTRIES_MAX) {
+			corrupt(cur);
+			return;
+		}
+		skip_varints(cur, entry_count);
+		(void)tl_cursor_take(cur, count);
+		break;
+	default:
+		corrupt(cur);
+	}
+}

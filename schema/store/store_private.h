@@ -1,0 +1,117 @@
+/* What the files of this folder share about an open store. */
+#ifndef TL_STORE_STORE_PRIVATE_H
+#define TL_STORE_STORE_PRIVATE_H
+
+#include <pthread.h>
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+
+#include "schema/base/map.h"
+#include "schema/store/days.h"
+#include "schema/store/store.h"
+#include "schema/store/view.h"
+#include "schema/store/write.h"
+
+/* Above every key: longer than the longest, all ones. */
+#define TL_KEY_BYTES_ABOVE 321
+
+struct tl_day {
+	struct tl_store *store;
+	int64_t day_ms;
+	rocksdb_column_family_handle_t *handle;
+	/* guarded by the store's days_mtx */
+	size_t pin_count;
+	bool dropped; /* out of the table for readers; the last pin takes its bytes */
+};
+
+/* The last publications that changed an org, oldest first from first_idx, around. */
+#define TL_CHANGES_KEPT 32u
+struct tl_org_change {
+	uint64_t generation;
+	int64_t low_ms;
+};
+struct tl_org_changes {
+	struct tl_org_change kept[TL_CHANGES_KEPT];
+	uint32_t first_idx;
+	uint32_t count;
+	uint64_t forgotten; /* generation of the newest that fell out, 0: none did */
+};
+
+struct tl_view {
+	struct tl_store *store;
+	const rocksdb_snapshot_t *snapshot;
+	rocksdb_readoptions_t *read_options;
+	uint64_t group_no;
+	uint64_t seq;
+	uint64_t generation;
+	size_t pin_count; /* guarded by the store's view_mtx */
+};
+
+struct tl_store {
+	/* fixed after open */
+	rocksdb_t *db;
+	rocksdb_options_t *options;	  /* of the database and of most families */
+	rocksdb_options_t *point_options; /* of families read by whole keys: with a filter */
+	rocksdb_readoptions_t *read_options;
+	rocksdb_writeoptions_t *sync_options;
+	rocksdb_writeoptions_t *no_sync_options;
+	rocksdb_column_family_handle_t *default_handle;
+	rocksdb_column_family_handle_t *handles[TL_FAMILY_COUNT];
+	bool read_only;
+	uint64_t epoch;
+
+	/* guarded by days_mtx */
+	pthread_mutex_t days_mtx;
+	struct tl_day **days; /* sorted by day_ms */
+	size_t day_count;
+	size_t day_capacity;
+	enum tl_err drop_err; /* of a day's last pin, which has nobody to tell */
+	struct tl_why drop_why;
+
+	/* guarded by view_mtx */
+	pthread_mutex_t view_mtx;
+	struct tl_view *view;
+	size_t view_count;
+	uint64_t generation;
+	struct tl_map *org_idx; /* org be32 -> index into org_changes */
+	struct tl_org_changes *org_changes;
+	size_t org_count;
+	size_t org_capacity;
+
+	_Atomic size_t scan_count;
+	_Atomic size_t write_count;
+	_Atomic uint64_t write_no; /* numbers each filling of each write */
+};
+
+struct tl_write {
+	struct tl_store *store;
+	rocksdb_writebatch_t *batch;
+	uint64_t no; /* differs between any two fillings: how the dictionary sees a commit */
+};
+
+/* RocksDB's error text -> our code; the text goes into why after what was tried, and is freed. */
+enum tl_err tl_store_fail(struct tl_why *why, const char *step, char *text);
+
+/* The value of key in one family, replacing buf's content. */
+TL_MUST enum tl_err tl_store_get_from(struct tl_store *store, const struct tl_view *view,
+	rocksdb_column_family_handle_t *handle, struct tl_slice key, struct tl_buf *buf,
+	struct tl_why *why);
+
+/* The last pair of a family, newest state. TL_ENOT_FOUND in an empty family. */
+TL_MUST enum tl_err tl_store_last(struct tl_store *store, enum tl_family family,
+	struct tl_buf *key, struct tl_buf *value, struct tl_why *why);
+
+/* Open: take over the handle of an existing day. */
+TL_MUST enum tl_err tl_days_add(struct tl_store *store, int64_t day_ms,
+	rocksdb_column_family_handle_t *handle);
+
+/* Call visit for each day, pinned meanwhile; days made or dropped meanwhile may be left out. */
+void tl_days_visit(struct tl_store *store,
+	void (*visit)(struct tl_store *store, rocksdb_column_family_handle_t *handle, void *arg),
+	void *arg);
+
+/* Close: every day must have been let go. */
+void tl_days_close(struct tl_store *store);
+void tl_views_close(struct tl_store *store);
+
+#endif

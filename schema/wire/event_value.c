@@ -1,0 +1,574 @@
+#include "schema/wire/event_value.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define GOT_BYTES_MAX 64u
+
+void
+tl_event_recent_keep(struct tl_event_reading *reading, enum tl_event_field field,
+	struct tl_slice raw, uint32_t symbol)
+{
+	reading->recent[tl_event_recent_slot(field, raw)] = (struct tl_event_recent){
+		.data = raw.data, .bytes = (uint32_t)raw.bytes, .field = field, .symbol = symbol};
+}
+
+void
+tl_event_fault(struct tl_event_row *row, enum tl_event_rank rank, enum tl_err err,
+	enum tl_event_field field, int64_t limit, struct tl_slice got)
+{
+	if (field < TL_FIELD_COUNT)
+		row->wrong |= TL_EVENT_BIT(field);
+	if (row->fault.rank <= rank)
+		return;
+	row->fault = (struct tl_event_fault){.rank = rank,
+		.err = err,
+		.field = field < TL_FIELD_COUNT ? tl_event_field_name(field) : NULL,
+		.limit = limit,
+		.got = got,
+		.got_number = INT64_MIN};
+}
+
+void
+tl_event_fault_number(struct tl_event_row *row, enum tl_event_rank rank, enum tl_err err,
+	enum tl_event_field field, int64_t limit, int64_t got, const char *hint)
+{
+	bool is_graver = rank < row->fault.rank;
+
+	tl_event_fault(row, rank, err, field, limit, tl_slice_of(NULL, 0));
+	if (is_graver) {
+		row->fault.got_number = got;
+		row->fault.hint = hint;
+	}
+}
+
+static void
+type_fault(struct tl_event_row *row, enum tl_event_field field, struct tl_slice raw)
+{
+	tl_event_fault(row, TL_RANK_TYPE, TL_EFIELD_TYPE, field, INT64_MIN, raw);
+}
+
+static void
+range_fault(struct tl_event_row *row, enum tl_event_field field, enum tl_err err, int64_t limit,
+	struct tl_slice raw)
+{
+	tl_event_fault(row, TL_RANK_RANGE, err, field, limit, raw);
+}
+
+/* Plain ASCII, eight bytes at a time: what nearly all names are. */
+static bool
+is_plain_ascii(struct tl_slice text)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	const uint64_t tops = 0x8080808080808080u;
+	size_t i = 0;
+
+	for (; i + sizeof(uint64_t) <= text.bytes; i += sizeof(uint64_t)) {
+		uint64_t word;
+		uint64_t del;
+
+		memcpy(&word, text.data + i, sizeof(word));
+		del = word ^ ones * 0x7f;
+		/* a byte above 0x7f, or below 0x20 (borrows), or equal to 0x7f (zero borrows) */
+		if (((word | (word - ones * 0x20) | (del - ones)) & tops) != 0)
+			return false;
+	}
+	for (; i < text.bytes; i++) {
+		if (text.data[i] < 0x20 || text.data[i] >= 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_control(struct tl_slice text)
+{
+	for (size_t i = 0; i < text.bytes; i++) {
+		if (text.data[i] < 0x20 || text.data[i] == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/* Length, UTF-8 and control characters; false with the fault noted. */
+static bool
+text_check(struct tl_event_row *row, enum tl_event_field field, struct tl_slice text,
+	size_t bytes_max, struct tl_slice raw)
+{
+	enum tl_err err = TL_OK;
+
+	if (text.bytes > bytes_max)
+		err = TL_ESTRING_TOO_LONG;
+	else if (is_plain_ascii(text))
+		return true;
+	else if (!tl_utf8_valid(text))
+		err = TL_ESTRING_NOT_UTF8;
+	else if (has_control(text))
+		err = TL_ESTRING_CONTROL;
+	if (err == TL_OK)
+		return true;
+	range_fault(
+		row, field, err, err == TL_ESTRING_TOO_LONG ? (int64_t)bytes_max : INT64_MIN, raw);
+	return false;
+}
+
+/* The row's value is the name text, remembered under the bytes it came in. */
+static void
+name_set(struct tl_event_row *row, enum tl_event_field field, struct tl_slice text,
+	struct tl_slice came)
+{
+	row->text[field] = text;
+	row->raw[field] = came;
+	row->pending |= TL_EVENT_BIT(field);
+}
+
+/* The same for text that lies in the row and has to move if the event is stored. */
+static void
+staged_set(struct tl_event_row *row, enum tl_event_field field, struct tl_slice text,
+	struct tl_slice came)
+{
+	name_set(row, field, text, came);
+	row->staged |= TL_EVENT_BIT(field);
+}
+
+static void
+id_read(struct tl_event_row *row, const struct tl_token *token, struct tl_slice raw)
+{
+	bool good = false;
+
+	if (token->type == TL_WIRE_BIN && token->bytes.bytes == sizeof(row->id))
+		good = tl_event_id_from_bytes(token->bytes.data, row->id);
+	else if (token->type == TL_WIRE_STR)
+		good = tl_event_id_from_text(token->bytes, row->id);
+	if (!good)
+		tl_event_fault(row, TL_RANK_ID, TL_EID_INVALID, TL_FIELD_ID, INT64_MIN, raw);
+}
+
+/* Reached only by what is not an integer from 0 to max. */
+static void
+number_read(struct tl_event_row *row, enum tl_event_field field, const struct tl_token *token,
+	struct tl_slice raw)
+{
+	enum tl_field_type type = (enum tl_field_type)tl_event_fields[field].type;
+	int64_t max = tl_event_fields[field].max;
+	enum tl_err low = TL_EFIELD_TYPE; /* of an ordinary number there is no better code */
+	enum tl_err high = TL_EFIELD_TYPE;
+
+	if (type == TL_FIELD_AMOUNT) {
+		low = TL_EAMOUNT_NEGATIVE;
+		high = TL_EAMOUNT_TOO_LARGE;
+	} else if (type == TL_FIELD_TOKENS) {
+		low = TL_ETOKENS_NEGATIVE;
+		high = TL_ETOKENS_TOO_LARGE;
+	} else if (type == TL_FIELD_TIME) {
+		low = TL_ETIME_INVALID;
+		high = TL_ETIME_INVALID;
+	}
+	if (token->type != TL_WIRE_INT)
+		tl_event_fault(row, TL_RANK_TYPE,
+			type == TL_FIELD_AMOUNT ? TL_EAMOUNT_NOT_INTEGER : TL_EFIELD_TYPE, field,
+			INT64_MIN, raw);
+	else if (token->number < 0)
+		range_fault(row, field, low, type == TL_FIELD_TIME ? 1 : 0, raw);
+	else
+		range_fault(row, field, high, max, raw);
+}
+
+static void
+word_read(struct tl_event_row *row, enum tl_event_field field, const struct tl_token *token,
+	struct tl_slice raw)
+{
+	int64_t number = token->type == TL_WIRE_STR ? tl_event_word_find(field, token->bytes) : -1;
+
+	if (number < 0)
+		type_fault(row, field, raw);
+	else
+		row->value[field] = number;
+}
+
+static void
+member_read(struct tl_event_row *row, const struct tl_token *token, struct tl_slice raw)
+{
+	if (!tl_unhex(token->bytes, row->member, sizeof(row->member))) {
+		type_fault(row, TL_FIELD_MEMBER, raw);
+		return;
+	}
+	staged_set(
+		row, TL_FIELD_MEMBER, tl_slice_of(row->member, sizeof(row->member)), token->bytes);
+}
+
+static void
+email_read(struct tl_event_row *row, const struct tl_token *token, struct tl_slice raw)
+{
+	if (!text_check(row, TL_FIELD_EMAIL, token->bytes, TL_EMAIL_BYTES_MAX, raw))
+		return;
+	if (!tl_email_normalise(token->bytes, row->email)) {
+		type_fault(row, TL_FIELD_EMAIL, raw);
+		return;
+	}
+	staged_set(row, TL_FIELD_EMAIL, tl_slice_str(row->email), token->bytes);
+}
+
+/* A tag is dropped and counted: money is never refused for a tag. */
+static void
+tag_drop(struct tl_event_row *row, enum tl_event_field field)
+{
+	row->present &= ~TL_EVENT_BIT(field);
+	row->dropped_tag_count++;
+}
+
+static void
+repo_read(struct tl_event_row *row, const struct tl_token *token)
+{
+	if (tl_repo_normalise(token->bytes, row->repo) != TL_OK)
+		tag_drop(row, TL_FIELD_REPO);
+	else
+		staged_set(row, TL_FIELD_REPO, tl_slice_str(row->repo), token->bytes);
+}
+
+static void
+commit_read(struct tl_event_row *row, const struct tl_token *token)
+{
+	if (tl_commit_normalise(token->bytes, row->commit) != TL_OK)
+		tag_drop(row, TL_FIELD_COMMIT);
+	else
+		staged_set(row, TL_FIELD_COMMIT, tl_slice_str(row->commit), token->bytes);
+}
+
+static void
+pr_read(struct tl_event_row *row, const struct tl_token *token, struct tl_slice raw)
+{
+	if (token->type != TL_WIRE_INT)
+		type_fault(row, TL_FIELD_PR, raw);
+	else if (token->number < 1 || token->number > TL_PR_MAX)
+		tag_drop(row, TL_FIELD_PR);
+	else
+		row->value[TL_FIELD_PR] = token->number;
+}
+
+/* A list of short texts is kept as one name: each as varint length and bytes. */
+static void
+tag_list_read(struct tl_event_row *row, const struct tl_token *list, struct tl_slice raw)
+{
+	const uint8_t *end = raw.data + raw.bytes;
+	const uint8_t *at;
+	struct tl_token token;
+	size_t used_bytes = 0;
+
+	if (list->type != TL_WIRE_ARRAY) {
+		type_fault(row, TL_FIELD_TAGS, raw);
+		return;
+	}
+	if (list->number > TL_TAGS_MAX) {
+		range_fault(row, TL_FIELD_TAGS, TL_EFIELD_TYPE, TL_TAGS_MAX, raw);
+		return;
+	}
+	at = tl_token_read(raw.data, end, &token);
+	for (int64_t i = 0; i < list->number; i++) {
+		const uint8_t *tag_at = at;
+
+		at = tl_token_read(at, end, &token);
+		assert(at != NULL); /* the bounds pass was here */
+		if (token.type != TL_WIRE_STR) {
+			type_fault(row, TL_FIELD_TAGS, raw);
+			return;
+		}
+		if (!text_check(row, TL_FIELD_TAGS, token.bytes, TL_TAG_BYTES_MAX,
+			    tl_slice_of(tag_at, (size_t)(at - tag_at))))
+			return;
+		used_bytes += tl_varint_put(row->tags + used_bytes, token.bytes.bytes);
+		memcpy(row->tags + used_bytes, token.bytes.data, token.bytes.bytes);
+		used_bytes += token.bytes.bytes;
+	}
+	if (list->number == 0)
+		row->present &= ~TL_EVENT_BIT(TL_FIELD_TAGS);
+	else
+		staged_set(row, TL_FIELD_TAGS, tl_slice_of(row->tags, used_bytes), raw);
+}
+
+/* Opaque to us and shown back as it came, so only its shape is looked at. */
+static void
+email_map_read(struct tl_event_row *row, const struct tl_token *map, struct tl_slice raw)
+{
+	const uint8_t *end = raw.data + raw.bytes;
+	const uint8_t *at;
+	struct tl_token token;
+	bool good = map->type == TL_WIRE_MAP;
+
+	if (!good) {
+		type_fault(row, TL_FIELD_EMAIL_ENC, raw);
+		return;
+	}
+	if (raw.bytes > TL_EMAIL_ENC_BYTES_MAX) {
+		range_fault(
+			row, TL_FIELD_EMAIL_ENC, TL_ESTRING_TOO_LONG, TL_EMAIL_ENC_BYTES_MAX, raw);
+		return;
+	}
+	at = tl_token_read(raw.data, end, &token);
+	for (int64_t i = 0; good && i < map->number; i++) {
+		at = tl_token_read(at, end, &token);
+		assert(at != NULL); /* the bounds pass was here */
+		good = token.type == TL_WIRE_STR;
+		at = tl_token_read(at, end, &token);
+		assert(at != NULL);
+		good = good && (token.type == TL_WIRE_STR || token.type == TL_WIRE_BIN ||
+				       token.type == TL_WIRE_INT);
+	}
+	if (!good)
+		type_fault(row, TL_FIELD_EMAIL_ENC, raw);
+	else if (map->number == 0)
+		row->present &= ~TL_EVENT_BIT(TL_FIELD_EMAIL_ENC);
+	else
+		name_set(row, TL_FIELD_EMAIL_ENC, raw, raw);
+}
+
+/* Fields that are text on the wire. An empty one is an absent one. */
+static void
+text_read(struct tl_event_row *row, enum tl_event_field field, const struct tl_token *token,
+	struct tl_slice raw)
+{
+	if (token->type != TL_WIRE_STR) {
+		type_fault(row, field, raw);
+		return;
+	}
+	if (token->bytes.bytes == 0) {
+		row->present &= ~TL_EVENT_BIT(field);
+		return;
+	}
+	switch (field) {
+	case TL_FIELD_MEMBER:
+		member_read(row, token, raw);
+		break;
+	case TL_FIELD_EMAIL:
+		email_read(row, token, raw);
+		break;
+	case TL_FIELD_REPO:
+		repo_read(row, token);
+		break;
+	case TL_FIELD_COMMIT:
+		commit_read(row, token);
+		break;
+	default: /* a name that is taken as it is */
+		if (text_check(row, field, token->bytes, (size_t)tl_event_fields[field].max, raw))
+			name_set(row, field, token->bytes, token->bytes);
+		break;
+	}
+}
+
+void
+tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
+	const struct tl_token *token, struct tl_slice raw)
+{
+	struct tl_event_row *row = &reading->row;
+
+	if (token->type == TL_WIRE_NIL)
+		return; /* nil is absent */
+	row->present |= TL_EVENT_BIT(field);
+	switch ((enum tl_field_type)tl_event_fields[field].type) {
+	case TL_FIELD_EVENT_ID:
+		id_read(row, token, raw);
+		break;
+	case TL_FIELD_TIME:
+	case TL_FIELD_TOKENS:
+	case TL_FIELD_AMOUNT:
+	case TL_FIELD_NUMBER:
+		number_read(row, field, token, raw);
+		break;
+	case TL_FIELD_WORD:
+		word_read(row, field, token, raw);
+		break;
+	case TL_FIELD_NAME:
+	case TL_FIELD_MEMBER_HEX:
+	case TL_FIELD_EMAIL_TEXT:
+	case TL_FIELD_REPO_TAG:
+	case TL_FIELD_COMMIT_TAG:
+		text_read(row, field, token, raw);
+		break;
+	case TL_FIELD_PR_TAG:
+		pr_read(row, token, raw);
+		break;
+	case TL_FIELD_EMAIL_MAP:
+	case TL_FIELD_TAG_LIST: {
+		uint32_t symbol = tl_event_recent_find(reading, field, raw);
+
+		if (symbol != 0)
+			row->value[field] = symbol;
+		else if (field == TL_FIELD_TAGS)
+			tag_list_read(row, token, raw);
+		else
+			email_map_read(row, token, raw);
+		break;
+	}
+	case TL_FIELD_LINK_VALUE:
+		row->link_value = *token;
+		row->raw[field] = raw;
+		if (token->type == TL_WIRE_STR && token->bytes.bytes == 0)
+			row->present &= ~TL_EVENT_BIT(field);
+		break;
+	}
+}
+
+/* "repo#N" when the number came with its repository, "#N" when it is the session's. */
+static bool
+pr_value_read(struct tl_event_reading *reading, const struct tl_token *token)
+{
+	struct tl_event_row *row = &reading->row;
+	struct tl_pr_ref ref = {0};
+	struct tl_slice repo;
+
+	if (token->type == TL_WIRE_INT) {
+		if (token->number < 1 || token->number > TL_PR_MAX)
+			return false;
+		ref.number = (uint32_t)token->number;
+	} else if (tl_pr_parse(token->bytes, &ref) != TL_OK) {
+		return false;
+	}
+	repo = tl_slice_str(ref.repo);
+	if (repo.bytes == 0 && (row->present & TL_EVENT_BIT(TL_FIELD_REPO)) != 0 &&
+		(row->wrong & TL_EVENT_BIT(TL_FIELD_REPO)) == 0) {
+		bool is_new = (row->pending & TL_EVENT_BIT(TL_FIELD_REPO)) != 0;
+
+		repo = is_new ? row->text[TL_FIELD_REPO]
+			      : reading->batch->symbols[row->value[TL_FIELD_REPO]].text;
+	}
+	snprintf(row->link_text, sizeof(row->link_text), "%.*s#%" PRIu32, (int)repo.bytes,
+		(const char *)repo.data, ref.number);
+	return true;
+}
+
+void
+tl_event_link_value_read(struct tl_event_reading *reading, enum tl_link_op op)
+{
+	struct tl_event_row *row = &reading->row;
+	const struct tl_token *token = &row->link_value;
+	struct tl_slice raw = row->raw[TL_FIELD_VALUE];
+	struct tl_slice text = tl_slice_of(NULL, 0);
+	size_t bytes_max = op == TL_LINK_SET_NAME ? TL_NAME_BYTES_MAX : TL_LINK_VALUE_BYTES_MAX;
+	enum tl_err err = TL_OK;
+
+	if (token->type == TL_WIRE_STR) {
+		text = token->bytes;
+		if (!text_check(row, TL_FIELD_VALUE, text, bytes_max, raw))
+			return;
+	} else if (token->type != TL_WIRE_INT || op != TL_LINK_ADD_PR) {
+		type_fault(row, TL_FIELD_VALUE, raw);
+		return;
+	}
+	switch (op) {
+	case TL_LINK_SET_REPO:
+		err = tl_repo_normalise(text, row->link_text);
+		text = tl_slice_str(row->link_text);
+		break;
+	case TL_LINK_ADD_PR:
+		err = pr_value_read(reading, token) ? TL_OK : TL_EPR_INVALID;
+		text = tl_slice_str(row->link_text);
+		break;
+	case TL_LINK_ADD_COMMIT:
+		err = tl_commit_normalise(text, row->link_text);
+		text = tl_slice_str(row->link_text);
+		break;
+	case TL_LINK_SET_NAME:
+	case TL_LINK_NONE:
+		break;
+	}
+	if (err)
+		range_fault(row, TL_FIELD_VALUE, err, INT64_MIN, raw);
+	else if (op == TL_LINK_SET_NAME || op == TL_LINK_NONE)
+		name_set(row, TL_FIELD_VALUE, text, raw);
+	else
+		staged_set(row, TL_FIELD_VALUE, text, raw);
+}
+
+/* Bytes of the character at the start that may be shown as it is, 0 when it must be escaped. */
+static size_t
+shown_bytes(struct tl_slice text)
+{
+	if (text.data[0] < 0x20 || text.data[0] == 0x7f)
+		return 0;
+	for (size_t bytes = 1; bytes <= 4 && bytes <= text.bytes; bytes++) {
+		if (tl_utf8_valid(tl_slice_of(text.data, bytes)))
+			return bytes;
+	}
+	return 0;
+}
+
+static void
+got_text(char got_out[72], struct tl_slice text)
+{
+	static const char escape[] = "\\x00";
+	size_t used_bytes = 0;
+
+	while (text.bytes > 0) {
+		size_t bytes = shown_bytes(text);
+		size_t need_bytes = bytes > 0 ? bytes : sizeof(escape) - 1;
+
+		if (used_bytes + need_bytes > GOT_BYTES_MAX)
+			break;
+		if (bytes > 0)
+			memcpy(got_out + used_bytes, text.data, bytes);
+		else
+			snprintf(got_out + used_bytes, sizeof(escape), "\\x%02x", text.data[0]);
+		used_bytes += need_bytes;
+		bytes = bytes > 0 ? bytes : 1;
+		text = tl_slice_of(text.data + bytes, text.bytes - bytes);
+	}
+	got_out[used_bytes] = '\0';
+}
+
+void
+tl_event_got(char got_out[72], struct tl_slice got)
+{
+	struct tl_token token;
+	size_t room = GOT_BYTES_MAX + 1;
+
+	got_out[0] = '\0';
+	if (got.bytes == 0 || tl_token_read(got.data, got.data + got.bytes, &token) == NULL)
+		return;
+	switch (token.type) {
+	case TL_WIRE_NIL:
+		snprintf(got_out, room, "nil");
+		break;
+	case TL_WIRE_BOOL:
+		snprintf(got_out, room, "%s", token.number != 0 ? "true" : "false");
+		break;
+	case TL_WIRE_INT:
+		if (token.is_wide)
+			snprintf(got_out, room, "%" PRIu64, tl_token_be(got.data + 1, 8));
+		else
+			snprintf(got_out, room, "%" PRId64, token.number);
+		break;
+	case TL_WIRE_FLOAT:
+		snprintf(got_out, room, "%.17g", token.real);
+		break;
+	case TL_WIRE_STR:
+		got_text(got_out, token.bytes);
+		break;
+	case TL_WIRE_BIN:
+		snprintf(got_out, room, "binary of %zu bytes", token.bytes.bytes);
+		break;
+	case TL_WIRE_ARRAY:
+		snprintf(got_out, room, "a list of %" PRId64, token.number);
+		break;
+	case TL_WIRE_MAP:
+		snprintf(got_out, room, "a map of %" PRId64, token.number);
+		break;
+	case TL_WIRE_EXT:
+		snprintf(got_out, room, "an extension of %zu bytes", token.bytes.bytes);
+		break;
+	}
+}
+
+void
+tl_event_fault_got(const struct tl_event_fault *fault, char got_out[72])
+{
+	size_t room = GOT_BYTES_MAX + 1;
+
+	if (fault->got.bytes > 0)
+		tl_event_got(got_out, fault->got);
+	else if (fault->got_number != INT64_MIN)
+		snprintf(got_out, room, "%" PRId64 "%s", fault->got_number,
+			fault->hint != NULL ? fault->hint : "");
+	else
+		got_out[0] = '\0';
+}

@@ -1,0 +1,105 @@
+"""A real tallyd in a scratch directory, for tests."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from sp import Refused, Req, wait_for
+
+BUILD = os.environ.get("BUILD", "build/release")
+
+
+class Daemon:
+    """Starts on creation; use it in a with block. The directory stays when the block fails."""
+
+    def __init__(self, *options, directory=None, environment=None):
+        self.own = directory is None
+        self.directory = directory or tempfile.mkdtemp(prefix="tally-")
+        self.options = list(options)
+        self.environment = environment or {}
+        self.process = None
+        self.log_path = os.path.join(self.directory, "tallyd.log")
+        self.start()
+
+    def start(self, wait=True):
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "tallyd"), "--data", self.directory, "--ingest", "none",
+             "--query", "none", *self.options],
+            stderr=log, stdout=log, env=dict(os.environ, **self.environment))
+        log.close()
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
+        def ready():
+            if self.process.poll() is not None:
+                raise AssertionError("tallyd ended with %d: %s" % (
+                    self.process.returncode, self.log()[-2000:]))
+            try:
+                client = self.control()
+                client.ask({"v": 1, "op": "ping"})
+                client.close()
+                return True
+            except (OSError, ConnectionError, Refused):
+                return False
+        wait_for(ready, "tallyd to start")
+
+    def log(self):
+        with open(self.log_path, errors="replace") as file:
+            return file.read()
+
+    def address(self, name):
+        return "ipc://%s/%s.sock" % (self.directory, name)
+
+    def ingest(self):
+        return Req(self.address("ingest"))
+
+    def query(self):
+        return Req(self.address("query"))
+
+    def control(self):
+        return Req(self.address("ingest-control"))
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+    def create_org(self, name="acme", **params):
+        client = self.control()
+        reply = client.ask(dict({"v": 1, "op": "org_create", "name": name}, **params))
+        client.close()
+        return reply
+
+    def wait_folded(self, seq):
+        """Until queries show everything up to seq."""
+        client = self.query()
+        wait_for(lambda: client.ask({"v": 1, "op": "health"})["seq"] >= seq, "rollup to catch up")
+        client.close()
+
+    def verify(self):
+        """Run the audit to its end and return its report."""
+        client = self.control()
+        client.ask({"v": 1, "op": "verify", "start": True})
+        report = wait_for(
+            lambda: (lambda r: r if r["state"] != "running" else None)(
+                client.ask({"v": 1, "op": "verify"})), "verify", 120)
+        client.close()
+        return report
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.process.poll() is None:
+            self.kill()
+        if kind is None and self.own:
+            shutil.rmtree(self.directory)
+        elif kind is not None:
+            print("  kept: %s" % self.directory)

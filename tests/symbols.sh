@@ -1,0 +1,21 @@
+#!/bin/sh
+# Names of the archives: what schema and libtally export begins with tl_ or tally_, what a role
+# exports begins with the name of its file; and the programs that must not carry RocksDB do not.
+set -eu
+cd "$(dirname "$0")/.."
+bad=0
+
+exported() {
+    nm --defined-only --extern-only "$1" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u
+}
+
+for archive in base model wire net store registry; do
+    stray=$(exported "$BUILD/lib$archive.a" | grep -v '^tl_' || true)
+    [ -z "$stray" ] || { echo "lib$archive.a exports: $stray" >&2; bad=1; }
+done
+if ldd "$BUILD/tally" | grep -q rocksdb; then
+    echo "tally links RocksDB" >&2
+    bad=1
+fi
+[ "$bad" -eq 0 ] && echo "symbols: every exported name says where it lives"
+exit "$bad"
