@@ -401,6 +401,12 @@ compare_rejects(const void *a, const void *b)
 	return (left->event_idx > right->event_idx) - (left->event_idx < right->event_idx);
 }
 
+void
+admit_sort_rejects(struct tl_batch *batch)
+{
+	qsort(batch->rejects, batch->reject_count, sizeof(*batch->rejects), compare_rejects);
+}
+
 /* Close the gaps that rejected rows left. */
 static void
 keep_rows(struct admission *ad)
@@ -420,7 +426,7 @@ keep_rows(struct admission *ad)
 			values[i] = values[ad->kept[i]];
 	}
 	batch->row_count = ad->kept_count;
-	qsort(batch->rejects, batch->reject_count, sizeof(*batch->rejects), compare_rejects);
+	admit_sort_rejects(batch);
 }
 
 /* A column that nothing is left in is no column, so that the writer need not look. */

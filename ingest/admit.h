@@ -38,4 +38,7 @@ TL_MUST enum tl_err admit_batch(struct tl_slice map, const struct tl_registry *r
 	const struct admit_rules *rules, struct tl_arena *arena, struct admitted *admitted_out,
 	struct tl_why *why);
 
+/* Rejects by event_idx, for whoever added some. */
+void admit_sort_rejects(struct tl_batch *batch);
+
 #endif

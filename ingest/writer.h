@@ -50,6 +50,7 @@ struct commit {
 	struct tl_write *write;
 	struct tl_edit *edit;
 	struct group group;
+	int64_t cost_nusd_bound; /* sum of |cost| of all its rows at most */
 	uint32_t quarantine_count;
 	struct tl_buf buf;
 };
@@ -73,9 +74,16 @@ TL_MUST enum tl_err idwindow_journal(struct tl_store *store, uint64_t group_no,
 
 /* What a symbol of a batch is in the store. */
 struct name_memo {
-	uint32_t org; /* 0: not asked for yet; symbols of a batch may belong to several orgs */
+	uint32_t org; /* 0: free. A batch may hold several orgs, which share its symbols */
+	uint32_t symbol;
 	uint32_t id;
 	bool is_other; /* a repo past TL_REPOS_MAX */
+};
+
+/* Direct-mapped by (org, symbol): one that is pushed out is looked up again. */
+struct names_memo {
+	struct name_memo *slots;
+	uint32_t mask;
 };
 
 enum names_mode {
@@ -83,23 +91,33 @@ enum names_mode {
 	NAMES_FIND, /* only to compare: who is not there becomes NAMES_NOBODY */
 };
 
-#define NAMES_NOBODY (-1)
+#define NAMES_NOBODY INT64_C(-1)
 
 /* Before a group: keeps the memory of repos within its bound. */
 void names_begin(struct commit *commit);
+
+/* A memo for one batch, on the group's arena. */
+TL_MUST enum tl_err names_memo_make(struct commit *commit, const struct tl_batch *batch,
+	struct names_memo *memo_out);
 
 /*
  * Copy rows row_idx[0..count) of from (symbols) behind the rows of to, which has room, as dense
  * ids. to->row_count stays. Repos past the limit become "other" and add to *other_count.
  */
 TL_MUST enum tl_err names_translate(struct commit *commit, const struct tl_batch *from,
-	const uint32_t *row_idx, uint32_t count, struct name_memo *memo, enum names_mode mode,
+	const uint32_t *row_idx, uint32_t count, struct names_memo *memo, enum names_mode mode,
 	struct tl_batch *to, uint32_t *other_count, struct tl_why *why);
 
 /* How a batch went. accepted + duplicate + replaced + conflict + rejected = events. */
 struct verdicts {
 	uint32_t accepted, duplicate, replaced, conflict, rejected;
 };
+
+/*
+ * Whether the group's cost surely fits 63 bits with this batch in it, replaced rows included; if
+ * so it is counted in. A batch alone always fits.
+ */
+TL_MUST bool verdict_fits(struct commit *commit, const struct tl_batch *batch);
 
 /* Judge a batch and append what is new to the group. Refused events join batch.rejects. */
 TL_MUST enum tl_err verdict_batch(struct commit *commit, struct admitted *admitted,

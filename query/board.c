@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "schema/model/money.h"
+
 #define BOARD_ROWS_INITIAL 64u
 #define BOARD_SET_INITIAL 256u
 
@@ -209,15 +211,15 @@ add_fact(struct board *board, uint64_t key, uint32_t bin_idx, const struct tl_ce
 		return err;
 	row = &board->rows[idx];
 	err = tl_totals_add(&row->totals, &fact->totals, 1);
-	if (err || board->is_plain)
+	if (err)
 		return err;
-	err = add_value(board, row, bin_idx, &fact->totals);
-	if (err || fact->totals.requests == 0)
-		return err;
-	if (fact->last_ms > row->last_ms)
+	if (fact->totals.requests != 0 && fact->last_ms > row->last_ms)
 		row->last_ms = fact->last_ms;
-	if (fact->key.session == 0)
+	if (board->is_plain)
 		return TL_OK;
+	err = add_value(board, row, bin_idx, &fact->totals);
+	if (err || fact->totals.requests == 0 || fact->key.session == 0)
+		return err;
 	return add_session(board, idx, fact->key.session);
 }
 

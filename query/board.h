@@ -35,7 +35,7 @@ struct board_set {
 
 struct board {
 	enum tl_dim dim;
-	bool is_plain; /* totals only: no bins, no sessions */
+	bool is_plain; /* totals and last request only: no bins, no sessions */
 	struct tl_arena *arena;
 	const struct board *base; /* NULL, or what this one stands on: read only */
 	struct board_row *rows;	  /* row 0 is the whole org where the dimension has one */

@@ -38,8 +38,10 @@ struct tl_pr_ref {
 	uint32_t number;
 };
 
-/* A pull request URL (GitHub /pull/N, GitLab /-/merge_requests/N, Bitbucket /pull-requests/N,
- * Azure /pullrequest/N), "owner/name#N", "#N" or "N". TL_EPR_INVALID otherwise or past TL_PR_MAX. */
+/*
+ * A pull request URL (GitHub /pull/N, GitLab /-/merge_requests/N, Bitbucket /pull-requests/N,
+ * Azure /pullrequest/N), "owner/name#N", "#N" or "N". TL_EPR_INVALID otherwise or past TL_PR_MAX.
+ */
 TL_MUST enum tl_err tl_pr_parse(struct tl_slice text, struct tl_pr_ref *ref_out);
 
 /* 7..64 hex digits, lowered. TL_ECOMMIT_INVALID otherwise. */

@@ -45,9 +45,10 @@ void tl_window_fixed(enum tl_range range, const struct tl_zone *zone, int64_t no
 void tl_window_before(const struct tl_window *window, struct tl_window *before_out);
 
 /*
- * [from_ms, to_ms), at most TL_RANGE_DAYS_MAX days; the bins are the smallest of 15 m, 30 m, 1 h, 2 h,
- * 3 h, 6 h, 12 h, 1 d, 2 d, 4 d that give at most TL_BINS_MAX, cut in the zone's local time, the
- * outer two by from and to. TL_ERANGE_INVALID (from >= to), TL_ERANGE_TOO_LONG.
+ * [from_ms, to_ms), at most TL_RANGE_DAYS_MAX days (of the calendar or of 24 hours, whichever is
+ * kinder); the bins are the smallest of 15 m, 30 m, 1 h, 2 h, 3 h, 6 h, 12 h, 1 d, 2 d, 4 d that
+ * give at most TL_BINS_MAX, cut in the zone's local time, the outer two by from and to.
+ * TL_ERANGE_INVALID (from >= to, or past TL_TIME_MS_MAX), TL_ERANGE_TOO_LONG.
  */
 TL_MUST enum tl_err tl_window_custom(const struct tl_zone *zone, int64_t from_ms, int64_t to_ms,
 	struct tl_window *window_out, struct tl_why *why);

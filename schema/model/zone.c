@@ -290,10 +290,16 @@ struct tl_stretch
 tl_zone_stretch(const struct tl_zone *zone, int64_t time_ms)
 {
 	int64_t time_s = time_ms / 1000 - (time_ms % 1000 < 0);
-	uint32_t idx = stretch_idx_at(zone, time_s);
-	struct transition found = zone->stretch[idx];
 	int64_t end_s = TIME_S_MAX;
+	struct transition found;
+	uint32_t idx;
 
+	if (time_s < -TIME_S_MAX)
+		time_s = -TIME_S_MAX;
+	if (time_s >= TIME_S_MAX)
+		time_s = TIME_S_MAX - 1;
+	idx = stretch_idx_at(zone, time_s);
+	found = zone->stretch[idx];
 	if (idx + 1 < zone->stretch_count) {
 		end_s = zone->stretch[idx + 1].at_s;
 	} else if (zone->rule.has_dst) {

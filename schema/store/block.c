@@ -88,26 +88,41 @@ put_column(struct tl_buf *buf, enum tl_column column, const int64_t *values, uin
 	buf->bytes = start + count_bytes + column_bytes;
 }
 
-/* The rows' values side by side; false when all are the column's default. */
+/* Rows that follow each other in the batch, as those of one sender do, need no gathering. */
 static bool
-gather(const int64_t *values, int64_t initial, const uint32_t *row_idx, uint32_t row_count,
-	int64_t *gathered)
+are_adjacent(const uint32_t *row_idx, uint32_t row_count)
 {
-	uint64_t other = 0;
+	uint32_t apart = 0;
+
+	for (uint32_t i = 0; i < row_count; i++)
+		apart |= row_idx[i] - i - row_idx[0];
+	return apart == 0;
+}
+
+static void
+gather(const int64_t *values, const uint32_t *row_idx, uint32_t row_count, int64_t *gathered)
+{
+	for (uint32_t i = 0; i < row_count; i++)
+		gathered[i] = values[row_idx[i]];
+}
+
+static bool
+is_default(const int64_t *values, enum tl_column column, uint32_t row_count)
+{
+	int64_t initial = tl_column_default(column);
 
 	for (uint32_t i = 0; i < row_count; i++) {
-		int64_t value = values[row_idx[i]];
-
-		gathered[i] = value;
-		other |= (uint64_t)value ^ (uint64_t)initial;
+		if (values[i] != initial)
+			return false;
 	}
-	return other != 0;
+	return true;
 }
 
 static void
 put_columns(struct tl_buf *buf, const struct tl_batch *batch, const uint32_t *row_idx,
 	uint32_t row_count)
 {
+	bool adjacent = are_adjacent(row_idx, row_count);
 	int64_t *gathered = malloc((size_t)row_count * sizeof(*gathered));
 	size_t count_at = buf->bytes;
 	uint8_t column_count = 0;
@@ -116,11 +131,19 @@ put_columns(struct tl_buf *buf, const struct tl_batch *batch, const uint32_t *ro
 	if (gathered == NULL && !buf->err)
 		buf->err = TL_ENOMEM;
 	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT && !buf->err; column++) {
-		if (batch->column[column] == NULL ||
-			!gather(batch->column[column], tl_column_default(column), row_idx,
-				row_count, gathered))
+		const int64_t *values = batch->column[column];
+
+		if (values == NULL)
 			continue;
-		put_column(buf, column, gathered, row_count);
+		if (adjacent) {
+			values += row_idx[0];
+		} else {
+			gather(values, row_idx, row_count, gathered);
+			values = gathered;
+		}
+		if (is_default(values, column, row_count))
+			continue;
+		put_column(buf, column, values, row_count);
 		column_count++;
 	}
 	free(gathered);
@@ -145,8 +168,7 @@ tl_block_encode(const struct tl_batch *batch, const uint32_t *row_idx, uint32_t 
 	put_columns(buf, batch, row_idx, row_count);
 	if (buf->err)
 		return buf->err;
-	tl_buf_put_be64(buf,
-		tl_checksum64(tl_slice_of(buf->data + start, buf->bytes - start)));
+	tl_buf_put_be64(buf, tl_checksum64(tl_slice_of(buf->data + start, buf->bytes - start)));
 	return buf->err;
 }
 
@@ -183,8 +205,7 @@ tl_block_head(struct tl_slice block, struct tl_block_head *head_out)
 
 /* One column, decoded when it is asked for and stepped over when not. */
 static enum tl_err
-take_column(struct tl_cursor *cur, uint64_t column_mask, int *column_before,
-	struct tl_batch *batch)
+take_column(struct tl_cursor *cur, uint64_t column_mask, int *column_before, struct tl_batch *batch)
 {
 	uint8_t column = tl_cursor_u8(cur);
 	uint64_t column_bytes = tl_cursor_varint(cur);

@@ -18,17 +18,23 @@
 #define NO_OFFSET (-1)
 
 #define KEY_COLUMNS 6
-_Static_assert(sizeof(struct tl_cell_key) == KEY_COLUMNS * sizeof(uint32_t),
-	"the key is columns of 32 bits");
 
 /* The columns of the key, in their order. */
+static const size_t key_offsets[KEY_COLUMNS] = {
+	offsetof(struct tl_cell_key, session),
+	offsetof(struct tl_cell_key, member),
+	offsetof(struct tl_cell_key, agent),
+	offsetof(struct tl_cell_key, model),
+	offsetof(struct tl_cell_key, repo),
+	offsetof(struct tl_cell_key, has_own_repo),
+};
+_Static_assert(sizeof(struct tl_cell_key) == KEY_COLUMNS * sizeof(uint32_t),
+	"every field of the key is one of its columns");
+
 static inline uint32_t *
 key_column(struct tl_cell_key *key, size_t column)
 {
-	uint32_t *const columns[KEY_COLUMNS] = {&key->session, &key->member, &key->agent,
-		&key->model, &key->repo, &key->has_own_repo};
-
-	return columns[column];
+	return (uint32_t *)((uint8_t *)key + key_offsets[column]);
 }
 
 static int
@@ -55,8 +61,8 @@ tl_cell_key_cmp(const struct tl_cell_key *a, const struct tl_cell_key *b)
 	return order;
 }
 
-static int
-pr_cmp(struct tl_pr a, struct tl_pr b)
+int
+tl_pr_cmp(struct tl_pr a, struct tl_pr b)
 {
 	int order = cmp_u32(a.repo, b.repo);
 
@@ -161,8 +167,8 @@ put_splits(struct tl_buf *buf, const struct tl_page *page, int64_t *values)
 	for (uint32_t i = 0; i < page->split_count; i++)
 		values[i] = page->splits[i].pr.number;
 	tl_column_encode(buf, values, page->split_count);
-	put_totals(buf, &page->splits[0].totals, sizeof(page->splits[0]), page->split_count,
-		values);
+	put_totals(
+		buf, &page->splits[0].totals, sizeof(page->splits[0]), page->split_count, values);
 }
 
 static void
@@ -188,8 +194,7 @@ void
 tl_page_encode(const struct tl_page *page, enum tl_span span, int64_t bucket_ms, struct tl_buf *buf)
 {
 	size_t start = buf->bytes;
-	size_t count_max =
-		max_u32(max_u32(page->row_count, page->pr_count), page->split_count);
+	size_t count_max = max_u32(max_u32(page->row_count, page->pr_count), page->split_count);
 	int64_t *values = malloc((count_max + 1) * sizeof(*values));
 
 	if (values == NULL) {
@@ -206,8 +211,8 @@ tl_page_encode(const struct tl_page *page, enum tl_span span, int64_t bucket_ms,
 		put_splits(buf, page, values);
 	free(values);
 	if (!buf->err)
-		tl_buf_put_be64(buf,
-			tl_checksum64(tl_slice_of(buf->data + start, buf->bytes - start)));
+		tl_buf_put_be64(
+			buf, tl_checksum64(tl_slice_of(buf->data + start, buf->bytes - start)));
 }
 
 /* Reading. Columns are scattered into the structs as they come. */
@@ -279,15 +284,13 @@ take_times(struct reader *reader, struct tl_page *page, enum tl_span span, int64
 	if (!take_column(reader, page->row_count, NO_OFFSET, offset_max))
 		return TL_ESTORAGE_CORRUPT;
 	for (uint32_t i = 0; i < page->row_count; i++)
-		page->rows[i].first_ms = reader->values[i] == NO_OFFSET
-			? INT64_MAX
-			: bucket_ms + reader->values[i];
+		page->rows[i].first_ms =
+			reader->values[i] == NO_OFFSET ? INT64_MAX : bucket_ms + reader->values[i];
 	if (!take_column(reader, page->row_count, NO_OFFSET, offset_max))
 		return TL_ESTORAGE_CORRUPT;
 	for (uint32_t i = 0; i < page->row_count; i++)
-		page->rows[i].last_ms = reader->values[i] == NO_OFFSET
-			? INT64_MIN
-			: bucket_ms + reader->values[i];
+		page->rows[i].last_ms =
+			reader->values[i] == NO_OFFSET ? INT64_MIN : bucket_ms + reader->values[i];
 	return TL_OK;
 }
 
@@ -367,11 +370,11 @@ take_splits(struct reader *reader, struct tl_page *page)
 	for (uint32_t i = 0; i < page->split_count; i++)
 		page->splits[i].pr.number = (uint32_t)reader->values[i];
 	for (uint32_t i = 1; i < page->split_count; i++) {
-		if (pr_cmp(page->splits[i - 1].pr, page->splits[i].pr) >= 0)
+		if (tl_pr_cmp(page->splits[i - 1].pr, page->splits[i].pr) >= 0)
 			return TL_ESTORAGE_CORRUPT;
 	}
-	return take_totals(reader, &page->splits[0].totals, sizeof(page->splits[0]),
-		page->split_count);
+	return take_totals(
+		reader, &page->splits[0].totals, sizeof(page->splits[0]), page->split_count);
 }
 
 static enum tl_err
@@ -440,320 +443,11 @@ tl_page_decode(struct tl_slice bytes, enum tl_span span, int64_t bucket_ms, stru
 	return TL_OK;
 }
 
-/* Splitting. */
-
-/* One PR of one session: which part of whose totals is its share. */
-struct share {
-	struct tl_pr pr;
-	uint32_t sum_idx;
-	uint32_t part_idx;
-	uint32_t part_count;
-};
-
-static int
-share_cmp(const void *a, const void *b)
-{
-	const struct share *share_a = a;
-	const struct share *share_b = b;
-
-	return pr_cmp(share_a->pr, share_b->pr);
-}
-
-/* The totals of a session's rows; *row_idx moves past them. Both lists are sorted by session. */
-static enum tl_err
-sum_session(const struct tl_page *page, uint32_t session, uint32_t *row_idx, struct tl_totals *sum)
-{
-	while (*row_idx < page->row_count && page->rows[*row_idx].key.session < session)
-		++*row_idx;
-	while (*row_idx < page->row_count && page->rows[*row_idx].key.session == session) {
-		enum tl_err err = tl_totals_add(sum, &page->rows[*row_idx].totals, 1);
-
-		if (err)
-			return err;
-		++*row_idx;
-	}
-	return TL_OK;
-}
-
-/* The shares of all PRs, in the page's order, and the totals that they are parts of. */
-static enum tl_err
-find_shares(const struct tl_page *page, struct share *shares, struct tl_totals *sums)
-{
-	uint32_t row_idx = 0;
-	uint32_t sum_idx = 0;
-
-	for (uint32_t from = 0, to; from < page->pr_count; from = to, sum_idx++) {
-		uint32_t session = page->prs[from].session;
-		enum tl_err err = sum_session(page, session, &row_idx, &sums[sum_idx]);
-
-		if (err)
-			return err;
-		for (to = from; to < page->pr_count && page->prs[to].session == session; to++)
-			shares[to] = (struct share){.pr = page->prs[to].pr,
-				.sum_idx = sum_idx,
-				.part_idx = to - from};
-		for (uint32_t i = from; i < to; i++)
-			shares[i].part_count = to - from;
-	}
-	return TL_OK;
-}
-
-static enum tl_err
-add_shares(const struct share *shares, uint32_t count, const struct tl_totals *sums,
-	int64_t cell_no, struct tl_cell_split *split)
-{
-	for (uint32_t i = 0; i < count; i++) {
-		int64_t start = cell_no % shares[i].part_count;
-		struct tl_totals part;
-		enum tl_err err;
-
-		if (start < 0)
-			start += shares[i].part_count;
-		tl_totals_share(&sums[shares[i].sum_idx], shares[i].part_count, shares[i].part_idx,
-			(uint32_t)start, &part);
-		err = tl_totals_add(&split->totals, &part, 1);
-		if (err)
-			return err;
-	}
-	return TL_OK;
-}
-
-enum tl_err
-tl_page_split(struct tl_page *page, int64_t bucket_ms, struct tl_arena *arena)
-{
-	int64_t cell_no = tl_bucket_no(TL_SPAN_15M, bucket_ms);
-	struct share *shares;
-	struct tl_totals *sums;
-	struct tl_cell_split *splits;
-	uint32_t split_count = 0;
-	enum tl_err err;
-
-	page->splits = NULL;
-	page->split_count = 0;
-	if (page->pr_count == 0)
-		return TL_OK;
-	shares = tl_arena_array(arena, page->pr_count, sizeof(*shares));
-	sums = tl_arena_array(arena, page->pr_count, sizeof(*sums));
-	splits = tl_arena_array(arena, page->pr_count, sizeof(*splits));
-	if (shares == NULL || sums == NULL || splits == NULL)
-		return TL_ENOMEM;
-	err = find_shares(page, shares, sums);
-	if (err)
-		return err;
-	qsort(shares, page->pr_count, sizeof(*shares), share_cmp);
-	for (uint32_t from = 0, to; from < page->pr_count; from = to) {
-		struct tl_cell_split *split = &splits[split_count];
-
-		for (to = from; to < page->pr_count; to++) {
-			if (pr_cmp(shares[to].pr, shares[from].pr) != 0)
-				break;
-		}
-		*split = (struct tl_cell_split){.pr = shares[from].pr};
-		err = add_shares(shares + from, to - from, sums, cell_no, split);
-		if (err)
-			return err;
-		split_count += !tl_totals_is_zero(&split->totals);
-	}
-	page->splits = splits;
-	page->split_count = split_count;
-	return TL_OK;
-}
-
-/* Adding: merges of two sorted lists. */
-
-static enum tl_err
-add_row(const struct tl_cell_row *row, const struct tl_cell_row *delta, struct tl_cell_row *sum)
-{
-	*sum = *row;
-	if (delta->first_ms < sum->first_ms)
-		sum->first_ms = delta->first_ms;
-	if (delta->last_ms > sum->last_ms)
-		sum->last_ms = delta->last_ms;
-	return tl_totals_add(&sum->totals, &delta->totals, 1);
-}
-
-static enum tl_err
-add_rows(const struct tl_page *page, const struct tl_page *delta, struct tl_arena *arena,
-	struct tl_page *sum)
-{
-	size_t count_max = (size_t)page->row_count + delta->row_count;
-	uint32_t page_idx = 0;
-	uint32_t delta_idx = 0;
-	enum tl_err err;
-
-	sum->rows = tl_arena_array(arena, count_max, sizeof(*sum->rows));
-	if (sum->rows == NULL)
-		return TL_ENOMEM;
-	while (page_idx < page->row_count || delta_idx < delta->row_count) {
-		struct tl_cell_row *row = &sum->rows[sum->row_count];
-		int order;
-
-		if (page_idx == page->row_count)
-			order = 1;
-		else if (delta_idx == delta->row_count)
-			order = -1;
-		else
-			order = tl_cell_key_cmp(
-				&page->rows[page_idx].key, &delta->rows[delta_idx].key);
-		if (order < 0) {
-			*row = page->rows[page_idx++];
-		} else if (order > 0) {
-			*row = delta->rows[delta_idx++];
-		} else {
-			err = add_row(&page->rows[page_idx++], &delta->rows[delta_idx++], row);
-			if (err)
-				return err;
-		}
-		sum->row_count += !tl_totals_is_zero(&row->totals);
-	}
-	return TL_OK;
-}
-
-static enum tl_err
-add_splits(const struct tl_page *page, const struct tl_page *delta, struct tl_arena *arena,
-	struct tl_page *sum)
-{
-	size_t count_max = (size_t)page->split_count + delta->split_count;
-	uint32_t page_idx = 0;
-	uint32_t delta_idx = 0;
-	enum tl_err err;
-
-	sum->splits = tl_arena_array(arena, count_max, sizeof(*sum->splits));
-	if (sum->splits == NULL)
-		return TL_ENOMEM;
-	while (page_idx < page->split_count || delta_idx < delta->split_count) {
-		struct tl_cell_split *split = &sum->splits[sum->split_count];
-		int order;
-
-		if (page_idx == page->split_count)
-			order = 1;
-		else if (delta_idx == delta->split_count)
-			order = -1;
-		else
-			order = pr_cmp(page->splits[page_idx].pr, delta->splits[delta_idx].pr);
-		if (order > 0) {
-			*split = delta->splits[delta_idx++];
-		} else {
-			*split = page->splits[page_idx++];
-		}
-		if (order == 0) {
-			err = tl_totals_add(
-				&split->totals, &delta->splits[delta_idx++].totals, 1);
-			if (err)
-				return err;
-		}
-		sum->split_count += !tl_totals_is_zero(&split->totals);
-	}
-	return TL_OK;
-}
-
-/* Whether the page has a row of the session; *row_idx moves on with rising sessions. */
-static bool
-has_session(const struct tl_page *page, uint32_t session, uint32_t *row_idx)
-{
-	while (*row_idx < page->row_count && page->rows[*row_idx].key.session < session)
-		++*row_idx;
-	return *row_idx < page->row_count && page->rows[*row_idx].key.session == session;
-}
-
-/* Copy the PRs of one session, or step over them. */
-static uint32_t
-copy_prs(const struct tl_page *from, uint32_t *pr_idx, uint32_t session, bool keep,
-	struct tl_page *sum)
-{
-	uint32_t count = 0;
-
-	while (*pr_idx < from->pr_count && from->prs[*pr_idx].session == session) {
-		if (keep)
-			sum->prs[sum->pr_count++] = from->prs[*pr_idx];
-		++*pr_idx;
-		count++;
-	}
-	return count;
-}
-
-/* delta says what the PRs of a session are as soon as it has a row or a PR of that session. */
-static enum tl_err
-add_prs(const struct tl_page *page, const struct tl_page *delta, struct tl_arena *arena,
-	struct tl_page *sum)
-{
-	size_t count_max = (size_t)page->pr_count + delta->pr_count;
-	uint32_t page_idx = 0;
-	uint32_t delta_idx = 0;
-	uint32_t delta_row_idx = 0;
-	uint32_t sum_row_idx = 0;
-
-	sum->prs = tl_arena_array(arena, count_max, sizeof(*sum->prs));
-	if (sum->prs == NULL)
-		return TL_ENOMEM;
-	while (page_idx < page->pr_count || delta_idx < delta->pr_count) {
-		uint32_t session = UINT32_MAX;
-		bool keep;
-		bool said;
-
-		if (page_idx < page->pr_count)
-			session = page->prs[page_idx].session;
-		if (delta_idx < delta->pr_count && delta->prs[delta_idx].session < session)
-			session = delta->prs[delta_idx].session;
-		keep = has_session(sum, session, &sum_row_idx);
-		said = has_session(delta, session, &delta_row_idx);
-		said |= copy_prs(delta, &delta_idx, session, keep, sum) > 0;
-		(void)copy_prs(page, &page_idx, session, keep && !said, sum);
-	}
-	return TL_OK;
-}
-
-static enum tl_err
-add_groups(const struct tl_page *page, const struct tl_page *delta, struct tl_arena *arena,
-	struct tl_page *sum)
-{
-	size_t count_max = (size_t)page->group_count + delta->group_count;
-	uint32_t page_idx = 0;
-	uint32_t delta_idx = 0;
-
-	sum->groups = tl_arena_array(arena, count_max, sizeof(*sum->groups));
-	if (sum->groups == NULL)
-		return TL_ENOMEM;
-	while (page_idx < page->group_count || delta_idx < delta->group_count) {
-		uint64_t group_no = UINT64_MAX;
-
-		if (page_idx < page->group_count)
-			group_no = page->groups[page_idx];
-		if (delta_idx < delta->group_count && delta->groups[delta_idx] < group_no)
-			group_no = delta->groups[delta_idx];
-		if (page_idx < page->group_count && page->groups[page_idx] == group_no)
-			page_idx++;
-		if (delta_idx < delta->group_count && delta->groups[delta_idx] == group_no)
-			delta_idx++;
-		sum->groups[sum->group_count++] = group_no;
-	}
-	return TL_OK;
-}
-
-enum tl_err
-tl_page_add(const struct tl_page *page, const struct tl_page *delta, struct tl_arena *arena,
-	struct tl_page *sum_out)
-{
-	struct tl_page sum = {.row_count = 0};
-	enum tl_err err;
-
-	err = add_rows(page, delta, arena, &sum);
-	if (!err)
-		err = add_splits(page, delta, arena, &sum);
-	if (!err)
-		err = add_prs(page, delta, arena, &sum);
-	if (!err)
-		err = add_groups(page, delta, arena, &sum);
-	if (!err)
-		*sum_out = sum;
-	return err;
-}
-
 static bool
 row_eq(const struct tl_cell_row *a, const struct tl_cell_row *b)
 {
 	return tl_cell_key_cmp(&a->key, &b->key) == 0 && tl_totals_eq(&a->totals, &b->totals) &&
-		a->first_ms == b->first_ms && a->last_ms == b->last_ms;
+	       a->first_ms == b->first_ms && a->last_ms == b->last_ms;
 }
 
 bool
@@ -768,11 +462,11 @@ tl_page_eq(const struct tl_page *a, const struct tl_page *b)
 	}
 	for (uint32_t i = 0; i < a->pr_count; i++) {
 		if (a->prs[i].session != b->prs[i].session ||
-			pr_cmp(a->prs[i].pr, b->prs[i].pr) != 0)
+			tl_pr_cmp(a->prs[i].pr, b->prs[i].pr) != 0)
 			return false;
 	}
 	for (uint32_t i = 0; i < a->split_count; i++) {
-		if (pr_cmp(a->splits[i].pr, b->splits[i].pr) != 0 ||
+		if (tl_pr_cmp(a->splits[i].pr, b->splits[i].pr) != 0 ||
 			!tl_totals_eq(&a->splits[i].totals, &b->splits[i].totals))
 			return false;
 	}

@@ -65,6 +65,9 @@ struct tl_page {
 
 int tl_cell_key_cmp(const struct tl_cell_key *a, const struct tl_cell_key *b);
 
+/* By repo, then number. */
+int tl_pr_cmp(struct tl_pr a, struct tl_pr b);
+
 /* Append the page. Splits of a 15m page are not written: they follow from its rows. */
 void tl_page_encode(const struct tl_page *page, enum tl_span span, int64_t bucket_ms,
 	struct tl_buf *buf);
@@ -83,8 +86,9 @@ TL_MUST enum tl_err tl_page_split(struct tl_page *page, int64_t bucket_ms,
 /*
  * page + delta -> sum (new memory in the arena): rows with equal keys add up (delta's totals may be
  * negative), rows and splits that become zero vanish, first and last widen. The PRs of a session
- * that delta mentions replace the page's; PRs of sessions without rows go. Groups unite.
- * delta rows are sorted. TL_EAMOUNT_OVERFLOW, TL_ENOMEM.
+ * that delta mentions replace the page's; PRs of sessions without rows go. delta mentions a session
+ * when it has a row of it (one of zeros will do) or a PR. Groups unite. delta rows are sorted.
+ * Splits are added as given: call tl_page_split for a 15m page. TL_EAMOUNT_OVERFLOW, TL_ENOMEM.
  */
 TL_MUST enum tl_err tl_page_add(const struct tl_page *page, const struct tl_page *delta,
 	struct tl_arena *arena, struct tl_page *sum_out);

@@ -16,6 +16,7 @@
 #define ENTRIES_MAX 256u
 #define SLOTS 1024u /* a power of two, four times the entries: short probes */
 #define SLOTS_SHIFT 54
+#define SAMPLE_ROWS 64u
 
 enum form {
 	FORM_CONST,
@@ -83,11 +84,12 @@ offset_bytes(const int64_t *values, uint32_t count, const struct plan *plan)
 			bytes += offset_of(values[i], plan->min) >= 1u << 7;
 		return bytes;
 	}
-	if (plan->range < 1u << 21) {
+	if (plan->range < 1u << 28) {
 		for (uint32_t i = 0; i < count; i++) {
-			uint64_t offset = offset_of(values[i], plan->min);
+			uint32_t offset = (uint32_t)offset_of(values[i], plan->min);
 
-			bytes += (size_t)(offset >= 1u << 7) + (offset >= 1u << 14);
+			bytes += (size_t)(offset >= 1u << 7) + (offset >= 1u << 14) +
+				 (offset >= 1u << 21);
 		}
 		return bytes;
 	}
@@ -105,6 +107,21 @@ delta_bytes(const int64_t *values, uint32_t count)
 	for (uint32_t i = 1; i < count; i++)
 		bytes += varint_bytes(step_of(values[i], values[i - 1]));
 	return bytes;
+}
+
+/* Steps are worth counting when a sample of them is shorter than the same rows' offsets. */
+static bool
+steps_promise(const int64_t *values, uint32_t count, int64_t min)
+{
+	uint32_t apart = count / SAMPLE_ROWS > 0 ? count / SAMPLE_ROWS : 1;
+	size_t as_steps = 0;
+	size_t as_offsets = 0;
+
+	for (uint32_t i = 1; i < count; i += apart) {
+		as_steps += varint_bytes(step_of(values[i], values[i - 1]));
+		as_offsets += varint_bytes(offset_of(values[i], min));
+	}
+	return as_steps < as_offsets;
 }
 
 /* The slot that holds the value, or the free one where it belongs. */
@@ -170,12 +187,14 @@ plan_column(const int64_t *values, uint32_t count, struct plan *plan, struct dis
 	}
 	plan->bytes += offset_bytes(values, count, plan);
 
-	bytes = 1 + varint_bytes(tl_zigzag(values[0])) + delta_bytes(values, count);
-	if (bytes + count / 8 < plan->bytes) {
-		plan->form = FORM_DELTA;
-		plan->bytes = bytes;
+	if (steps_promise(values, count, plan->min)) {
+		bytes = 1 + varint_bytes(tl_zigzag(values[0])) + delta_bytes(values, count);
+		if (bytes + count / 8 < plan->bytes) {
+			plan->form = FORM_DELTA;
+			plan->bytes = bytes;
+		}
 	}
-	if (plan->bytes <= count + count / 8 || !find_distinct(values, count, distinct))
+	if (plan->bytes <= count + count / 4 || !find_distinct(values, count, distinct))
 		return;
 	bytes = dictionary_bytes(distinct, count);
 	if (bytes < plan->bytes) {
@@ -212,9 +231,23 @@ put_wide(uint8_t *at, uint64_t value)
 	if (__builtin_expect(bytes > 8, 0))
 		return tl_varint_put(at, value);
 	word = htole64(spread(value) |
-		(UINT64_C(0x8080808080808080) & ((UINT64_C(1) << (8 * (bytes - 1))) - 1)));
+		       (UINT64_C(0x8080808080808080) & ((UINT64_C(1) << (8 * (bytes - 1))) - 1)));
 	memcpy(at, &word, sizeof(word));
 	return bytes;
+}
+
+/* The same for a value below 2^28 in four bytes. */
+static inline size_t
+put_short(uint8_t *at, uint32_t value)
+{
+	uint32_t two = value >= 1u << 7;
+	uint32_t three = value >= 1u << 14;
+	uint32_t four = value >= 1u << 21;
+	uint32_t word = htole32((value & 0x7f) | (value & 0x3f80) << 1 | (value & 0x1fc000) << 2 |
+				(value & 0xfe00000) << 3 | two << 7 | three << 15 | four << 23);
+
+	memcpy(at, &word, sizeof(word));
+	return 1 + two + three + four;
 }
 
 /* Every later row takes at least a byte: eight rows before the end a wide write still fits. */
@@ -237,6 +270,10 @@ put_offsets(uint8_t *at, const int64_t *values, uint32_t count, const struct pla
 			at[1] = (uint8_t)(offset >> 7);
 			at += 1 + two;
 		}
+	}
+	if (plan->range < 1u << 28) {
+		for (; i + 4 <= count; i++)
+			at += put_short(at, (uint32_t)offset_of(values[i], plan->min));
 	}
 	for (; i + 8 <= count; i++)
 		at += put_wide(at, offset_of(values[i], plan->min));
@@ -310,48 +347,64 @@ corrupt(struct tl_cursor *cur)
 	cur->next = cur->end;
 }
 
-/* One varint by the same rules as tl_varint_get: no branch on its length up to eight bytes. */
-static inline uint64_t
-take_wide(struct tl_cursor *cur, uint64_t word)
-{
-	uint64_t stops = ~word & UINT64_C(0x8080808080808080);
-	uint32_t bits; /* up to the mark of the last byte */
+#define CONTINUED UINT64_C(0x8080808080808080)
 
-	if (__builtin_expect(stops == 0, 0))
-		return tl_cursor_varint(cur);
-	bits = (uint32_t)__builtin_ctzll(stops);
-	word &= stops ^ (stops - 1);
-	/* Over-long: a last byte of zero behind another. */
-	if (__builtin_expect(word >> (bits - 7) == 0 && bits > 7, 0)) {
-		corrupt(cur);
-		return 0;
-	}
-	cur->next += (bits + 1) / 8;
-	return gather(word & UINT64_C(0x7f7f7f7f7f7f7f7f));
+/*
+ * The value of the varint that starts at bit from of word and whose last byte ends at bit to (7
+ * more than a multiple of 8). *over_long is set for a last byte of zero behind another: one value
+ * has one spelling.
+ */
+static inline uint64_t
+value_in(uint64_t word, uint32_t from, uint32_t to, bool *over_long)
+{
+	uint32_t bits = to - from;
+
+	word = word >> from & (UINT64_MAX >> (63 - bits));
+	*over_long |= word >> (bits - 7) == 0 && bits > 7;
+	return gather(word & ~CONTINUED);
 }
 
-/* count varints, eight at a time where eight in a row take one byte each. */
+/*
+ * count varints by the rules of tl_varint_get, from words of eight bytes: eight values when each
+ * takes one byte, else two, since where the next word starts is known only after their lengths.
+ */
 static void
 take_varints(struct tl_cursor *cur, uint64_t *values_out, uint32_t count)
 {
+	bool over_long = false;
 	uint32_t i = 0;
 
-	while (i < count && tl_cursor_left(cur) >= 8) {
+	while (count - i >= 8 && tl_cursor_left(cur) >= 8) {
 		uint64_t word;
+		uint64_t ends;
+		uint32_t end;
+		uint32_t end_next;
 
 		memcpy(&word, cur->next, sizeof(word));
 		word = le64toh(word);
-		if ((word & UINT64_C(0x8080808080808080)) == 0 && count - i >= 8) {
+		ends = ~word & CONTINUED;
+		if (ends == CONTINUED) {
 			for (uint32_t k = 0; k < 8; k++)
 				values_out[i + k] = word >> (8 * k) & 0xff;
 			cur->next += 8;
 			i += 8;
 			continue;
 		}
-		values_out[i++] = take_wide(cur, word);
+		if ((ends & (ends - 1)) == 0) { /* not two whole ones */
+			values_out[i++] = tl_cursor_varint(cur);
+			continue;
+		}
+		end = (uint32_t)__builtin_ctzll(ends);
+		end_next = (uint32_t)__builtin_ctzll(ends & (ends - 1));
+		values_out[i] = value_in(word, 0, end, &over_long);
+		values_out[i + 1] = value_in(word, end + 1, end_next, &over_long);
+		cur->next += (end_next + 1) / 8;
+		i += 2;
 	}
 	for (; i < count; i++)
 		values_out[i] = tl_cursor_varint(cur);
+	if (over_long)
+		corrupt(cur);
 }
 
 #define CHUNK 512u

@@ -121,7 +121,8 @@ tl_day_pin(struct tl_store *store, int64_t day_ms)
 	return day;
 }
 
-/* Nobody holds the day and nobody can: its bytes go. The first failure waits for tl_store_background_error. */
+/* Nobody holds the day and nobody can: its bytes go. The first failure waits for
+ * tl_store_background_error. */
 static enum tl_err
 drop_family(struct tl_day *day, struct tl_why *why)
 {

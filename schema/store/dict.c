@@ -73,8 +73,8 @@ get_number(struct tl_store *store, const struct tl_view *view, const struct tl_k
 	if (err)
 		return err;
 	if (value->bytes != 4 || tl_get_be32(value->data) == 0)
-		return tl_fail(why, TL_ESTORAGE_CORRUPT, "a dictionary row of %zu bytes",
-			value->bytes);
+		return tl_fail(
+			why, TL_ESTORAGE_CORRUPT, "a dictionary row of %zu bytes", value->bytes);
 	*number_out = tl_get_be32(value->data);
 	return TL_OK;
 }
@@ -121,8 +121,7 @@ keep_name(struct tl_dict *dict, const struct tl_key *key, uint32_t id)
 
 static enum tl_err
 make_id(struct tl_dict *dict, uint32_t org, enum tl_name_kind kind, struct tl_slice name,
-	const struct tl_key *name_key, struct tl_write *write, uint32_t *id_out,
-	struct tl_why *why)
+	const struct tl_key *name_key, struct tl_write *write, uint32_t *id_out, struct tl_why *why)
 {
 	struct tl_key count_key = tl_key_dict_count(org, kind);
 	struct tl_key id_key;
@@ -133,8 +132,8 @@ make_id(struct tl_dict *dict, uint32_t org, enum tl_name_kind kind, struct tl_sl
 	if (err)
 		return err;
 	if (count == UINT32_MAX)
-		return tl_fail(why, TL_EFULL, "org %" PRIu32 " has no id left for kind %u", org,
-			kind);
+		return tl_fail(
+			why, TL_EFULL, "org %" PRIu32 " has no id left for kind %u", org, kind);
 	count++;
 	err = keep_name(dict, name_key, count);
 	if (!err)

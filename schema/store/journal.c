@@ -211,8 +211,8 @@ begin_walk(struct walk *walk, struct tl_store *store, struct tl_why *why)
 }
 
 static enum tl_err
-step_walk(struct walk *walk, struct tl_slice key, struct tl_slice value,
-	struct tl_journal_row *row, struct tl_why *why)
+step_walk(struct walk *walk, struct tl_slice key, struct tl_slice value, struct tl_journal_row *row,
+	struct tl_why *why)
 {
 	enum tl_err err;
 

@@ -43,9 +43,9 @@ TL_MUST enum tl_err tl_journal_last(struct tl_store *store, struct tl_arena *are
 
 /*
  * Walk rows from group_no on to the newest: visit returns TL_OK to go on, TL_EEND to stop there
- * (the walk is TL_OK then), anything else to fail with it. Numbers must be dense
- * and chained: a hole or a broken chain is TL_EACKED_DATA_MISSING with the numbers in why. The row
- * is valid during the visit only.
+ * (the walk is TL_OK then), anything else to fail with it. Numbers must be dense and chained: a
+ * hole or a broken chain is TL_EACKED_DATA_MISSING with the numbers in why. When the row before
+ * group_no is gone, the first is taken as it is. The row is valid during the visit only.
  */
 TL_MUST enum tl_err tl_journal_walk(struct tl_store *store, uint64_t group_no,
 	enum tl_err (*visit)(void *arg, const struct tl_journal_row *row, struct tl_why *why),

@@ -59,11 +59,14 @@ put_bucket(struct tl_key *key, enum tl_span span, int64_t time_ms)
 	put_u64(key, (uint64_t)tl_bucket_no(span, time_ms) ^ SIGN_BIT);
 }
 
-/* False when the number is of a bucket that no int64 of milliseconds starts. */
+/* False when the bucket does not lie within the int64 of milliseconds. */
 static bool
 bucket_ms_of(uint64_t bits, enum tl_span span, int64_t *time_ms_out)
 {
-	return !__builtin_mul_overflow((int64_t)(bits ^ SIGN_BIT), tl_span_ms(span), time_ms_out);
+	int64_t end_ms;
+
+	return !__builtin_mul_overflow((int64_t)(bits ^ SIGN_BIT), tl_span_ms(span), time_ms_out) &&
+	       !__builtin_add_overflow(*time_ms_out, tl_span_ms(span), &end_ms);
 }
 
 struct tl_key
@@ -168,8 +171,8 @@ tl_key_life(uint32_t org, enum tl_dim dim, uint32_t entity)
 }
 
 bool
-tl_key_life_parse(struct tl_slice key, uint32_t *org_out, enum tl_dim *dim_out,
-	uint32_t *entity_out)
+tl_key_life_parse(
+	struct tl_slice key, uint32_t *org_out, enum tl_dim *dim_out, uint32_t *entity_out)
 {
 	if (key.bytes != 9 || key.data[4] > TL_DIM_SESSION)
 		return false;
@@ -191,8 +194,8 @@ tl_key_intake(uint32_t org, int64_t day_ms, uint32_t source)
 }
 
 bool
-tl_key_intake_parse(struct tl_slice key, uint32_t *org_out, int64_t *day_ms_out,
-	uint32_t *source_out)
+tl_key_intake_parse(
+	struct tl_slice key, uint32_t *org_out, int64_t *day_ms_out, uint32_t *source_out)
 {
 	if (key.bytes != 16 || !bucket_ms_of(tl_get_be64(key.data + 4), TL_SPAN_1D, day_ms_out))
 		return false;

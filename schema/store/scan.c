@@ -52,8 +52,7 @@ open_scan(struct tl_store *store, const struct tl_view *view,
 
 enum tl_err
 tl_scan_open(struct tl_store *store, const struct tl_view *view, enum tl_family family,
-	struct tl_slice first, struct tl_slice last, struct tl_scan **scan_out,
-	struct tl_why *why)
+	struct tl_slice first, struct tl_slice last, struct tl_scan **scan_out, struct tl_why *why)
 {
 	enum tl_err err;
 
@@ -64,8 +63,7 @@ tl_scan_open(struct tl_store *store, const struct tl_view *view, enum tl_family 
 
 enum tl_err
 tl_scan_open_day(struct tl_store *store, const struct tl_view *view, struct tl_day *day,
-	struct tl_slice first, struct tl_slice last, struct tl_scan **scan_out,
-	struct tl_why *why)
+	struct tl_slice first, struct tl_slice last, struct tl_scan **scan_out, struct tl_why *why)
 {
 	enum tl_err err;
 
@@ -148,8 +146,8 @@ tl_store_last(struct tl_store *store, enum tl_family family, struct tl_buf *key,
 	struct tl_scan *scan = NULL;
 	enum tl_err err;
 
-	err = tl_scan_open(store, NULL, family, tl_slice_of(NULL, 0), tl_slice_of(NULL, 0), &scan,
-		why);
+	err = tl_scan_open(
+		store, NULL, family, tl_slice_of(NULL, 0), tl_slice_of(NULL, 0), &scan, why);
 	if (err)
 		return err;
 	rocksdb_iter_seek_to_last(scan->iterator);

@@ -174,7 +174,7 @@ static enum tl_err
 families_add(struct families *families, const char *name, const struct tl_store *store)
 {
 	bool point = strcmp(name, tl_family_name(TL_FAMILY_DICT)) == 0 ||
-		strcmp(name, tl_family_name(TL_FAMILY_SESSION)) == 0;
+		     strcmp(name, tl_family_name(TL_FAMILY_SESSION)) == 0;
 	char *copy = strdup(name);
 
 	if (copy == NULL)
@@ -257,8 +257,7 @@ take_handles(struct tl_store *store, struct families *families, struct tl_why *w
 	enum tl_err first = TL_OK;
 
 	for (size_t i = 0; i < families->count; i++) {
-		enum tl_err err =
-			take_handle(store, families->names[i], families->handles[i], why);
+		enum tl_err err = take_handle(store, families->names[i], families->handles[i], why);
 
 		/* Closing aborts over a handle that is left, so none is, also on failure. */
 		if (err)
@@ -319,9 +318,8 @@ check_folder(const char *path, bool *exists_out, struct tl_why *why)
 	while ((file = readdir(folder)) != NULL) {
 		size_t bytes = strlen(file->d_name);
 
-		leftovers |= bytes > 4 &&
-			(strcmp(file->d_name + bytes - 4, ".sst") == 0 ||
-				strcmp(file->d_name + bytes - 4, ".log") == 0);
+		leftovers |= bytes > 4 && (strcmp(file->d_name + bytes - 4, ".sst") == 0 ||
+						  strcmp(file->d_name + bytes - 4, ".log") == 0);
 	}
 	closedir(folder);
 	if (leftovers) /* making a new store here would delete them */
@@ -350,8 +348,8 @@ put_format(struct tl_store *store, struct tl_why *why)
 		return err;
 	tl_write_put(write, TL_FAMILY_MARK, tl_key_slice(&format_key),
 		tl_slice_of(format, sizeof(format)));
-	tl_write_put(write, TL_FAMILY_MARK, tl_key_slice(&epoch_key),
-		tl_slice_of(epoch, sizeof(epoch)));
+	tl_write_put(
+		write, TL_FAMILY_MARK, tl_key_slice(&epoch_key), tl_slice_of(epoch, sizeof(epoch)));
 	err = tl_write_commit(write, TL_SYNC, why);
 	tl_write_free(write);
 	return err;
@@ -451,8 +449,8 @@ open_store(struct tl_store *store, const struct tl_store_options *options, struc
 }
 
 enum tl_err
-tl_store_open(const struct tl_store_options *options, struct tl_store **store_out,
-	struct tl_why *why)
+tl_store_open(
+	const struct tl_store_options *options, struct tl_store **store_out, struct tl_why *why)
 {
 	struct tl_store *store = calloc(1, sizeof(*store));
 	enum tl_err err;

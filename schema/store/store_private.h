@@ -98,12 +98,12 @@ TL_MUST enum tl_err tl_store_get_from(struct tl_store *store, const struct tl_vi
 	struct tl_why *why);
 
 /* The last pair of a family, newest state. TL_ENOT_FOUND in an empty family. */
-TL_MUST enum tl_err tl_store_last(struct tl_store *store, enum tl_family family,
-	struct tl_buf *key, struct tl_buf *value, struct tl_why *why);
+TL_MUST enum tl_err tl_store_last(struct tl_store *store, enum tl_family family, struct tl_buf *key,
+	struct tl_buf *value, struct tl_why *why);
 
 /* Open: take over the handle of an existing day. */
-TL_MUST enum tl_err tl_days_add(struct tl_store *store, int64_t day_ms,
-	rocksdb_column_family_handle_t *handle);
+TL_MUST enum tl_err tl_days_add(
+	struct tl_store *store, int64_t day_ms, rocksdb_column_family_handle_t *handle);
 
 /* Call visit for each day, pinned meanwhile; days made or dropped meanwhile may be left out. */
 void tl_days_visit(struct tl_store *store,

@@ -144,8 +144,8 @@ tl_view_publish(struct tl_store *store, uint64_t group_no, uint64_t seq,
 	store->generation++;
 	view->generation = store->generation;
 	for (size_t i = 0; i < change_count; i++)
-		note_change(find_changes(store, changes[i].org), view->generation,
-			changes[i].low_ms);
+		note_change(
+			find_changes(store, changes[i].org), view->generation, changes[i].low_ms);
 	before = store->view;
 	store->view = view;
 	store->view_count++;

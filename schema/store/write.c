@@ -56,16 +56,16 @@ put(struct tl_write *write, rocksdb_column_family_handle_t *handle, struct tl_sl
 }
 
 void
-tl_write_put(struct tl_write *write, enum tl_family family, struct tl_slice key,
-	struct tl_slice value)
+tl_write_put(
+	struct tl_write *write, enum tl_family family, struct tl_slice key, struct tl_slice value)
 {
 	assert(family < TL_FAMILY_COUNT);
 	put(write, write->store->handles[family], key, value);
 }
 
 void
-tl_write_put_raw(struct tl_write *write, struct tl_day *day, struct tl_slice key,
-	struct tl_slice value)
+tl_write_put_raw(
+	struct tl_write *write, struct tl_day *day, struct tl_slice key, struct tl_slice value)
 {
 	assert(day->store == write->store);
 	put(write, day->handle, key, value);

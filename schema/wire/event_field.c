@@ -3,25 +3,35 @@
 #include <assert.h>
 #include <pthread.h>
 
-#define IS_NUMBER(type)                                                                       \
-	((type) == TL_FIELD_TIME || (type) == TL_FIELD_TOKENS || (type) == TL_FIELD_AMOUNT || \
-		(type) == TL_FIELD_NUMBER)
-
-/* The model's list of columns says which kind of name a column holds. */
+/* The model's list of columns says what a column is when absent and which names it holds. */
 enum {
-#define X(symbol, field, initial, name_kind) NAME_KIND_##symbol = name_kind,
+#define X(symbol, field, initial, name_kind) \
+	NAME_KIND_##symbol = name_kind, INITIAL_##symbol = initial,
 	TL_COLUMN_LIST(X)
 #undef X
 		NAME_KIND_TL_COL_COUNT = 0,
+	INITIAL_TL_COL_COUNT = 0,
 };
 
+#define IS_NUMBER(type)                                                                       \
+	((type) == TL_FIELD_TIME || (type) == TL_FIELD_TOKENS || (type) == TL_FIELD_AMOUNT || \
+		(type) == TL_FIELD_NUMBER || (type) == TL_FIELD_PR_TAG)
+#define IS_TEXT(type)                                                                           \
+	((type) == TL_FIELD_WORD || (type) == TL_FIELD_NAME || (type) == TL_FIELD_MEMBER_HEX || \
+		(type) == TL_FIELD_EMAIL_TEXT || (type) == TL_FIELD_REPO_TAG ||                 \
+		(type) == TL_FIELD_COMMIT_TAG)
+
 const struct tl_event_field_info tl_event_fields[TL_FIELD_COUNT] = {
-#define X(symbol, field_type, field_column, field_max)         \
-	[symbol] = {.type = TL_FIELD_##field_type,             \
-		.column = field_column,                        \
-		.name_kind = NAME_KIND_##field_column,         \
-		.is_number = IS_NUMBER(TL_FIELD_##field_type), \
-		.max = field_max},
+#define X(symbol, field_type, field_column, field_max)           \
+	[symbol] = {.type = TL_FIELD_##field_type,               \
+		.column = field_column,                          \
+		.name_kind = NAME_KIND_##field_column,           \
+		.is_number = IS_NUMBER(TL_FIELD_##field_type),   \
+		.is_text = IS_TEXT(TL_FIELD_##field_type),       \
+		.min = TL_FIELD_##field_type == TL_FIELD_TIME || \
+		       TL_FIELD_##field_type == TL_FIELD_PR_TAG, \
+		.max = field_max,                                \
+		.initial = INITIAL_##field_column},
 	TL_EVENT_FIELD_LIST(X)
 #undef X
 };

@@ -88,11 +88,15 @@ struct tl_event_field_info {
 	uint8_t type;	   /* enum tl_field_type */
 	uint8_t column;	   /* enum tl_column; TL_COL_COUNT for the id, which is no column */
 	uint8_t name_kind; /* enum tl_name_kind, 0 for numbers */
-	bool is_number;	   /* 0 to max is right and nothing else */
+	bool is_number;	   /* min to max is right, nil is absent, and nothing else */
+	bool is_text;	   /* text that means the same wherever it comes again */
+	int64_t min;
 	int64_t max;
+	int64_t initial; /* of the column */
 };
 
-extern const struct tl_event_field_info tl_event_fields[TL_FIELD_COUNT];
+extern const struct tl_event_field_info tl_event_fields[TL_FIELD_COUNT]
+	__attribute__((visibility("hidden")));
 
 /* The name on the wire. Static. */
 const char *tl_event_field_name(enum tl_event_field field);
@@ -114,7 +118,7 @@ struct tl_event_key {
 };
 
 /* By field; filled by tl_event_keys_init, which any thread calls before it reads them. */
-extern struct tl_event_key tl_event_keys[TL_FIELD_COUNT];
+extern struct tl_event_key tl_event_keys[TL_FIELD_COUNT] __attribute__((visibility("hidden")));
 void tl_event_keys_init(void);
 
 /* at has TL_EVENT_KEY_BYTES bytes. */

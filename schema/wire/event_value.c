@@ -7,11 +7,43 @@
 #define GOT_BYTES_MAX 64u
 
 void
-tl_event_recent_keep(struct tl_event_reading *reading, enum tl_event_field field,
-	struct tl_slice raw, uint32_t symbol)
+tl_event_column_begin(struct tl_event_reading *reading, enum tl_event_field field, int64_t value)
 {
-	reading->recent[tl_event_recent_slot(field, raw)] = (struct tl_event_recent){
-		.data = raw.data, .bytes = (uint32_t)raw.bytes, .field = field, .symbol = symbol};
+	enum tl_column column = (enum tl_column)tl_event_fields[field].column;
+	enum tl_err err = tl_batch_need(reading->batch, column);
+
+	if (err) {
+		reading->err = err;
+		return;
+	}
+	reading->cells[field] = reading->batch->column[column];
+	reading->cells[field][reading->row_idx] = value;
+}
+
+void
+tl_event_recent_keep(struct tl_event_reading *reading, enum tl_event_field field,
+	struct tl_slice raw, uint32_t value)
+{
+	struct tl_event_text text = tl_event_text_of(field, raw);
+	uint32_t slot = text.slot;
+
+	if (raw.bytes == 0 || raw.bytes > TL_EVENT_BYTES_MAX)
+		return;
+	for (uint32_t i = 0; i < TL_EVENT_RECENT_PROBES; i++) {
+		uint32_t other = (text.slot + i) % TL_EVENT_RECENT_SLOTS;
+
+		if (reading->recent[other].bytes == 0) {
+			slot = other;
+			break;
+		}
+	}
+	/* All taken: the text that is nearest to its own place makes room. */
+	reading->recent[slot] = (struct tl_event_recent){.head = text.head,
+		.tail = text.tail,
+		.data = raw.data,
+		.value = value,
+		.bytes = (uint16_t)raw.bytes,
+		.field = (uint8_t)field};
 }
 
 void
@@ -119,7 +151,7 @@ name_set(struct tl_event_row *row, enum tl_event_field field, struct tl_slice te
 	struct tl_slice came)
 {
 	row->text[field] = text;
-	row->raw[field] = came;
+	row->came[field] = came;
 	row->pending |= TL_EVENT_BIT(field);
 }
 
@@ -145,16 +177,28 @@ id_read(struct tl_event_row *row, const struct tl_token *token, struct tl_slice 
 		tl_event_fault(row, TL_RANK_ID, TL_EID_INVALID, TL_FIELD_ID, INT64_MIN, raw);
 }
 
-/* Reached only by what is not an integer from 0 to max. */
+/* A tag is dropped and counted: money is never refused for a tag. */
 static void
-number_read(struct tl_event_row *row, enum tl_event_field field, const struct tl_token *token,
-	struct tl_slice raw)
+tag_drop(struct tl_event_row *row, enum tl_event_field field)
 {
-	enum tl_field_type type = (enum tl_field_type)tl_event_fields[field].type;
-	int64_t max = tl_event_fields[field].max;
+	row->present &= ~TL_EVENT_BIT(field);
+	row->dropped_tag_count++;
+}
+
+static void
+number_read(struct tl_event_reading *reading, enum tl_event_field field,
+	const struct tl_token *token, struct tl_slice raw)
+{
+	struct tl_event_row *row = &reading->row;
+	const struct tl_event_field_info *info = &tl_event_fields[field];
+	enum tl_field_type type = (enum tl_field_type)info->type;
 	enum tl_err low = TL_EFIELD_TYPE; /* of an ordinary number there is no better code */
 	enum tl_err high = TL_EFIELD_TYPE;
 
+	if (type == TL_FIELD_PR_TAG && token->type == TL_WIRE_INT) {
+		tag_drop(row, field);
+		return;
+	}
 	if (type == TL_FIELD_AMOUNT) {
 		low = TL_EAMOUNT_NEGATIVE;
 		high = TL_EAMOUNT_TOO_LARGE;
@@ -169,22 +213,26 @@ number_read(struct tl_event_row *row, enum tl_event_field field, const struct tl
 		tl_event_fault(row, TL_RANK_TYPE,
 			type == TL_FIELD_AMOUNT ? TL_EAMOUNT_NOT_INTEGER : TL_EFIELD_TYPE, field,
 			INT64_MIN, raw);
-	else if (token->number < 0)
-		range_fault(row, field, low, type == TL_FIELD_TIME ? 1 : 0, raw);
+	else if (token->number < info->min)
+		range_fault(row, field, low, info->min, raw);
+	else if (token->number > info->max)
+		range_fault(row, field, high, info->max, raw);
 	else
-		range_fault(row, field, high, max, raw);
+		tl_event_cell_put(reading, field, token->number);
 }
 
 static void
-word_read(struct tl_event_row *row, enum tl_event_field field, const struct tl_token *token,
+word_read(struct tl_event_reading *reading, enum tl_event_field field, const struct tl_token *token,
 	struct tl_slice raw)
 {
 	int64_t number = token->type == TL_WIRE_STR ? tl_event_word_find(field, token->bytes) : -1;
 
-	if (number < 0)
-		type_fault(row, field, raw);
-	else
-		row->value[field] = number;
+	if (number < 0) {
+		type_fault(&reading->row, field, raw);
+		return;
+	}
+	tl_event_cell_put(reading, field, number);
+	tl_event_recent_keep(reading, field, token->bytes, (uint32_t)number);
 }
 
 static void
@@ -210,14 +258,6 @@ email_read(struct tl_event_row *row, const struct tl_token *token, struct tl_sli
 	staged_set(row, TL_FIELD_EMAIL, tl_slice_str(row->email), token->bytes);
 }
 
-/* A tag is dropped and counted: money is never refused for a tag. */
-static void
-tag_drop(struct tl_event_row *row, enum tl_event_field field)
-{
-	row->present &= ~TL_EVENT_BIT(field);
-	row->dropped_tag_count++;
-}
-
 static void
 repo_read(struct tl_event_row *row, const struct tl_token *token)
 {
@@ -234,17 +274,6 @@ commit_read(struct tl_event_row *row, const struct tl_token *token)
 		tag_drop(row, TL_FIELD_COMMIT);
 	else
 		staged_set(row, TL_FIELD_COMMIT, tl_slice_str(row->commit), token->bytes);
-}
-
-static void
-pr_read(struct tl_event_row *row, const struct tl_token *token, struct tl_slice raw)
-{
-	if (token->type != TL_WIRE_INT)
-		type_fault(row, TL_FIELD_PR, raw);
-	else if (token->number < 1 || token->number > TL_PR_MAX)
-		tag_drop(row, TL_FIELD_PR);
-	else
-		row->value[TL_FIELD_PR] = token->number;
 }
 
 /* A list of short texts is kept as one name: each as varint length and bytes. */
@@ -356,57 +385,70 @@ text_read(struct tl_event_row *row, enum tl_event_field field, const struct tl_t
 	}
 }
 
-void
-tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
+static void
+container_read(struct tl_event_reading *reading, enum tl_event_field field,
 	const struct tl_token *token, struct tl_slice raw)
 {
-	struct tl_event_row *row = &reading->row;
+	struct tl_event_text text = tl_event_text_of(field, raw);
+	const struct tl_event_recent *recent = tl_event_recent_find(reading, field, &text);
 
-	if (token->type == TL_WIRE_NIL)
-		return; /* nil is absent */
+	if (recent != NULL)
+		tl_event_cell_put(reading, field, recent->value);
+	else if (field == TL_FIELD_TAGS)
+		tag_list_read(&reading->row, token, raw);
+	else
+		email_map_read(&reading->row, token, raw);
+}
+
+const uint8_t *
+tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field, const uint8_t *at,
+	const uint8_t *end)
+{
+	struct tl_event_row *row = &reading->row;
+	struct tl_token token;
+	const uint8_t *after = tl_token_read(at, end, &token);
+	struct tl_slice raw;
+
+	assert(after != NULL); /* the bounds pass was here */
+	if (token.type == TL_WIRE_ARRAY || token.type == TL_WIRE_MAP)
+		after = tl_token_skip(at, end);
+	raw = tl_slice_of(at, (size_t)(after - at));
+	if (token.type == TL_WIRE_NIL)
+		return after; /* nil is absent */
 	row->present |= TL_EVENT_BIT(field);
 	switch ((enum tl_field_type)tl_event_fields[field].type) {
 	case TL_FIELD_EVENT_ID:
-		id_read(row, token, raw);
+		id_read(row, &token, raw);
 		break;
 	case TL_FIELD_TIME:
 	case TL_FIELD_TOKENS:
 	case TL_FIELD_AMOUNT:
 	case TL_FIELD_NUMBER:
-		number_read(row, field, token, raw);
+	case TL_FIELD_PR_TAG:
+		number_read(reading, field, &token, raw);
 		break;
 	case TL_FIELD_WORD:
-		word_read(row, field, token, raw);
+		word_read(reading, field, &token, raw);
 		break;
 	case TL_FIELD_NAME:
 	case TL_FIELD_MEMBER_HEX:
 	case TL_FIELD_EMAIL_TEXT:
 	case TL_FIELD_REPO_TAG:
 	case TL_FIELD_COMMIT_TAG:
-		text_read(row, field, token, raw);
-		break;
-	case TL_FIELD_PR_TAG:
-		pr_read(row, token, raw);
+		text_read(row, field, &token, raw);
 		break;
 	case TL_FIELD_EMAIL_MAP:
-	case TL_FIELD_TAG_LIST: {
-		uint32_t symbol = tl_event_recent_find(reading, field, raw);
-
-		if (symbol != 0)
-			row->value[field] = symbol;
-		else if (field == TL_FIELD_TAGS)
-			tag_list_read(row, token, raw);
-		else
-			email_map_read(row, token, raw);
+	case TL_FIELD_TAG_LIST:
+		container_read(reading, field, &token, raw);
 		break;
-	}
 	case TL_FIELD_LINK_VALUE:
-		row->link_value = *token;
-		row->raw[field] = raw;
-		if (token->type == TL_WIRE_STR && token->bytes.bytes == 0)
+		row->link_value = token;
+		row->came[field] = raw;
+		if (token.type == TL_WIRE_STR && token.bytes.bytes == 0)
 			row->present &= ~TL_EVENT_BIT(field);
 		break;
 	}
+	return after;
 }
 
 /* "repo#N" when the number came with its repository, "#N" when it is the session's. */
@@ -430,7 +472,7 @@ pr_value_read(struct tl_event_reading *reading, const struct tl_token *token)
 		bool is_new = (row->pending & TL_EVENT_BIT(TL_FIELD_REPO)) != 0;
 
 		repo = is_new ? row->text[TL_FIELD_REPO]
-			      : reading->batch->symbols[row->value[TL_FIELD_REPO]].text;
+			      : reading->batch->symbols[tl_event_cell(reading, TL_FIELD_REPO)].text;
 	}
 	snprintf(row->link_text, sizeof(row->link_text), "%.*s#%" PRIu32, (int)repo.bytes,
 		(const char *)repo.data, ref.number);
@@ -442,7 +484,7 @@ tl_event_link_value_read(struct tl_event_reading *reading, enum tl_link_op op)
 {
 	struct tl_event_row *row = &reading->row;
 	const struct tl_token *token = &row->link_value;
-	struct tl_slice raw = row->raw[TL_FIELD_VALUE];
+	struct tl_slice raw = row->came[TL_FIELD_VALUE];
 	struct tl_slice text = tl_slice_of(NULL, 0);
 	size_t bytes_max = op == TL_LINK_SET_NAME ? TL_NAME_BYTES_MAX : TL_LINK_VALUE_BYTES_MAX;
 	enum tl_err err = TL_OK;

@@ -46,15 +46,14 @@ struct tl_event_row {
 	uint64_t seen;	  /* fields that came, nil ones included */
 	uint64_t present; /* fields with a value, right or wrong */
 	uint64_t wrong;	  /* fields whose value is wrong */
-	uint64_t pending; /* names that have no symbol yet: text becomes one, under raw */
-	uint64_t staged;  /* those whose text lies in the row */
+	uint64_t pending; /* text that is not in its cell yet: a new name */
+	uint64_t staged;  /* those of them whose text lies here and has to move to the arena */
 	uint32_t dropped_tag_count;
 	struct tl_event_fault fault;
 	uint8_t id[16];
-	int64_t value[TL_FIELD_COUNT]; /* numbers, and symbols of names that are not pending */
-	struct tl_slice text[TL_FIELD_COUNT];
-	struct tl_slice raw[TL_FIELD_COUNT];
-	struct tl_token link_value; /* read when op is known */
+	struct tl_slice text[TL_FIELD_COUNT]; /* of what is pending: the name */
+	struct tl_slice came[TL_FIELD_COUNT]; /* and how it was written */
+	struct tl_token link_value;	      /* read when op is known */
 
 	/* what text of this event was normalised to */
 	char email[TL_EMAIL_BYTES_MAX + 1];
@@ -65,18 +64,40 @@ struct tl_event_row {
 	uint8_t tags[TL_TAGS_MAX * (TL_TAG_BYTES_MAX + 1)];
 };
 
-/* A name some row before had, as it came, and its symbol: most names repeat within a batch. */
-#define TL_EVENT_RECENT_SLOTS 512u
+/*
+ * Text some row before had, as it came, and what its cell became: most texts repeat within a batch.
+ * Both ends of the text are here, so that short ones are compared without another look at them.
+ */
+#define TL_EVENT_RECENT_BITS 9
+#define TL_EVENT_RECENT_SLOTS (1u << TL_EVENT_RECENT_BITS)
+#define TL_EVENT_RECENT_PROBES 4u
 
 struct tl_event_recent {
+	uint64_t head;
+	uint64_t tail;
 	const uint8_t *data;
-	uint32_t bytes;
-	uint32_t field;	 /* enum tl_event_field */
-	uint32_t symbol; /* 0: a free slot */
+	uint32_t value;
+	uint16_t bytes; /* 0: a free slot */
+	uint8_t field;	/* enum tl_event_field */
 };
 
+/* Where a text may be remembered, worked out once for looking and for keeping. */
+struct tl_event_text {
+	struct tl_slice raw;
+	uint64_t head;
+	uint64_t tail;
+	uint32_t slot;
+};
+
+/*
+ * The row being read goes straight into the cells behind the batch's last row. What a refused event
+ * leaves there is taken back; nobody looks at them before the row counts.
+ */
 struct tl_event_reading {
 	struct tl_batch *batch;
+	uint32_t row_idx;
+	enum tl_err err;		/* memory: the batch cannot be read */
+	int64_t *cells[TL_FIELD_COUNT]; /* the batch's columns by field, NULL while absent */
 	struct tl_event_row row;
 	struct tl_event_recent recent[TL_EVENT_RECENT_SLOTS];
 };
@@ -95,39 +116,88 @@ tl_event_row_reset(struct tl_event_row *row)
 	memset(row->id, 0, sizeof(row->id));
 }
 
-/* Which slot a name as it came belongs to. Both ends of the text are enough to tell most apart. */
-static inline uint32_t
-tl_event_recent_slot(enum tl_event_field field, struct tl_slice raw)
-{
-	uint64_t head = 0;
-	uint64_t tail = 0;
+/* A value into a column that is absent so far. */
+void tl_event_column_begin(
+	struct tl_event_reading *reading, enum tl_event_field field, int64_t value);
 
-	if (raw.bytes >= sizeof(head)) {
-		memcpy(&head, raw.data, sizeof(head));
-		memcpy(&tail, raw.data + raw.bytes - sizeof(tail), sizeof(tail));
-	} else {
-		for (size_t i = 0; i < raw.bytes; i++)
-			head = head << 8 | raw.data[i];
+static inline void
+tl_event_cell_put(struct tl_event_reading *reading, enum tl_event_field field, int64_t value)
+{
+	int64_t *cells = reading->cells[field];
+
+	if (cells != NULL)
+		cells[reading->row_idx] = value;
+	else if (value != tl_event_fields[field].initial)
+		tl_event_column_begin(reading, field, value);
+}
+
+static inline int64_t
+tl_event_cell(const struct tl_event_reading *reading, enum tl_event_field field)
+{
+	const int64_t *cells = reading->cells[field];
+
+	return cells != NULL ? cells[reading->row_idx] : tl_event_fields[field].initial;
+}
+
+static inline struct tl_event_text
+tl_event_text_of(enum tl_event_field field, struct tl_slice raw)
+{
+	struct tl_event_text text = {.raw = raw};
+	uint64_t mixed;
+
+	if (raw.bytes >= 8) {
+		memcpy(&text.head, raw.data, 8);
+		memcpy(&text.tail, raw.data + raw.bytes - 8, 8);
+	} else if (raw.bytes >= 4) {
+		memcpy(&text.head, raw.data, 4);
+		memcpy(&text.tail, raw.data + raw.bytes - 4, 4);
+	} else if (raw.bytes > 0) {
+		text.head = raw.data[0];
+		text.tail = (uint64_t)raw.data[raw.bytes / 2] << 8 | raw.data[raw.bytes - 1];
 	}
-	head ^= (tail << 23 | tail >> 41) ^ (raw.bytes << 6 | field);
-	return (uint32_t)((head * 0x9e3779b97f4a7c15u) >> (64 - 9));
+	mixed = text.head ^ (text.tail << 23 | text.tail >> 41) ^ (raw.bytes << 6 | field);
+	text.slot = (uint32_t)((mixed * 0x9e3779b97f4a7c15u) >> (64 - TL_EVENT_RECENT_BITS));
+	return text;
 }
 
-/* The symbol of a name that came before, 0 when it is not remembered. */
-static inline uint32_t
-tl_event_recent_find(
-	const struct tl_event_reading *reading, enum tl_event_field field, struct tl_slice raw)
+/* The ends are equal already: compares what lies between them. */
+static inline bool
+tl_event_middle_is(const struct tl_event_recent *recent, struct tl_slice raw)
 {
-	const struct tl_event_recent *recent = &reading->recent[tl_event_recent_slot(field, raw)];
+	for (size_t i = 8; i + 8 < raw.bytes; i += 8) {
+		uint64_t a;
+		uint64_t b;
 
-	if (recent->symbol == 0 || recent->field != field || recent->bytes != raw.bytes ||
-		memcmp(recent->data, raw.data, raw.bytes) != 0)
-		return 0;
-	return recent->symbol;
+		memcpy(&a, raw.data + i, sizeof(a));
+		memcpy(&b, recent->data + i, sizeof(b));
+		if (a != b)
+			return false;
+	}
+	return true;
 }
 
+/* The remembered text, or NULL. */
+static inline const struct tl_event_recent *
+tl_event_recent_find(const struct tl_event_reading *reading, enum tl_event_field field,
+	const struct tl_event_text *text)
+{
+	for (uint32_t i = 0; i < TL_EVENT_RECENT_PROBES; i++) {
+		const struct tl_event_recent *recent =
+			&reading->recent[(text->slot + i) % TL_EVENT_RECENT_SLOTS];
+
+		if (recent->bytes == 0)
+			return NULL;
+		if (recent->head == text->head && recent->tail == text->tail &&
+			recent->bytes == text->raw.bytes && recent->field == field &&
+			tl_event_middle_is(recent, text->raw))
+			return recent;
+	}
+	return NULL;
+}
+
+/* Empty text and text longer than an event may be is not kept. */
 void tl_event_recent_keep(struct tl_event_reading *reading, enum tl_event_field field,
-	struct tl_slice raw, uint32_t symbol);
+	struct tl_slice raw, uint32_t value);
 
 /* Keep the fault if it is graver than the one there is, and mark the field as wrong. */
 void tl_event_fault(struct tl_event_row *row, enum tl_event_rank rank, enum tl_err err,
@@ -137,9 +207,9 @@ void tl_event_fault(struct tl_event_row *row, enum tl_event_rank rank, enum tl_e
 void tl_event_fault_number(struct tl_event_row *row, enum tl_event_rank rank, enum tl_err err,
 	enum tl_event_field field, int64_t limit, int64_t got, const char *hint);
 
-/* Every value that is not a number in range or a name seen before. raw is the whole value. */
-void tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
-	const struct tl_token *token, struct tl_slice raw);
+/* Any value, right or wrong. Returns the place behind it. */
+const uint8_t *tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
+	const uint8_t *at, const uint8_t *end);
 
 /* The value of a link, once op and repo are known. */
 void tl_event_link_value_read(struct tl_event_reading *reading, enum tl_link_op op);
@@ -150,30 +220,45 @@ void tl_event_got(char got_out[72], struct tl_slice got);
 /* What the fault shows of the value. */
 void tl_event_fault_got(const struct tl_event_fault *fault, char got_out[72]);
 
-/* The two cases nearly every value is, without a call. */
-static inline void
-tl_event_value(struct tl_event_reading *reading, enum tl_event_field field,
-	const struct tl_token *token, struct tl_slice raw)
+/* The same, without a call for what nearly every value is: a number in range or known text. */
+static inline const uint8_t *
+tl_event_value(struct tl_event_reading *reading, enum tl_event_field field, const uint8_t *at,
+	const uint8_t *end)
 {
 	const struct tl_event_field_info *info = &tl_event_fields[field];
 	struct tl_event_row *row = &reading->row;
 
-	if (info->is_number && token->type == TL_WIRE_INT &&
-		(uint64_t)token->number <= (uint64_t)info->max) {
-		row->value[field] = token->number;
-		row->present |= TL_EVENT_BIT(field);
-		return;
-	}
-	if (info->name_kind != 0 && token->type == TL_WIRE_STR) {
-		uint32_t symbol = tl_event_recent_find(reading, field, token->bytes);
+	if (end - at <= 8)
+		return tl_event_value_read(reading, field, at, end);
+	if (info->is_number) {
+		const struct tl_token_head *head = &tl_token_heads[*at];
+		uint64_t number = tl_token_counted(head, at);
+		uint64_t span = (uint64_t)info->max - (uint64_t)info->min;
 
-		if (symbol != 0) {
-			row->value[field] = symbol;
-			row->present |= TL_EVENT_BIT(field);
-			return;
+		if (head->is_count && (number - (uint64_t)info->min <= span || head->is_nil)) {
+			row->present |= (uint64_t)(head->is_nil ^ 1) << field;
+			tl_event_cell_put(
+				reading, field, head->is_nil ? info->initial : (int64_t)number);
+			return at + head->bytes;
+		}
+	} else if (info->is_text && ((*at & 0xe0) == 0xa0 || *at == 0xd9)) {
+		size_t head_bytes = *at == 0xd9 ? 2 : 1;
+		size_t bytes = *at == 0xd9 ? at[1] : *at & 31;
+
+		if (bytes <= (size_t)(end - at) - head_bytes) {
+			struct tl_event_text text =
+				tl_event_text_of(field, tl_slice_of(at + head_bytes, bytes));
+			const struct tl_event_recent *recent =
+				tl_event_recent_find(reading, field, &text);
+
+			if (recent != NULL) {
+				row->present |= TL_EVENT_BIT(field);
+				tl_event_cell_put(reading, field, recent->value);
+				return at + head_bytes + bytes;
+			}
 		}
 	}
-	tl_event_value_read(reading, field, token, raw);
+	return tl_event_value_read(reading, field, at, end);
 }
 
 #endif

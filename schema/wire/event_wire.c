@@ -76,7 +76,11 @@ head_values_read(struct tl_slice map, struct head_values *values)
 		}
 		encoded_name = tl_read_any(&reader);
 		is_nil = tl_reader_peek(&reader) == TL_WIRE_NIL;
-		value = tl_read_any(&reader);
+		/* The last value ends where the map does: no need to walk through all events again.
+		 */
+		value = i + 1 < pair_count
+				? tl_read_any(&reader)
+				: tl_slice_of(reader.next, (size_t)(reader.end - reader.next));
 		if (key == HEAD_KEY_COUNT) {
 			bool ours = name.bytes >= 2 && memcmp(name.data, "x_", 2) == 0;
 
@@ -249,21 +253,6 @@ key_read(struct tl_event_row *row, const uint8_t **at, const uint8_t *end)
 	return field;
 }
 
-/* One value of a field; the place behind it. */
-static inline const uint8_t *
-value_read(struct tl_event_reading *reading, enum tl_event_field field, const uint8_t *at,
-	const uint8_t *end)
-{
-	struct tl_token token;
-	const uint8_t *after = tl_token_read(at, end, &token);
-
-	assert(after != NULL); /* the bounds pass was here */
-	if (token.type == TL_WIRE_ARRAY || token.type == TL_WIRE_MAP)
-		after = tl_token_skip(at, end);
-	tl_event_value(reading, field, &token, tl_slice_of(at, (size_t)(after - at)));
-	return after;
-}
-
 /* The pairs of one event as a map; the place behind the last. */
 static const uint8_t *
 map_read(struct decoder *decoder, int64_t pair_count, const uint8_t *at, const uint8_t *end)
@@ -294,7 +283,7 @@ map_read(struct decoder *decoder, int64_t pair_count, const uint8_t *at, const u
 			continue;
 		}
 		row->seen |= TL_EVENT_BIT(field);
-		at = value_read(reading, field, at, end);
+		at = tl_event_value(reading, field, at, end);
 	}
 	return at;
 }
@@ -309,7 +298,7 @@ row_read(struct decoder *decoder, const uint8_t *at, const uint8_t *end)
 		if (field == TL_FIELD_IGNORED)
 			at = tl_token_skip(at, end);
 		else
-			at = value_read(&decoder->reading, field, at, end);
+			at = tl_event_value(&decoder->reading, field, at, end);
 	}
 	return at;
 }
@@ -346,30 +335,30 @@ has(const struct tl_event_row *row, enum tl_event_field field)
 }
 
 static void
-parts_check(struct tl_event_row *row, enum tl_event_field part, enum tl_event_field whole)
+parts_check(struct tl_event_reading *reading, enum tl_event_field part, enum tl_event_field whole)
 {
-	int64_t whole_tokens = has(row, whole) ? row->value[whole] : 0;
+	struct tl_event_row *row = &reading->row;
+	int64_t part_tokens = tl_event_cell(reading, part);
+	int64_t whole_tokens = has(row, whole) ? tl_event_cell(reading, whole) : 0;
 
-	if (!has(row, part) || row->value[part] <= whole_tokens ||
+	if (!has(row, part) || part_tokens <= whole_tokens ||
 		(row->wrong & TL_EVENT_BIT(whole)) != 0)
 		return;
-	tl_event_fault_number(row, TL_RANK_RANGE, TL_ETOKENS_INCONSISTENT, part, whole_tokens,
-		row->value[part], NULL);
+	tl_event_fault_number(
+		row, TL_RANK_RANGE, TL_ETOKENS_INCONSISTENT, part, whole_tokens, part_tokens, NULL);
 }
 
 static void
-time_check(struct tl_event_row *row, const struct tl_accept *accept)
+time_check(struct tl_event_reading *reading, const struct tl_accept *accept)
 {
-	int64_t ts_ms = row->value[TL_FIELD_TS];
+	struct tl_event_row *row = &reading->row;
+	int64_t ts_ms = tl_event_cell(reading, TL_FIELD_TS);
 	int64_t first_ms = accept->now_ms - accept->past_ms_max;
 	int64_t last_ms = accept->now_ms + accept->future_ms_max;
 
 	if (!has(row, TL_FIELD_TS))
 		return;
-	if (ts_ms <= 0)
-		tl_event_fault_number(
-			row, TL_RANK_RANGE, TL_ETIME_INVALID, TL_FIELD_TS, 1, ts_ms, NULL);
-	else if (ts_ms < TL_TIME_SECONDS_HINT)
+	if (ts_ms < TL_TIME_SECONDS_HINT)
 		tl_event_fault_number(row, TL_RANK_RANGE, TL_ETIME_INVALID, TL_FIELD_TS,
 			TL_TIME_SECONDS_HINT, ts_ms, SECONDS_HINT);
 	else if (ts_ms < first_ms)
@@ -384,25 +373,40 @@ time_check(struct tl_event_row *row, const struct tl_accept *accept)
 static void
 row_check(struct decoder *decoder)
 {
-	struct tl_event_row *row = &decoder->reading.row;
+	struct tl_event_reading *reading = &decoder->reading;
+	struct tl_event_row *row = &reading->row;
 	enum tl_kind kind = TL_KIND_REQUEST;
 
 	if (has(row, TL_FIELD_KIND))
-		kind = (enum tl_kind)row->value[TL_FIELD_KIND];
+		kind = (enum tl_kind)tl_event_cell(reading, TL_FIELD_KIND);
 	missing_check(row, kind);
 	if ((row->present & TL_EVENT_BIT(TL_FIELD_VALUE)) != 0) {
 		bool is_link = kind == TL_KIND_LINK && has(row, TL_FIELD_OP);
 
-		tl_event_link_value_read(&decoder->reading,
-			is_link ? (enum tl_link_op)row->value[TL_FIELD_OP] : TL_LINK_NONE);
+		tl_event_link_value_read(
+			reading, is_link ? (enum tl_link_op)tl_event_cell(reading, TL_FIELD_OP)
+					 : TL_LINK_NONE);
 	}
-	parts_check(row, TL_FIELD_REASONING, TL_FIELD_OUTPUT);
-	parts_check(row, TL_FIELD_CACHE_WRITE_1H, TL_FIELD_CACHE_WRITE);
-	time_check(row, decoder->accept);
+	parts_check(reading, TL_FIELD_REASONING, TL_FIELD_OUTPUT);
+	parts_check(reading, TL_FIELD_CACHE_WRITE_1H, TL_FIELD_CACHE_WRITE);
+	time_check(reading, decoder->accept);
 	if (kind == TL_KIND_VIOLATION && has(row, TL_FIELD_SEVERITY) &&
 		(row->present & TL_EVENT_BIT(TL_FIELD_FIX_MS)) == 0) {
-		row->value[TL_FIELD_FIX_MS] = fix_ms_default[row->value[TL_FIELD_SEVERITY]];
+		tl_event_cell_put(reading, TL_FIELD_FIX_MS,
+			fix_ms_default[tl_event_cell(reading, TL_FIELD_SEVERITY)]);
 		row->present |= TL_EVENT_BIT(TL_FIELD_FIX_MS);
+	}
+}
+
+/* Fields of the row being read back to absent. */
+static void
+cells_clear(struct tl_event_reading *reading, uint64_t fields)
+{
+	for (uint64_t left = fields; left != 0; left &= left - 1) {
+		unsigned int field = (unsigned int)__builtin_ctzll(left);
+
+		if (reading->cells[field] != NULL)
+			reading->cells[field][reading->row_idx] = tl_event_fields[field].initial;
 	}
 }
 
@@ -419,24 +423,32 @@ row_reject(struct tl_event_reading *reading, uint32_t event_idx)
 		.limit = fault->limit};
 	tl_event_fault_got(fault, reject->got);
 	memcpy(reject->id, row->id, sizeof(row->id));
+	cells_clear(reading, row->present);
 }
 
-/* The fields to store: one way of saying whose event it is, the surest. */
-static uint64_t
-row_fields(const struct tl_event_row *row)
+/* One way of saying whose event it is stays, the surest. */
+static void
+sender_choose(struct tl_event_reading *reading)
 {
-	uint64_t fields = row->present & ~TL_EVENT_BIT(TL_FIELD_ID);
-	uint64_t by_email = TL_EVENT_BIT(TL_FIELD_EMAIL);
-	uint64_t by_member = TL_EVENT_BIT(TL_FIELD_MEMBER);
-	uint64_t agent = TL_EVENT_BIT(TL_FIELD_AGENT);
+	const uint64_t by_key = TL_EVENT_BIT(TL_FIELD_KEY);
+	const uint64_t by_email = TL_EVENT_BIT(TL_FIELD_EMAIL);
+	const uint64_t by_member = TL_EVENT_BIT(TL_FIELD_MEMBER);
+	const uint64_t agent = TL_EVENT_BIT(TL_FIELD_AGENT);
+	struct tl_event_row *row = &reading->row;
+	uint64_t unused = 0;
 
-	if ((fields & TL_EVENT_BIT(TL_FIELD_KEY)) != 0)
-		fields &= ~(by_email | by_member | agent);
-	else if ((fields & by_email) != 0)
-		fields &= ~by_member;
-	else if ((fields & by_member) == 0)
-		fields &= ~agent;
-	return fields;
+	if ((row->present & by_key) != 0)
+		unused = by_email | by_member | agent;
+	else if ((row->present & by_email) != 0)
+		unused = by_member;
+	else if ((row->present & by_member) == 0)
+		unused = agent;
+	unused &= row->present;
+	if (unused == 0)
+		return;
+	row->present &= ~unused;
+	row->pending &= ~unused;
+	cells_clear(reading, unused);
 }
 
 /* A new name of the batch. What was normalised lies in the row and has to move to the arena. */
@@ -459,9 +471,9 @@ name_store(struct tl_event_reading *reading, enum tl_event_field field)
 		return err;
 	/* What a link's value means depends on its op, so the same bytes may be another name. */
 	if (field != TL_FIELD_VALUE)
-		tl_event_recent_keep(reading, field, row->raw[field], symbol);
-	row->value[field] = symbol;
-	return TL_OK;
+		tl_event_recent_keep(reading, field, row->came[field], symbol);
+	tl_event_cell_put(reading, field, symbol);
+	return reading->err;
 }
 
 static enum tl_err
@@ -469,31 +481,18 @@ row_store(struct tl_event_reading *reading, uint32_t event_idx)
 {
 	struct tl_batch *batch = reading->batch;
 	const struct tl_event_row *row = &reading->row;
-	uint32_t row_idx = batch->row_count;
-	uint64_t fields = row_fields(row);
 	enum tl_err err;
 
-	for (uint64_t left = fields & row->pending; left != 0; left &= left - 1) {
+	sender_choose(reading);
+	for (uint64_t left = row->pending; left != 0; left &= left - 1) {
 		err = name_store(reading, (enum tl_event_field)__builtin_ctzll(left));
 		if (err)
 			return err;
 	}
-	for (uint64_t left = fields; left != 0; left &= left - 1) {
-		unsigned int field = (unsigned int)__builtin_ctzll(left);
-		enum tl_column column = (enum tl_column)tl_event_fields[field].column;
-
-		if (batch->column[column] != NULL) {
-			batch->column[column][row_idx] = row->value[field];
-			continue;
-		}
-		err = tl_batch_set(batch, column, row_idx, row->value[field]);
-		if (err)
-			return err;
-	}
-	memcpy(batch->id[row_idx], row->id, sizeof(row->id));
-	batch->event_idx[row_idx] = event_idx;
+	memcpy(batch->id[reading->row_idx], row->id, sizeof(row->id));
+	batch->event_idx[reading->row_idx] = event_idx;
 	batch->dropped_tag_count += row->dropped_tag_count;
-	batch->row_count++;
+	batch->row_count = ++reading->row_idx;
 	return TL_OK;
 }
 
@@ -567,41 +566,66 @@ columns_read(struct tl_slice fields, struct decoder *decoder, struct tl_why *why
 	return TL_OK;
 }
 
+static void
+reading_begin(struct tl_event_reading *reading, struct tl_batch *batch)
+{
+	reading->batch = batch;
+	reading->row_idx = batch->row_count;
+	reading->err = TL_OK;
+	for (unsigned int field = 0; field < TL_FIELD_COUNT; field++) {
+		uint8_t column = tl_event_fields[field].column;
+
+		reading->cells[field] = column < TL_COL_COUNT ? batch->column[column] : NULL;
+	}
+	memset(reading->recent, 0, sizeof(reading->recent));
+}
+
+static enum tl_err
+events_read(struct decoder *decoder, const struct tl_batch_head *head)
+{
+	struct tl_event_reading *reading = &decoder->reading;
+	const uint8_t *end = head->events.data + head->events.bytes;
+	struct tl_token list;
+	const uint8_t *at = tl_token_read(head->events.data, end, &list);
+
+	for (uint32_t i = 0; i < head->event_count; i++) {
+		enum tl_err err = TL_OK;
+
+		at = event_read(decoder, head->is_rows, at, end);
+		if (reading->err)
+			return reading->err;
+		if (reading->row.fault.rank != TL_RANK_NONE)
+			row_reject(reading, i);
+		else
+			err = row_store(reading, i);
+		if (err)
+			return err;
+	}
+	return TL_OK;
+}
+
 enum tl_err
 tl_batch_rows_read(const struct tl_batch_head *head, const struct tl_accept *accept,
 	struct tl_batch *batch, struct tl_why *why)
 {
 	struct decoder decoder;
-	const uint8_t *end = head->events.data + head->events.bytes;
-	const uint8_t *at;
-	struct tl_token list;
 	enum tl_err err;
 
-	assert(batch->row_capacity >= batch->row_count + head->event_count);
+	assert(batch->row_capacity - batch->row_count >= head->event_count);
 	tl_event_keys_init();
 	decoder.accept = accept;
 	decoder.column_count = 0;
-	decoder.reading.batch = batch;
 	memset(decoder.follows, 0, sizeof(decoder.follows));
-	memset(decoder.reading.recent, 0, sizeof(decoder.reading.recent));
+	reading_begin(&decoder.reading, batch);
 	if (head->is_rows) {
 		err = columns_read(head->fields, &decoder, why);
 		if (err)
 			return err;
 	}
-	at = tl_token_read(head->events.data, end, &list);
-	for (uint32_t i = 0; i < head->event_count; i++) {
-		at = event_read(&decoder, head->is_rows, at, end);
-		if (decoder.reading.row.fault.rank != TL_RANK_NONE) {
-			row_reject(&decoder.reading, i);
-			continue;
-		}
-		err = row_store(&decoder.reading, i);
-		if (err)
-			return tl_fail(
-				why, err, "no memory for a batch of %u events", head->event_count);
-	}
-	return TL_OK;
+	err = events_read(&decoder, head);
+	if (err)
+		tl_fail(why, err, "no memory for a batch of %u events", head->event_count);
+	return err;
 }
 
 enum tl_err

@@ -16,7 +16,7 @@
 /* The head of a batch, read before anything is known about its sender. Slices into the map. */
 struct tl_batch_head {
 	struct tl_slice token;
-	struct tl_slice batch;	/* the sender's name for it, echoed; str, at most 64 bytes */
+	struct tl_slice batch; /* the sender's name for it, echoed; str, at most 64 bytes */
 	bool import;
 	bool is_rows;
 	struct tl_slice fields; /* the encoded array, rows form only */
@@ -29,8 +29,8 @@ struct tl_batch_head {
  * field_missing (token), field_unknown for keys that do not begin with x_, batch_empty,
  * too_many_events.
  */
-TL_MUST enum tl_err tl_batch_head_read(struct tl_slice map, struct tl_batch_head *head_out,
-	struct tl_why *why);
+TL_MUST enum tl_err tl_batch_head_read(
+	struct tl_slice map, struct tl_batch_head *head_out, struct tl_why *why);
 
 /* The time rules of admission. */
 struct tl_accept {
@@ -68,7 +68,7 @@ struct tl_wire_event {
 	int64_t output_tokens, reasoning_tokens;
 	int64_t cost_nusd; /* TL_WIRE_ABSENT: unknown */
 	int64_t saved_tokens, saved_nusd;
-	int64_t status; /* 0 is sent as 0: set 200 for success */
+	int64_t status;	     /* 0 is sent as 0: set 200 for success */
 	int64_t duration_ms; /* TL_WIRE_ABSENT: not stated */
 	struct tl_slice repo, branch, commit;
 	int64_t pr; /* 0: none */
@@ -111,7 +111,7 @@ struct tl_batch_result {
 };
 
 /* The error of the reply itself (why says it), or TL_OK and the counts. */
-TL_MUST enum tl_err tl_batch_answer_read(struct tl_slice reply_map,
-	struct tl_batch_result *result_out, struct tl_why *why);
+TL_MUST enum tl_err tl_batch_answer_read(
+	struct tl_slice reply_map, struct tl_batch_result *result_out, struct tl_why *why);
 
 #endif

@@ -6,6 +6,12 @@
 
 #define CHECK_DEPTH_MAX 16u
 
+static inline bool
+is_container(uint8_t head)
+{
+	return (head & 0xe0) == 0x80 || (head >= 0xdc && head <= 0xdf);
+}
+
 /*
  * Walks the tokens with the number of values still owed at each depth: no recursion and no memory
  * but this stack. An element takes at least one byte, so a claim above the bytes left is a lie, and
@@ -14,30 +20,29 @@
 enum tl_err
 tl_reader_check(struct tl_slice value, uint32_t depth_max, struct tl_why *why)
 {
-	uint64_t owed[CHECK_DEPTH_MAX + 1] = {1};
+	uint64_t above[CHECK_DEPTH_MAX]; /* owed by the containers around this one */
+	uint64_t owed = 1;
 	const uint8_t *at = value.data;
 	const uint8_t *end = value.bytes > 0 ? value.data + value.bytes : value.data;
 	uint32_t depth = 0;
-	struct tl_token token;
 
 	assert(depth_max <= CHECK_DEPTH_MAX);
 	for (;;) {
 		const uint8_t *token_at = at;
-		uint64_t children;
+		uint64_t children = 0;
 
-		while (owed[depth] == 0 && depth > 0)
-			depth--;
-		if (owed[depth] == 0)
+		while (owed == 0 && depth > 0)
+			owed = above[--depth];
+		if (owed == 0)
 			break;
-		owed[depth]--;
-		at = tl_token_read(at, end, &token);
+		owed--;
+		at = tl_token_step(at, end, &children);
 		if (at == NULL)
 			return tl_fail(why, TL_EFRAME_MALFORMED,
 				"no whole msgpack value at byte %td of %zu", token_at - value.data,
 				value.bytes);
-		if (token.type != TL_WIRE_ARRAY && token.type != TL_WIRE_MAP)
+		if (!is_container(*token_at))
 			continue;
-		children = tl_token_children(&token);
 		if (children > (uint64_t)(end - at))
 			return tl_fail(why, TL_EFRAME_MALFORMED,
 				"the container at byte %td claims more than the %zu bytes hold",
@@ -46,7 +51,8 @@ tl_reader_check(struct tl_slice value, uint32_t depth_max, struct tl_why *why)
 			return tl_fail(why, TL_ETOO_DEEP,
 				"nested deeper than the limit of %u at byte %td", depth_max,
 				token_at - value.data);
-		owed[++depth] = children;
+		above[depth++] = owed;
+		owed = children;
 	}
 	if (at != end)
 		return tl_fail(why, TL_EFRAME_MALFORMED, "%td bytes follow the value", end - at);

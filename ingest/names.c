@@ -1,0 +1,370 @@
+/*
+ * A batch names things by symbol. Each distinct (org, symbol) is looked up once a batch and then
+ * copied column by column, so the price of names does not grow with the rows.
+ *
+ * Repos are the one kind whose number is limited (a stranger can make them up): past the limit an
+ * event counts for the repo "other". Whether a repo is known must not depend on what else is in
+ * the group, or the same event sent again would differ from itself; so ids found or made are
+ * remembered in commit->repos, which is emptied only between groups.
+ */
+#include <assert.h>
+
+#include "ingest/writer.h"
+
+#define REPOS_MEMORY_MAX 131072u
+
+static const char repo_other[] = "other";
+
+void
+names_begin(struct commit *commit)
+{
+	if (tl_map_count(commit->repos) > REPOS_MEMORY_MAX / 2)
+		tl_map_clear(commit->repos);
+}
+
+/* The id of a repo when the org has as many as it may: a known one, else that of "other". */
+static enum tl_err
+repo_past_limit(struct commit *commit, uint32_t org, struct tl_slice name, struct name_memo *memo,
+	struct tl_why *why)
+{
+	enum tl_err err;
+
+	err = tl_dict_find(commit->store, NULL, org, TL_NAME_REPO, name, &memo->id, why);
+	if (err != TL_ENOT_FOUND)
+		return err;
+	memo->is_other = true;
+	return tl_dict_id(commit->dict, org, TL_NAME_REPO, tl_slice_str(repo_other), commit->write,
+		&memo->id, why);
+}
+
+static enum tl_err
+repo_id(struct commit *commit, uint32_t org, struct tl_slice name, struct name_memo *memo,
+	struct tl_why *why)
+{
+	uint8_t key[4 + TL_REPO_BYTES_MAX];
+	struct tl_slice both = tl_slice_of(key, 4 + name.bytes);
+	uint32_t count;
+	uint64_t known;
+	enum tl_err err;
+
+	assert(name.bytes <= TL_REPO_BYTES_MAX);
+	tl_put_be32(key, org);
+	memcpy(key + 4, name.data, name.bytes);
+	if (tl_map_get(commit->repos, both, &known)) {
+		memo->id = (uint32_t)known;
+		memo->is_other = known >> 32 != 0;
+		return TL_OK;
+	}
+	err = tl_dict_count(commit->dict, org, TL_NAME_REPO, &count, why);
+	if (err)
+		return err;
+	if (count < TL_REPOS_MAX)
+		err = tl_dict_id(
+			commit->dict, org, TL_NAME_REPO, name, commit->write, &memo->id, why);
+	else
+		err = repo_past_limit(commit, org, name, memo, why);
+	if (err)
+		return err;
+	known = (uint64_t)memo->is_other << 32 | memo->id;
+	return tl_map_put(commit->repos, both, known);
+}
+
+static enum tl_err
+name_id(struct commit *commit, uint32_t org, const struct tl_symbol *symbol, struct name_memo *memo,
+	struct tl_why *why)
+{
+	enum tl_err err;
+
+	if (symbol->kind == TL_NAME_REPO)
+		err = repo_id(commit, org, symbol->text, memo, why);
+	else
+		err = tl_dict_id(commit->dict, org, symbol->kind, symbol->text, commit->write,
+			&memo->id, why);
+	return err;
+}
+
+enum tl_err
+names_memo_make(struct commit *commit, const struct tl_batch *batch, struct names_memo *memo_out)
+{
+	uint32_t count = 16;
+
+	while (count < batch->symbol_count * 2)
+		count *= 2;
+	memo_out->slots = tl_arena_array(&commit->group.arena, count, sizeof(*memo_out->slots));
+	memo_out->mask = count - 1;
+	return memo_out->slots != NULL ? TL_OK : TL_ENOMEM;
+}
+
+struct translation {
+	struct commit *commit;
+	const struct tl_batch *from;
+	const uint32_t *row_idx;
+	uint32_t count;
+	struct names_memo *memo;
+	struct tl_batch *to;
+	uint32_t first; /* of the rows in to */
+	bool has_other;
+	struct tl_why *why;
+};
+
+/* What a symbol other than 0 of a row is; valid until the next call. */
+static enum tl_err
+find_name(struct translation *tr, uint32_t symbol, uint32_t row_idx, struct name_memo **memo_out)
+{
+	uint32_t org = (uint32_t)tr->from->column[TL_COL_ORG][row_idx];
+	struct name_memo *memo = &tr->memo->slots[(symbol + org * 0x9e3779b1u) & tr->memo->mask];
+	struct name_memo fresh = {.org = org, .symbol = symbol};
+	enum tl_err err;
+
+	assert(symbol < tr->from->symbol_count);
+	*memo_out = memo;
+	if (memo->org == org && memo->symbol == symbol)
+		return TL_OK;
+	err = name_id(tr->commit, org, &tr->from->symbols[symbol], &fresh, tr->why);
+	if (!err)
+		*memo = fresh;
+	return err;
+}
+
+static enum tl_err
+copy_names(struct translation *tr, enum tl_column column)
+{
+	const int64_t *symbols = tr->from->column[column];
+	int64_t *ids = tr->to->column[column] + tr->first;
+	struct name_memo *memo;
+	enum tl_err err;
+
+	for (uint32_t i = 0; i < tr->count; i++) {
+		uint32_t symbol = (uint32_t)symbols[tr->row_idx[i]];
+
+		if (symbol == 0)
+			continue;
+		err = find_name(tr, symbol, tr->row_idx[i], &memo);
+		if (err)
+			return err;
+		ids[i] = memo->id;
+		tr->has_other |= memo->is_other;
+	}
+	return TL_OK;
+}
+
+static void
+copy_numbers(struct translation *tr, enum tl_column column)
+{
+	const int64_t *from = tr->from->column[column];
+	int64_t *to = tr->to->column[column] + tr->first;
+
+	/* Rising row numbers, as many as there are rows: all of them. */
+	if (tr->count == tr->from->row_count) {
+		memcpy(to, from, tr->count * sizeof(*to));
+		return;
+	}
+	for (uint32_t i = 0; i < tr->count; i++)
+		to[i] = from[tr->row_idx[i]];
+}
+
+static enum tl_err
+copy_columns(struct translation *tr)
+{
+	enum tl_err err = TL_OK;
+
+	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT && !err; column++) {
+		if (tr->from->column[column] == NULL)
+			continue;
+		err = tl_batch_need(tr->to, column);
+		if (err)
+			break;
+		if (tl_column_name_kind(column) == 0)
+			copy_numbers(tr, column);
+		else
+			err = copy_names(tr, column);
+	}
+	for (uint32_t i = 0; i < tr->count && !err; i++)
+		memcpy(tr->to->id[tr->first + i], tr->from->id[tr->row_idx[i]],
+			sizeof(tr->to->id[0]));
+	return err;
+}
+
+static uint32_t
+symbol_at(const struct translation *tr, enum tl_column column, uint32_t row_idx)
+{
+	const int64_t *symbols = tr->from->column[column];
+
+	return symbols != NULL ? (uint32_t)symbols[row_idx] : 0;
+}
+
+/* Pull requests of different repos must not meet under "other": such a row keeps its usage only. */
+static enum tl_err
+clear_others(struct translation *tr, uint32_t *other_count)
+{
+	int64_t *number = tr->to->column[TL_COL_PR];
+	int64_t *op = tr->to->column[TL_COL_LINK_OP];
+	struct name_memo *memo;
+	enum tl_err err;
+
+	for (uint32_t i = 0; i < tr->count; i++) {
+		uint32_t repo = symbol_at(tr, TL_COL_REPO, tr->row_idx[i]);
+		uint32_t at = tr->first + i;
+
+		if (repo == 0)
+			continue;
+		err = find_name(tr, repo, tr->row_idx[i], &memo);
+		if (err)
+			return err;
+		if (!memo->is_other)
+			continue;
+		(*other_count)++;
+		if (number != NULL)
+			number[at] = 0;
+		if (op != NULL && op[at] == TL_LINK_ADD_PR)
+			op[at] = TL_LINK_NONE;
+	}
+	return TL_OK;
+}
+
+/* Addresses the registry cannot hold are none; usage is never lost for them. */
+static bool
+is_text_error(enum tl_err err)
+{
+	return err == TL_ESTRING_TOO_LONG || err == TL_ESTRING_CONTROL ||
+	       err == TL_ESTRING_NOT_UTF8;
+}
+
+static enum tl_err
+need_member(struct translation *tr, uint32_t org, struct tl_slice id, uint32_t row_idx,
+	uint32_t *member_no)
+{
+	struct commit *commit = tr->commit;
+	uint32_t email = symbol_at(tr, TL_COL_EMAIL, row_idx);
+	uint32_t enc = symbol_at(tr, TL_COL_EMAIL_ENC, row_idx);
+	struct tl_slice text = {0};
+	struct tl_member changed;
+	const struct tl_member *member;
+	enum tl_err err;
+
+	if (email != 0)
+		text = tr->from->symbols[email].text;
+	err = tl_edit_need_member(
+		commit->edit, org, id.data, text, commit->group.received_ms, member_no);
+	if (is_text_error(err))
+		err = tl_edit_need_member(commit->edit, org, id.data, tl_slice_of(NULL, 0),
+			commit->group.received_ms, member_no);
+	if (err || enc == 0)
+		return err;
+	member = tl_org_member(tl_edit_org(commit->edit, org), *member_no);
+	if (member->email_enc.bytes > 0)
+		return TL_OK;
+	changed = *member;
+	changed.email_enc = tr->from->symbols[enc].text;
+	err = tl_edit_put_member(commit->edit, org, &changed, member_no);
+	return is_text_error(err) ? TL_OK : err;
+}
+
+static enum tl_err
+need_agent(struct translation *tr, uint32_t org, uint32_t member_no, struct tl_slice type,
+	uint32_t *agent_no)
+{
+	enum tl_err err;
+
+	err = tl_edit_need_agent(
+		tr->commit->edit, org, member_no, type, tr->commit->group.received_ms, agent_no);
+	if (is_text_error(err)) {
+		*agent_no = 0;
+		err = TL_OK;
+	}
+	return err;
+}
+
+/* Who a row belongs to, made where it must be. */
+static enum tl_err
+make_people(struct translation *tr, uint32_t row_idx, uint32_t at)
+{
+	uint32_t org = (uint32_t)tr->from->column[TL_COL_ORG][row_idx];
+	uint32_t id = symbol_at(tr, TL_COL_MEMBER_ID, row_idx);
+	uint32_t type = symbol_at(tr, TL_COL_AGENT_TYPE, row_idx);
+	uint32_t member_no = (uint32_t)tl_batch_get(tr->to, TL_COL_MEMBER, at);
+	uint32_t agent_no;
+	enum tl_err err = TL_OK;
+
+	if (id != 0) {
+		err = need_member(tr, org, tr->from->symbols[id].text, row_idx, &member_no);
+		if (!err)
+			err = tl_batch_set(tr->to, TL_COL_MEMBER, at, member_no);
+	}
+	if (err || type == 0 || member_no == 0)
+		return err;
+	err = need_agent(tr, org, member_no, tr->from->symbols[type].text, &agent_no);
+	if (!err)
+		err = tl_batch_set(tr->to, TL_COL_AGENT, at, agent_no);
+	return err;
+}
+
+/* Who a row would belong to. */
+static enum tl_err
+find_people(struct translation *tr, uint32_t row_idx, uint32_t at)
+{
+	const struct tl_org *org =
+		tl_edit_org(tr->commit->edit, (uint32_t)tr->from->column[TL_COL_ORG][row_idx]);
+	uint32_t id = symbol_at(tr, TL_COL_MEMBER_ID, row_idx);
+	uint32_t type = symbol_at(tr, TL_COL_AGENT_TYPE, row_idx);
+	int64_t member_no = tl_batch_get(tr->to, TL_COL_MEMBER, at);
+	const struct tl_member *member = NULL;
+	const struct tl_agent *agent = NULL;
+	enum tl_err err = TL_OK;
+
+	if (org != NULL && id != 0) {
+		member = tl_org_member_by_id(org, tr->from->symbols[id].text.data);
+		member_no = member != NULL ? member->no : NAMES_NOBODY;
+		err = tl_batch_set(tr->to, TL_COL_MEMBER, at, member_no);
+	}
+	if (err || type == 0 || member_no == 0)
+		return err;
+	if (org != NULL && member_no > 0)
+		agent = tl_org_agent_of(org, (uint32_t)member_no, tr->from->symbols[type].text);
+	return tl_batch_set(tr->to, TL_COL_AGENT, at, agent != NULL ? agent->no : NAMES_NOBODY);
+}
+
+static enum tl_err
+copy_people(struct translation *tr, enum names_mode mode)
+{
+	enum tl_err err = TL_OK;
+
+	if (tr->from->column[TL_COL_MEMBER_ID] == NULL &&
+		tr->from->column[TL_COL_AGENT_TYPE] == NULL)
+		return TL_OK;
+	for (uint32_t i = 0; i < tr->count && !err; i++) {
+		if (mode == NAMES_MAKE)
+			err = make_people(tr, tr->row_idx[i], tr->first + i);
+		else
+			err = find_people(tr, tr->row_idx[i], tr->first + i);
+	}
+	return err;
+}
+
+enum tl_err
+names_translate(struct commit *commit, const struct tl_batch *from, const uint32_t *row_idx,
+	uint32_t count, struct names_memo *memo, enum names_mode mode, struct tl_batch *to,
+	uint32_t *other_count, struct tl_why *why)
+{
+	struct translation tr = {
+		.commit = commit,
+		.from = from,
+		.row_idx = row_idx,
+		.count = count,
+		.memo = memo,
+		.to = to,
+		.first = to->row_count,
+		.why = why,
+	};
+	enum tl_err err;
+
+	assert(to->row_count + count <= to->row_capacity);
+	if (count == 0)
+		return TL_OK;
+	err = copy_columns(&tr);
+	if (!err && tr.has_other)
+		err = clear_others(&tr, other_count);
+	if (!err)
+		err = copy_people(&tr, mode);
+	return err;
+}

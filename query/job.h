@@ -1,0 +1,69 @@
+/* One request in progress: what was asked, what the caller may see, where the answer goes. */
+#ifndef QUERY_JOB_H
+#define QUERY_JOB_H
+
+#include "query/board.h"
+#include "query/query.h"
+#include "schema/store/value.h"
+#include "schema/wire/pack.h"
+
+struct query_job {
+	const struct query_scene *scene;
+	const struct tl_query *query;
+	struct tl_arena *arena;
+	struct tl_buf *reply;
+	struct tl_window window;
+	uint32_t only_member;	 /* 0: the caller sees everybody; else only this member */
+	bool sees_private;	 /* everybody's email and hourly rate */
+	uint32_t offset;	 /* of the first row of the page that was asked for */
+};
+
+/* No member has this number: a caller that is nobody sees nobody. */
+#define JOB_NOBODY UINT32_MAX
+
+/* The operations (SPEC 4). Each appends the whole reply map. */
+TL_MUST enum tl_err leaderboard_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err series_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err top_repos_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err repos_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err pulls_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err models_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err session_list_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err session_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err team_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err reconcile_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err health_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err keys_resolve_run(struct query_job *job, struct tl_why *why);
+
+/* The board of the job's window, as far as the caller may see. */
+TL_MUST enum tl_err job_board(struct query_job *job, enum tl_dim dim, struct board *board,
+	struct tl_why *why);
+
+/* What the job's caller may read of a part of a window. */
+struct facts_ask job_facts(const struct query_job *job, const struct tl_window *window);
+
+/* A name of the org's dictionary, in the arena. Id 0 is empty. */
+TL_MUST enum tl_err job_name(const struct query_job *job, enum tl_name_kind kind, uint32_t id,
+	struct tl_slice *name_out, struct tl_why *why);
+
+/* The id of a name; TL_ENOT_FOUND says what was looked for. */
+TL_MUST enum tl_err job_find(const struct query_job *job, enum tl_name_kind kind,
+	struct tl_slice name, uint32_t *id_out, struct tl_why *why);
+
+/* A repository by any spelling of its name. */
+TL_MUST enum tl_err job_find_repo(const struct query_job *job, struct tl_slice text,
+	uint32_t *id_out, struct tl_why *why);
+
+/* The member with this id that the caller may see; all others are TL_ENOT_FOUND. */
+TL_MUST enum tl_err job_find_member(const struct query_job *job, struct tl_slice hex,
+	const struct tl_member **member_out, struct tl_why *why);
+
+/* An agent by its key's id or its number, that the caller may see; else TL_ENOT_FOUND. */
+TL_MUST enum tl_err job_find_agent(const struct query_job *job, struct tl_slice text,
+	const struct tl_agent **agent_out, struct tl_why *why);
+
+/* The whole life of a member or an agent; zeros when nothing was ever counted. */
+TL_MUST enum tl_err job_life(const struct query_job *job, enum tl_dim dim, uint32_t entity,
+	struct tl_life *life_out, struct tl_why *why);
+
+#endif

@@ -1,0 +1,186 @@
+#include "query/session.h"
+
+#include "query/reply.h"
+
+enum tl_err
+session_find(struct query_job *job, struct tl_slice name, uint32_t *no_out,
+	struct tl_session_row *row_out, struct tl_why *why)
+{
+	enum tl_err err;
+
+	err = job_find(job, TL_NAME_SESSION, name, no_out, why);
+	if (!err)
+		err = facts_session(job->scene, *no_out, job->arena, row_out, why);
+	if (err == TL_ENOT_FOUND ||
+		(!err && job->only_member != 0 && row_out->member != job->only_member))
+		return tl_fail(why, TL_ENOT_FOUND, "no such session");
+	return err;
+}
+
+struct session_walk {
+	uint32_t session;
+	struct board *board;
+};
+
+/* The first row of the session or of one after it. */
+static uint32_t
+first_row(const struct tl_page *page, uint32_t session)
+{
+	uint32_t low = 0;
+	uint32_t high = page->row_count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (page->rows[middle].key.session < session)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static enum tl_err
+add_own_rows(void *arg, uint32_t bin_idx, const struct tl_page *page, struct tl_why *why)
+{
+	struct session_walk *walk = arg;
+	uint32_t first = first_row(page, walk->session);
+	struct tl_page own = {.rows = page->rows + first};
+	enum tl_err err;
+
+	while (first + own.row_count < page->row_count &&
+		own.rows[own.row_count].key.session == walk->session)
+		own.row_count++;
+	err = board_add_page(walk->board, bin_idx, &own);
+	return err ? tl_fail(why, err, "a session cannot be summed") : TL_OK;
+}
+
+enum tl_err
+session_board(struct query_job *job, const struct tl_window *window, uint32_t session,
+	const struct tl_session_row *row, enum tl_dim dim, struct board *board, struct tl_why *why)
+{
+	struct session_walk walk = {.session = session, .board = board};
+	struct facts_ask ask = job_facts(job, window);
+	enum tl_err err;
+
+	err = board_init(board, dim, false, NULL, job->arena);
+	if (err)
+		return err;
+	return facts_walk_cells(
+		job->scene, &ask, row->buckets, row->bucket_count, add_own_rows, &walk, why);
+}
+
+bool
+session_has_pr(const struct tl_session_row *row, struct tl_pr pr)
+{
+	for (uint32_t i = 0; i < row->pr_count; i++) {
+		if (row->prs[i].repo == pr.repo && row->prs[i].number == pr.number)
+			return true;
+	}
+	return false;
+}
+
+static enum tl_err
+put_pulls(struct query_job *job, struct tl_pack_open *map, const struct tl_session_row *row,
+	struct tl_why *why)
+{
+	struct tl_buf *reply = job->reply;
+
+	tl_pack_key(reply, map, "pulls");
+	tl_pack_array(reply, row->pr_count);
+	for (uint32_t i = 0; i < row->pr_count; i++) {
+		char url[TL_REF_URL_BYTES];
+		struct tl_slice repo = {0};
+		enum tl_err err = job_name(job, TL_NAME_REPO, row->prs[i].repo, &repo, why);
+
+		if (err)
+			return err;
+		tl_pr_url(repo, row->prs[i].number, url);
+		tl_pack_map(reply, 3);
+		tl_pack_str(reply, "repo");
+		tl_pack_slice(reply, repo);
+		tl_pack_str(reply, "number");
+		tl_pack_int(reply, row->prs[i].number);
+		tl_pack_str(reply, "url");
+		tl_pack_str(reply, url);
+	}
+	return TL_OK;
+}
+
+/* A commit linked twice is one commit. Links are few and in the order of their times. */
+static bool
+is_repeat(const struct tl_session_row *row, uint32_t link_idx)
+{
+	for (uint32_t i = 0; i < link_idx; i++) {
+		if (row->links[i].op == TL_LINK_ADD_COMMIT &&
+			row->links[i].value == row->links[link_idx].value)
+			return true;
+	}
+	return false;
+}
+
+static enum tl_err
+put_commits(struct query_job *job, struct tl_pack_open *map, const struct tl_session_row *row,
+	struct tl_why *why)
+{
+	struct tl_pack_open array;
+
+	tl_pack_key(job->reply, map, "commits");
+	array = tl_pack_open_array(job->reply);
+	for (uint32_t i = 0; i < row->link_count; i++) {
+		struct tl_slice commit = {0};
+		enum tl_err err;
+
+		if (row->links[i].op != TL_LINK_ADD_COMMIT || is_repeat(row, i))
+			continue;
+		err = job_name(job, TL_NAME_TEXT, row->links[i].value, &commit, why);
+		if (err)
+			return err;
+		tl_pack_slice(job->reply, commit);
+		array.count++;
+	}
+	tl_pack_close(job->reply, &array);
+	return TL_OK;
+}
+
+static void
+put_text(struct query_job *job, struct tl_pack_open *map, const char *key, struct tl_slice text)
+{
+	if (text.bytes > 0)
+		tl_pack_key_slice(job->reply, map, key, text);
+	else
+		tl_pack_key_str(job->reply, map, key, NULL);
+}
+
+enum tl_err
+session_put(struct query_job *job, struct tl_pack_open *map, uint32_t session,
+	const struct tl_session_row *row, struct tl_why *why)
+{
+	const struct tl_org *org = job->scene->org;
+	const struct tl_member *member = row->member != 0 ? tl_org_member(org, row->member) : NULL;
+	const struct tl_agent *agent = row->agent != 0 ? tl_org_agent(org, row->agent) : NULL;
+	struct tl_slice id = {0}, name = {0}, repo = {0};
+	enum tl_err err;
+
+	err = job_name(job, TL_NAME_SESSION, session, &id, why);
+	if (!err)
+		err = job_name(job, TL_NAME_TEXT, row->name, &name, why);
+	if (!err)
+		err = job_name(job, TL_NAME_REPO, row->repo, &repo, why);
+	if (err)
+		return err;
+	tl_pack_key_slice(job->reply, map, "session", id);
+	put_text(job, map, "name", name);
+	reply_member_id(job, map, "member_id", member);
+	tl_pack_key_str(job->reply, map, "agent", agent != NULL ? agent->type : NULL);
+	put_text(job, map, "repo", repo);
+	err = put_pulls(job, map, row, why);
+	if (!err)
+		err = put_commits(job, map, row, why);
+	if (err)
+		return err;
+	reply_time(job, map, "first_ms", row->first_ms);
+	reply_time(job, map, "last_ms", row->last_ms);
+	reply_totals(job, map, &row->totals, row->totals.requests > 0);
+	return TL_OK;
+}

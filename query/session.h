@@ -1,0 +1,23 @@
+/* One session: found by its name, its facts alone. */
+#ifndef QUERY_SESSION_H
+#define QUERY_SESSION_H
+
+#include "query/job.h"
+
+/* A session of the org that the caller may see; all others are TL_ENOT_FOUND. */
+TL_MUST enum tl_err session_find(struct query_job *job, struct tl_slice name, uint32_t *no_out,
+	struct tl_session_row *row_out, struct tl_why *why);
+
+/* The session's facts in a window, from the few cells that hold any. */
+TL_MUST enum tl_err session_board(struct query_job *job, const struct tl_window *window,
+	uint32_t session, const struct tl_session_row *row, enum tl_dim dim, struct board *board,
+	struct tl_why *why);
+
+/* What every list of sessions says of one: from name to commits, first and last, totals. */
+TL_MUST enum tl_err session_put(struct query_job *job, struct tl_pack_open *map,
+	uint32_t session, const struct tl_session_row *row, struct tl_why *why);
+
+/* The session's PRs contain this one. */
+bool session_has_pr(const struct tl_session_row *row, struct tl_pr pr);
+
+#endif
