@@ -230,48 +230,36 @@ ping(const struct control_call *call)
 	return control_close(call, &map);
 }
 
-enum tl_err
-control_write(const struct tl_command *command, const struct tl_caller *caller,
-	struct tl_edit *edit, int64_t now_ms, struct tl_buf *reply, struct tl_why *why)
+static enum tl_err
+run_write(enum tl_command_op op, const struct control_call *call)
 {
-	static const struct tl_caller nobody = {.type = TL_CREDENTIAL_AGENT};
-	const struct control_call call = {
-		.map = command->map,
-		.caller = caller ? caller : &nobody,
-		.edit = edit,
-		.now_ms = now_ms,
-		.reply = reply,
-		.why = why,
-	};
-
-	assert(tl_command_writes(command->op));
-	switch (command->op) {
+	switch (op) {
 	case TL_COMMAND_ORG_CREATE:
-		return org_create(&call);
+		return org_create(call);
 	case TL_COMMAND_ORG_UPDATE:
-		return org_update(&call);
+		return org_update(call);
 	case TL_COMMAND_TOKEN_CREATE:
-		return control_token_create(&call);
+		return control_token_create(call);
 	case TL_COMMAND_TOKEN_REVOKE:
-		return control_token_revoke(&call);
+		return control_token_revoke(call);
 	case TL_COMMAND_INVITE:
-		return control_invite(&call);
+		return control_invite(call);
 	case TL_COMMAND_INVITE_ACCEPT:
-		return control_invite_accept(&call);
+		return control_invite_accept(call);
 	case TL_COMMAND_INVITE_REVOKE:
-		return control_invite_revoke(&call);
+		return control_invite_revoke(call);
 	case TL_COMMAND_AGENT_CREATE:
-		return control_agent_create(&call);
+		return control_agent_create(call);
 	case TL_COMMAND_AGENT_UPDATE:
-		return control_agent_update(&call);
+		return control_agent_update(call);
 	case TL_COMMAND_AGENT_ROTATE:
-		return control_agent_rotate(&call);
+		return control_agent_rotate(call);
 	case TL_COMMAND_AGENT_DELETE:
-		return control_agent_delete(&call);
+		return control_agent_delete(call);
 	case TL_COMMAND_MEMBER_UPDATE:
-		return control_member_update(&call);
+		return control_member_update(call);
 	case TL_COMMAND_MEMBER_REMOVE:
-		return control_member_remove(&call);
+		return control_member_remove(call);
 	case TL_COMMAND_ORG_LIST:
 	case TL_COMMAND_TOKEN_LIST:
 	case TL_COMMAND_INVITE_LIST:
@@ -286,7 +274,77 @@ control_write(const struct tl_command *command, const struct tl_caller *caller,
 	case TL_COMMAND_COUNT:
 		break;
 	}
-	return tl_fail(why, TL_EINTERNAL, "op: does not write");
+	return tl_fail(call->why, TL_EINTERNAL, "op: does not write");
+}
+
+static enum tl_err
+run_read(enum tl_command_op op, const struct control_call *call)
+{
+	switch (op) {
+	case TL_COMMAND_ORG_LIST:
+		return org_list(call);
+	case TL_COMMAND_TOKEN_LIST:
+		return control_token_list(call);
+	case TL_COMMAND_INVITE_LIST:
+		return control_invite_list(call);
+	case TL_COMMAND_AGENT_REVEAL:
+		return control_agent_reveal(call);
+	case TL_COMMAND_KEY_RESOLVE:
+		return control_key_resolve(call);
+	case TL_COMMAND_PING:
+		return ping(call);
+	case TL_COMMAND_ORG_CREATE:
+	case TL_COMMAND_ORG_UPDATE:
+	case TL_COMMAND_TOKEN_CREATE:
+	case TL_COMMAND_TOKEN_REVOKE:
+	case TL_COMMAND_INVITE:
+	case TL_COMMAND_INVITE_ACCEPT:
+	case TL_COMMAND_INVITE_REVOKE:
+	case TL_COMMAND_AGENT_CREATE:
+	case TL_COMMAND_AGENT_UPDATE:
+	case TL_COMMAND_AGENT_ROTATE:
+	case TL_COMMAND_AGENT_DELETE:
+	case TL_COMMAND_MEMBER_UPDATE:
+	case TL_COMMAND_MEMBER_REMOVE:
+	case TL_COMMAND_STATS:
+	case TL_COMMAND_VERIFY:
+	case TL_COMMAND_REBUILD:
+	case TL_COMMAND_DUMP:
+	case TL_COMMAND_EXPLAIN:
+	case TL_COMMAND_COUNT:
+		break;
+	}
+	return tl_fail(call->why, TL_ENOT_FOUND, "op: not a command of the registry");
+}
+
+/* Failures of memory come without words, and a person is waiting for some. */
+static enum tl_err
+explain(const struct control_call *call, enum tl_err err)
+{
+	if (err && call->why && call->why->text[0] == '\0')
+		return tl_fail(call->why, err, "%s", tl_err_text(err));
+	return err;
+}
+
+enum tl_err
+control_write(const struct tl_command *command, const struct tl_caller *caller,
+	struct tl_edit *edit, int64_t now_ms, struct tl_buf *reply, struct tl_why *why)
+{
+	/* An invitation is accepted by somebody who is nobody yet. */
+	static const struct tl_caller nobody = {.type = TL_CREDENTIAL_AGENT};
+	const struct control_call call = {
+		.map = command->map,
+		.caller = caller ? caller : &nobody,
+		.edit = edit,
+		.now_ms = now_ms,
+		.reply = reply,
+		.why = why,
+	};
+
+	assert(tl_command_writes(command->op));
+	if (why)
+		why->text[0] = '\0';
+	return explain(&call, run_write(command->op, &call));
 }
 
 enum tl_err
@@ -303,39 +361,7 @@ control_read(const struct tl_command *command, const struct tl_caller *caller,
 		.why = why,
 	};
 
-	switch (command->op) {
-	case TL_COMMAND_ORG_LIST:
-		return org_list(&call);
-	case TL_COMMAND_TOKEN_LIST:
-		return control_token_list(&call);
-	case TL_COMMAND_INVITE_LIST:
-		return control_invite_list(&call);
-	case TL_COMMAND_AGENT_REVEAL:
-		return control_agent_reveal(&call);
-	case TL_COMMAND_KEY_RESOLVE:
-		return control_key_resolve(&call);
-	case TL_COMMAND_PING:
-		return ping(&call);
-	case TL_COMMAND_ORG_CREATE:
-	case TL_COMMAND_ORG_UPDATE:
-	case TL_COMMAND_TOKEN_CREATE:
-	case TL_COMMAND_TOKEN_REVOKE:
-	case TL_COMMAND_INVITE:
-	case TL_COMMAND_INVITE_ACCEPT:
-	case TL_COMMAND_INVITE_REVOKE:
-	case TL_COMMAND_AGENT_CREATE:
-	case TL_COMMAND_AGENT_UPDATE:
-	case TL_COMMAND_AGENT_ROTATE:
-	case TL_COMMAND_AGENT_DELETE:
-	case TL_COMMAND_MEMBER_UPDATE:
-	case TL_COMMAND_MEMBER_REMOVE:
-	case TL_COMMAND_STATS:
-	case TL_COMMAND_VERIFY:
-	case TL_COMMAND_REBUILD:
-	case TL_COMMAND_DUMP:
-	case TL_COMMAND_EXPLAIN:
-	case TL_COMMAND_COUNT:
-		break;
-	}
-	return tl_fail(why, TL_ENOT_FOUND, "op: not a command of the registry");
+	if (why)
+		why->text[0] = '\0';
+	return explain(&call, run_read(command->op, &call));
 }

@@ -307,7 +307,7 @@ enum tl_err
 idwindow_open(struct commit *commit, int64_t now_ms, struct tl_why *why)
 {
 	struct loading loading;
-	uint64_t start;
+	uint64_t start = 1;
 	enum tl_err err;
 
 	commit->window.day_ms = tl_bucket_floor(TL_SPAN_1D, now_ms);

@@ -11,14 +11,13 @@
 
 #include "ingest/writer.h"
 
-#define REPOS_MEMORY_MAX 131072u
 
 static const char repo_other[] = "other";
 
 void
 names_begin(struct commit *commit)
 {
-	if (tl_map_count(commit->repos) > REPOS_MEMORY_MAX / 2)
+	if (tl_map_count(commit->repos) > WRITER_REPOS_MAX / 2)
 		tl_map_clear(commit->repos);
 }
 

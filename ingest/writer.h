@@ -19,6 +19,9 @@
 #include "schema/base/map.h"
 #include "schema/store/dict.h"
 
+/* Repos kept in memory, more than a group can bring. */
+#define WRITER_REPOS_MAX 131072u
+
 struct idwindow {
 	uint64_t first_group; /* ids of groups from here on are known */
 	int64_t day_ms;	      /* the day of the last expiry */

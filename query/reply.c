@@ -84,7 +84,7 @@ reply_head(struct query_job *job, struct tl_pack_open *map, const struct reply_p
 	tl_pack_key_str(reply, map, "metric", metric_name(job->query->metric));
 	tl_pack_key_str(
 		reply, map, "tokens_rule", job->query->tokens_uncached ? "uncached" : "all");
-	tl_pack_key_bool(reply, map, "truncated", has_more);
+	tl_pack_key_bool(reply, map, "truncated", has_more || (page != NULL && page->is_cut));
 	tl_pack_key_str(reply, map, "next_cursor", has_more ? cursor : NULL);
 }
 

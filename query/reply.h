@@ -8,6 +8,7 @@
 struct reply_page {
 	uint32_t first, end;
 	bool has_more;
+	bool is_cut; /* something that belongs here is no longer stored */
 };
 
 struct reply_page reply_page_of(const struct query_job *job, uint32_t row_count);

@@ -2,24 +2,11 @@
 
 #include "query/reply.h"
 
-enum tl_err
-session_find(struct query_job *job, struct tl_slice name, uint32_t *no_out,
-	struct tl_session_row *row_out, struct tl_why *why)
-{
-	enum tl_err err;
-
-	err = job_find(job, TL_NAME_SESSION, name, no_out, why);
-	if (!err)
-		err = facts_session(job->scene, *no_out, job->arena, row_out, why);
-	if (err == TL_ENOT_FOUND ||
-		(!err && job->only_member != 0 && row_out->member != job->only_member))
-		return tl_fail(why, TL_ENOT_FOUND, "no such session");
-	return err;
-}
-
 struct session_walk {
 	uint32_t session;
-	struct board *board;
+	uint32_t member;     /* of whom all rows should be */
+	bool has_others;     /* and are not */
+	struct board *board; /* NULL: only look whose the rows are */
 };
 
 /* The first row of the session or of one after it. */
@@ -46,13 +33,66 @@ add_own_rows(void *arg, uint32_t bin_idx, const struct tl_page *page, struct tl_
 	struct session_walk *walk = arg;
 	uint32_t first = first_row(page, walk->session);
 	struct tl_page own = {.rows = page->rows + first};
+	enum tl_err err = TL_OK;
+
+	for (; first + own.row_count < page->row_count; own.row_count++) {
+		const struct tl_cell_key *key = &own.rows[own.row_count].key;
+
+		if (key->session != walk->session)
+			break;
+		walk->has_others |= key->member != walk->member;
+	}
+	if (walk->board != NULL)
+		err = board_add_page(walk->board, bin_idx, &own);
+	return err ? tl_fail(why, err, "a session cannot be summed") : TL_OK;
+}
+
+/* A window over all cells of the session. */
+static void
+whole_life(const struct tl_session_row *row, struct tl_window *window_out)
+{
+	*window_out = (struct tl_window){.range = TL_RANGE_CUSTOM, .bin_count = 1};
+	if (row->bucket_count == 0)
+		return;
+	window_out->edge_ms[0] = row->buckets[0] * TL_QUARTER_MS;
+	window_out->edge_ms[1] = (row->buckets[row->bucket_count - 1] + 1) * TL_QUARTER_MS;
+}
+
+enum tl_err
+session_is_seen(struct query_job *job, uint32_t session, const struct tl_session_row *row,
+	bool *is_seen_out, struct tl_why *why)
+{
+	struct session_walk walk = {.session = session, .member = job->only_member};
+	struct tl_window window;
+	struct facts_ask ask;
 	enum tl_err err;
 
-	while (first + own.row_count < page->row_count &&
-		own.rows[own.row_count].key.session == walk->session)
-		own.row_count++;
-	err = board_add_page(walk->board, bin_idx, &own);
-	return err ? tl_fail(why, err, "a session cannot be summed") : TL_OK;
+	*is_seen_out = job->only_member == 0;
+	if (job->only_member == 0 || row->member != job->only_member)
+		return TL_OK;
+	whole_life(row, &window);
+	ask = facts_all(&window);
+	err = facts_walk_cells(
+		job->scene, &ask, row->buckets, row->bucket_count, add_own_rows, &walk, why);
+	*is_seen_out = !walk.has_others;
+	return err;
+}
+
+enum tl_err
+session_find(struct query_job *job, struct tl_slice name, uint32_t *no_out,
+	struct tl_session_row *row_out, struct tl_why *why)
+{
+	bool is_seen = false;
+	enum tl_err err;
+
+	err = job_find(job, TL_NAME_SESSION, name, no_out, why);
+	if (!err)
+		err = facts_session(job->scene, *no_out, job->arena, row_out, why);
+	if (!err)
+		err = session_is_seen(job, *no_out, row_out, &is_seen, why);
+	if (err == TL_ENOT_FOUND || (!err && !is_seen))
+		return tl_fail(why, TL_ENOT_FOUND, "no such session");
+	return err;
 }
 
 enum tl_err
@@ -60,7 +100,7 @@ session_board(struct query_job *job, const struct tl_window *window, uint32_t se
 	const struct tl_session_row *row, enum tl_dim dim, struct board *board, struct tl_why *why)
 {
 	struct session_walk walk = {.session = session, .board = board};
-	struct facts_ask ask = job_facts(job, window);
+	struct facts_ask ask = facts_all(window); /* who sees a session sees all of it */
 	enum tl_err err;
 
 	err = board_init(board, dim, false, NULL, job->arena);

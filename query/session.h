@@ -8,6 +8,13 @@
 TL_MUST enum tl_err session_find(struct query_job *job, struct tl_slice name, uint32_t *no_out,
 	struct tl_session_row *row_out, struct tl_why *why);
 
+/*
+ * Whether the caller may see the session: where peers are hidden, only when every row of it is the
+ * caller's own, so that naming somebody's session does not open it.
+ */
+TL_MUST enum tl_err session_is_seen(struct query_job *job, uint32_t session,
+	const struct tl_session_row *row, bool *is_seen_out, struct tl_why *why);
+
 /* The session's facts in a window, from the few cells that hold any. */
 TL_MUST enum tl_err session_board(struct query_job *job, const struct tl_window *window,
 	uint32_t session, const struct tl_session_row *row, enum tl_dim dim, struct board *board,

@@ -1,6 +1,6 @@
 /*
  * Three passes over raw, one column set each: ids, sessions with lives, and the cells day by day.
- * What has expired cannot be recounted: days older than the oldest raw day are taken as they are.
+ * What has expired cannot be recounted: days before the cut of expiry are taken as they are.
  */
 #include "rollup/audit.h"
 
@@ -47,12 +47,14 @@ pin_days(struct audit *audit)
 	if (tl_days_list(audit->store, day_ms, count) < count)
 		count = tl_days_list(audit->store, day_ms, count);
 	for (size_t i = 0; i < count; i++) {
-		struct tl_day *day = tl_day_pin(audit->store, day_ms[i]);
+		struct tl_day *day = NULL;
+
+		if (day_ms[i] >= audit->cut.day_ms)
+			day = tl_day_pin(audit->store, day_ms[i]);
 
 		if (day != NULL)
 			audit->days[audit->day_count++] = day;
 	}
-	audit->oldest_ms = audit->day_count > 0 ? tl_day_ms(audit->days[0]) : INT64_MAX;
 	free(day_ms);
 	return TL_OK;
 }
@@ -74,7 +76,7 @@ note_block(struct audit *audit, const struct tl_journal_row *row,
 	if (!has_day(audit, block->day_ms)) {
 		char text[TL_DAY_TEXT_BYTES];
 
-		if (block->day_ms < audit->oldest_ms && audit->day_count > 0)
+		if (block->day_ms < audit->cut.day_ms)
 			return TL_OK;
 		tl_day_format(block->day_ms, text);
 		return tl_fail(why, TL_EACKED_DATA_MISSING,
@@ -313,7 +315,10 @@ audit_run(struct tl_store *store, const struct tl_view *view, struct audit_progr
 	tl_arena_init(&audit.day_arena, AUDIT_ARENA_BYTES_MAX);
 	tl_buf_init(&audit.bytes, 0);
 	tl_fail(why, TL_OK, "%s", "");
-	err = pin_days(&audit);
+	/* The newest cut: days that went since the view was taken cannot be read through it. */
+	err = expire_cut_get(store, NULL, &audit.cut, why);
+	if (!err)
+		err = pin_days(&audit);
 	if (!err)
 		err = read_journal(&audit, why);
 	if (!err)

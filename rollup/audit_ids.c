@@ -9,8 +9,7 @@
 
 #define COLUMN(column) (UINT64_C(1) << (column))
 #define ID_COLUMNS                                                                                 \
-	(COLUMN(TL_COL_ORG) | COLUMN(TL_COL_SIGN) | COLUMN(TL_COL_REV) | COLUMN(TL_COL_TS) |       \
-		COLUMN(TL_COL_COST))
+	(COLUMN(TL_COL_ORG) | COLUMN(TL_COL_SIGN) | COLUMN(TL_COL_REV) | COLUMN(TL_COL_TS))
 
 /* Ids a round; a slot is 32 bytes and the table at most half full: half a GiB. */
 #define ROUND_IDS_MAX (8u << 20)

@@ -7,6 +7,7 @@
 #define ROLLUP_AUDIT_PARTS_H
 
 #include "rollup/audit.h"
+#include "rollup/expire.h"
 #include "rollup/index.h"
 #include "schema/store/block.h"
 #include "schema/store/days.h"
@@ -70,9 +71,9 @@ struct audit {
 	const struct tl_view *view;
 	struct audit_progress *progress;
 	struct audit_report report;
-	struct tl_day **days; /* pinned, oldest first */
+	struct tl_day **days; /* pinned, oldest first; none that has expired */
 	size_t day_count;
-	int64_t oldest_ms; /* the oldest day; what is before it has expired */
+	struct expire_cut cut;
 	struct audit_block *blocks; /* by (day, group, block) */
 	size_t block_count, block_capacity;
 	struct tl_arena arena;	     /* of the whole audit */

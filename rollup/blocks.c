@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "rollup/expire.h"
 #include "schema/store/key.h"
 
 /* A group is 4 MiB at most on disk; its columns as int64 are a few times that. */
@@ -60,14 +61,17 @@ blocks_has_day(struct blocks *blocks, int64_t day_ms)
 	return pinned_day(blocks, day_ms) != NULL;
 }
 
-/* Days expire from the old end only: a day missing between others was lost. */
+/* Expired, or lost? */
 static enum tl_err
-day_is_gone(struct blocks *blocks, uint64_t group_no, int64_t day_ms, struct tl_why *why)
+missing_day(struct blocks *blocks, uint64_t group_no, int64_t day_ms, struct tl_why *why)
 {
 	char text[TL_DAY_TEXT_BYTES];
-	int64_t oldest_ms;
+	struct expire_cut cut;
+	enum tl_err err = expire_cut_get(blocks->store, NULL, &cut, why);
 
-	if (tl_days_list(blocks->store, &oldest_ms, 1) > 0 && day_ms < oldest_ms)
+	if (err)
+		return err;
+	if (day_ms < cut.day_ms)
 		return TL_EEND;
 	tl_day_format(day_ms, text);
 	return tl_fail(why, TL_EACKED_DATA_MISSING, "the day %s of group %" PRIu64 " is missing",
@@ -84,7 +88,7 @@ blocks_get(struct blocks *blocks, uint64_t group_no, const struct tl_journal_blo
 	enum tl_err err;
 
 	if (day == NULL)
-		return day_is_gone(blocks, group_no, block->day_ms, why);
+		return missing_day(blocks, group_no, block->day_ms, why);
 	err = tl_day_get(blocks->store, NULL, day, tl_key_slice(&key), &blocks->bytes, why);
 	if (err == TL_ENOT_FOUND)
 		return tl_fail(why, TL_EACKED_DATA_MISSING,

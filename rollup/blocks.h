@@ -25,8 +25,7 @@ void blocks_fini(struct blocks *blocks);
 
 /*
  * Read and decode a block of a group; head and batch are valid until the next call. TL_EEND when
- * its day has expired: older than every day that is present. A missing block of a day that should
- * be there is TL_EACKED_DATA_MISSING.
+ * its day has expired. What is missing otherwise is TL_EACKED_DATA_MISSING.
  */
 TL_MUST enum tl_err blocks_get(struct blocks *blocks, uint64_t group_no,
 	const struct tl_journal_block *block, uint64_t column_mask, struct tl_block_head *head_out,

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "rollup/expire.h"
 #include "rollup/fold.h"
 #include "schema/base/clock.h"
 #include "schema/store/key.h"
@@ -309,15 +310,17 @@ static enum tl_err
 commit_step(struct rollup *rollup, const struct step *step, struct tl_why *why)
 {
 	struct rollup_stats *stats = &rollup->stats;
-	size_t bytes;
+	size_t bytes = 0;
 	enum tl_err err;
 
+	expire_hold();
 	err = fold_finish(rollup->fold, rollup->write, why);
-	if (err)
-		return err;
-	put_mark(rollup->write, &step->mark, &rollup->fold->value);
-	bytes = tl_write_bytes(rollup->write);
-	err = tl_write_commit(rollup->write, TL_NO_SYNC, why);
+	if (!err) {
+		put_mark(rollup->write, &step->mark, &rollup->fold->value);
+		bytes = tl_write_bytes(rollup->write);
+		err = tl_write_commit(rollup->write, TL_NO_SYNC, why);
+	}
+	expire_release();
 	if (err)
 		return err;
 	set_mark(rollup, &step->mark);

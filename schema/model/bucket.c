@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <stdbool.h>
-#include <stdio.h>
 
 /* The years that a date can be written in with four digits. */
 #define DAY_NO_FIRST (-719528LL) /* 0000-01-01 */

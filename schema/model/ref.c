@@ -213,6 +213,14 @@ drop_user(struct tl_slice *authority)
 	return slice_find(*authority, "@") == authority->bytes;
 }
 
+static void
+parts_remove(struct location *location, size_t part_idx)
+{
+	location->part_count--;
+	memmove(&location->part[part_idx], &location->part[part_idx + 1],
+		(location->part_count - part_idx) * sizeof(location->part[0]));
+}
+
 /* After "scheme://": [user[:password]@]host[:port]/path[?query][#fragment] */
 static bool
 split_url(struct tl_slice scheme, struct tl_slice rest, struct location *location)
@@ -250,11 +258,8 @@ split_scp(struct tl_slice text, size_t colon_at, struct location *location)
 	if (!split_path(path, location))
 		return false;
 	if (authority.bytes == colon_at && location->part_count >= 3 &&
-		slice_is_number(location->part[0]) && location->part[0].bytes <= 5) {
-		location->part_count--;
-		memmove(location->part, location->part + 1,
-			location->part_count * sizeof(location->part[0]));
-	}
+		slice_is_number(location->part[0]) && location->part[0].bytes <= 5)
+		parts_remove(location, 0);
 	return true;
 }
 
@@ -269,9 +274,7 @@ split_bare(struct tl_slice text, struct location *location)
 		return is_owner(location->part[0]);
 	}
 	location->host = location->part[0];
-	location->part_count--;
-	memmove(location->part, location->part + 1,
-		location->part_count * sizeof(location->part[0]));
+	parts_remove(location, 0);
 	return true;
 }
 
@@ -287,14 +290,6 @@ split(struct tl_slice text, struct location *location)
 	if (text.bytes - at >= 3 && memcmp(text.data + at, "://", 3) == 0)
 		return split_url(tl_slice_of(text.data, at), slice_from(text, at + 3), location);
 	return split_scp(text, at, location);
-}
-
-static void
-parts_remove(struct location *location, size_t part_idx)
-{
-	location->part_count--;
-	memmove(&location->part[part_idx], &location->part[part_idx + 1],
-		(location->part_count - part_idx) * sizeof(location->part[0]));
 }
 
 static bool

@@ -1,5 +1,4 @@
-/* What pages add up to: the shares of pull requests, and page + page. All merges of sorted lists.
- */
+/* What pages add up to: the shares of pull requests, and page + page, by merging sorted lists. */
 #include <stdlib.h>
 
 #include "schema/store/cell.h"

@@ -70,20 +70,28 @@ static pthread_once_t keys_once = PTHREAD_ONCE_INIT;
 static_assert(TL_FIELD_COUNT * 3 <= KEY_SLOTS, "a probe must soon meet a free slot");
 static_assert(TL_FIELD_COUNT <= 64, "sets of fields are masks of 64 bits");
 
+/* All ones in the first bytes of a word, as they lie in memory. */
+static inline uint64_t
+mask_of(size_t bytes)
+{
+	return bytes >= 8 ? UINT64_MAX : ((uint64_t)1 << (8 * bytes)) - 1;
+}
+
 /* The first raw_bytes bytes at a place, the rest zeros. */
-static struct tl_event_key
+static inline struct tl_event_key
 key_load(const uint8_t *at, size_t raw_bytes)
 {
 	struct tl_event_key key = {.raw_bytes = (uint8_t)raw_bytes};
 
-	memset(key.mask, 0xff, raw_bytes);
 	memcpy(key.word, at, sizeof(key.word));
-	for (size_t i = 0; i < TL_EVENT_KEY_WORDS; i++)
+	for (size_t i = 0; i < TL_EVENT_KEY_WORDS; i++) {
+		key.mask[i] = mask_of(raw_bytes > 8 * i ? raw_bytes - 8 * i : 0);
 		key.word[i] &= key.mask[i];
+	}
 	return key;
 }
 
-static uint32_t
+static inline uint32_t
 key_slot(const struct tl_event_key *key)
 {
 	uint64_t mixed = key->word[0] ^ key->word[1] * 31 ^ key->word[2] * 1021;
@@ -128,7 +136,7 @@ tl_event_key_find(const uint8_t *at)
 	for (slot = key_slot(&key); key_slots[slot] != 0; slot = (slot + 1) % KEY_SLOTS) {
 		enum tl_event_field field = (enum tl_event_field)(key_slots[slot] - 1);
 
-		if (memcmp(key.word, tl_event_keys[field].word, sizeof(key.word)) == 0)
+		if (tl_event_key_is(&tl_event_keys[field], at))
 			return field;
 	}
 	return TL_FIELD_UNKNOWN;

@@ -90,9 +90,9 @@ struct tl_event_field_info {
 	uint8_t name_kind; /* enum tl_name_kind, 0 for numbers */
 	bool is_number;	   /* min to max is right, nil is absent, and nothing else */
 	bool is_text;	   /* text that means the same wherever it comes again */
-	int64_t min;
+	uint8_t min;
+	int16_t initial; /* of the column */
 	int64_t max;
-	int64_t initial; /* of the column */
 };
 
 extern const struct tl_event_field_info tl_event_fields[TL_FIELD_COUNT]

@@ -451,6 +451,41 @@ tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
 	return after;
 }
 
+const uint8_t *
+tl_event_id_value(struct tl_event_reading *reading, const uint8_t *at, const uint8_t *end)
+{
+	struct tl_event_row *row = &reading->row;
+
+	if (end - at < 2 + (ptrdiff_t)sizeof(row->id) || at[0] != 0xc4 ||
+		at[1] != sizeof(row->id) || !tl_event_id_from_bytes(at + 2, row->id))
+		return tl_event_value_read(reading, TL_FIELD_ID, at, end);
+	row->present |= TL_EVENT_BIT(TL_FIELD_ID);
+	return at + 2 + sizeof(row->id);
+}
+
+const uint8_t *
+tl_event_text_value(struct tl_event_reading *reading, enum tl_event_field field, const uint8_t *at,
+	const uint8_t *end)
+{
+	bool is_long = *at == 0xd9;
+	struct tl_event_text text;
+	const struct tl_event_recent *recent;
+	size_t bytes;
+
+	if (end - at < 2 || (!is_long && (*at & 0xe0) != 0xa0))
+		return tl_event_value_read(reading, field, at, end);
+	bytes = is_long ? at[1] : *at & 31;
+	if ((size_t)(end - at) < 1 + (size_t)is_long + bytes)
+		return tl_event_value_read(reading, field, at, end);
+	text = tl_event_text_of(field, tl_slice_of(at + 1 + is_long, bytes));
+	recent = tl_event_recent_find(reading, field, &text);
+	if (recent == NULL)
+		return tl_event_value_read(reading, field, at, end);
+	reading->row.present |= TL_EVENT_BIT(field);
+	tl_event_cell_put(reading, field, recent->value);
+	return at + 1 + is_long + bytes;
+}
+
 /* "repo#N" when the number came with its repository, "#N" when it is the session's. */
 static bool
 pr_value_read(struct tl_event_reading *reading, const struct tl_token *token)

@@ -97,7 +97,7 @@ struct tl_event_reading {
 	struct tl_batch *batch;
 	uint32_t row_idx;
 	enum tl_err err;		/* memory: the batch cannot be read */
-	int64_t *cells[TL_FIELD_COUNT]; /* the batch's columns by field, NULL while absent */
+	int64_t *cells[TL_FIELD_COUNT];	/* the batch's columns by field, NULL while absent */
 	struct tl_event_row row;
 	struct tl_event_recent recent[TL_EVENT_RECENT_SLOTS];
 };
@@ -220,44 +220,37 @@ void tl_event_got(char got_out[72], struct tl_slice got);
 /* What the fault shows of the value. */
 void tl_event_fault_got(const struct tl_event_fault *fault, char got_out[72]);
 
-/* The same, without a call for what nearly every value is: a number in range or known text. */
-static inline const uint8_t *
+/* Text that a row before had is taken from there, anything else goes the long way. */
+const uint8_t *tl_event_text_value(struct tl_event_reading *reading, enum tl_event_field field,
+	const uint8_t *at, const uint8_t *end);
+
+/* The id, which is nearly always 16 bytes of bin. */
+const uint8_t *tl_event_id_value(struct tl_event_reading *reading, const uint8_t *at,
+	const uint8_t *end);
+
+/* The same as tl_event_value_read, with the quick ways for what nearly every value is. */
+static inline __attribute__((always_inline)) const uint8_t *
 tl_event_value(struct tl_event_reading *reading, enum tl_event_field field, const uint8_t *at,
 	const uint8_t *end)
 {
 	const struct tl_event_field_info *info = &tl_event_fields[field];
-	struct tl_event_row *row = &reading->row;
 
-	if (end - at <= 8)
-		return tl_event_value_read(reading, field, at, end);
-	if (info->is_number) {
+	if (info->is_text)
+		return tl_event_text_value(reading, field, at, end);
+	if (info->is_number && end - at > 8) {
 		const struct tl_token_head *head = &tl_token_heads[*at];
 		uint64_t number = tl_token_counted(head, at);
-		uint64_t span = (uint64_t)info->max - (uint64_t)info->min;
+		uint64_t span = (uint64_t)info->max - info->min;
 
-		if (head->is_count && (number - (uint64_t)info->min <= span || head->is_nil)) {
-			row->present |= (uint64_t)(head->is_nil ^ 1) << field;
+		if (head->is_count && (number - info->min <= span || head->is_nil)) {
+			reading->row.present |= (uint64_t)(head->is_nil ^ 1) << field;
 			tl_event_cell_put(
 				reading, field, head->is_nil ? info->initial : (int64_t)number);
 			return at + head->bytes;
 		}
-	} else if (info->is_text && ((*at & 0xe0) == 0xa0 || *at == 0xd9)) {
-		size_t head_bytes = *at == 0xd9 ? 2 : 1;
-		size_t bytes = *at == 0xd9 ? at[1] : *at & 31;
-
-		if (bytes <= (size_t)(end - at) - head_bytes) {
-			struct tl_event_text text =
-				tl_event_text_of(field, tl_slice_of(at + head_bytes, bytes));
-			const struct tl_event_recent *recent =
-				tl_event_recent_find(reading, field, &text);
-
-			if (recent != NULL) {
-				row->present |= TL_EVENT_BIT(field);
-				tl_event_cell_put(reading, field, recent->value);
-				return at + head_bytes + bytes;
-			}
-		}
 	}
+	if (field == TL_FIELD_ID)
+		return tl_event_id_value(reading, at, end);
 	return tl_event_value_read(reading, field, at, end);
 }
 

@@ -237,16 +237,18 @@ key_read(struct tl_event_row *row, const uint8_t **at, const uint8_t *end)
 	enum tl_event_field field = TL_FIELD_UNKNOWN;
 	struct tl_token token;
 
+	if ((size_t)(end - key_at) >= TL_EVENT_KEY_BYTES)
+		field = tl_event_key_find(key_at);
+	if (field < TL_FIELD_COUNT) {
+		*at = key_at + tl_event_keys[field].raw_bytes;
+		return field;
+	}
 	*at = tl_token_read(key_at, end, &token);
 	assert(*at != NULL); /* the bounds pass was here */
-	if (token.type == TL_WIRE_STR) {
-		if ((size_t)(end - key_at) >= TL_EVENT_KEY_BYTES)
-			field = tl_event_key_find(key_at);
-		if (field == TL_FIELD_UNKNOWN)
-			field = tl_event_field_find(token.bytes);
-	} else {
+	if (token.type == TL_WIRE_STR)
+		field = tl_event_field_find(token.bytes);
+	else
 		*at = tl_token_skip(key_at, end);
-	}
 	if (field == TL_FIELD_UNKNOWN)
 		tl_event_fault(row, TL_RANK_UNKNOWN, TL_EFIELD_UNKNOWN, field, INT64_MIN,
 			tl_slice_of(key_at, (size_t)(*at - key_at)));

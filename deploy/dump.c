@@ -1,0 +1,405 @@
+#include "deploy/dump.h"
+
+#include <inttypes.h>
+
+#include "schema/store/block.h"
+#include "schema/store/cell.h"
+#include "schema/store/journal.h"
+#include "schema/store/key.h"
+#include "schema/store/scan.h"
+#include "schema/store/value.h"
+#include "schema/wire/pack.h"
+
+#define ARENA_BYTES_MAX ((size_t)256 << 20)
+#define TEXT_BYTES_MAX ((size_t)3 << 20)
+
+/* "  name=value" for each measure that is not zero. */
+static void
+print_totals(const struct tl_totals *totals, struct tl_buf *text)
+{
+	for (int m = 0; m < TL_MEASURE_COUNT; m++) {
+		if (totals->measure[m] != 0)
+			tl_buf_printf(text, " %s=%" PRId64, tl_measure_name((enum tl_measure)m),
+				totals->measure[m]);
+	}
+}
+
+static void
+print_time(const char *label, int64_t time_ms, struct tl_buf *text)
+{
+	char at[TL_TIME_TEXT_BYTES];
+
+	if (time_ms == INT64_MAX || time_ms == INT64_MIN)
+		return;
+	tl_time_format(time_ms, at);
+	tl_buf_printf(text, " %s=%s", label, at);
+}
+
+/* One line a row: every column that is not at its default. */
+static enum tl_err
+print_block(struct tl_slice value, struct tl_arena *arena, struct tl_buf *text)
+{
+	struct tl_block_head head;
+	struct tl_batch batch;
+	enum tl_err err = tl_block_decode(value, TL_BLOCK_ALL_COLUMNS, arena, &head, &batch);
+	char hex[33];
+
+	if (err)
+		return err;
+	tl_buf_printf(text, "  rows=%u", head.row_count);
+	print_time("received", head.received_ms, text);
+	tl_buf_printf(text, " cost_nusd=%" PRId64, head.cost_nusd);
+	for (uint32_t row = 0; row < head.row_count; row++) {
+		tl_hex(batch.id[row], 16, hex);
+		tl_buf_printf(text, "\n  %s", hex);
+		for (int c = 0; c < TL_COL_STORED_COUNT; c++) {
+			int64_t cell = tl_batch_get(&batch, (enum tl_column)c, row);
+
+			if (cell != tl_column_default((enum tl_column)c))
+				tl_buf_printf(text, " %s=%" PRId64,
+					tl_column_field((enum tl_column)c), cell);
+		}
+	}
+	return text->err;
+}
+
+static enum tl_err
+print_page(enum tl_span span, struct tl_slice key, struct tl_slice value, struct tl_arena *arena,
+	struct tl_buf *text)
+{
+	struct tl_page page;
+	int64_t bucket_ms;
+	uint32_t org;
+	enum tl_err err;
+
+	if (!tl_key_cell_parse(key, span, &org, &bucket_ms))
+		return TL_ESTORAGE_CORRUPT;
+	err = tl_page_decode(value, span, bucket_ms, arena, &page);
+	if (err)
+		return err;
+	tl_buf_printf(text, "  rows=%u prs=%u splits=%u groups=%u", page.row_count, page.pr_count,
+		page.split_count, page.group_count);
+	for (uint32_t i = 0; i < page.row_count; i++) {
+		const struct tl_cell_row *row = &page.rows[i];
+
+		tl_buf_printf(text, "\n  session=%u member=%u agent=%u model=%u repo=%u%s",
+			row->key.session, row->key.member, row->key.agent, row->key.model,
+			row->key.repo, row->key.has_own_repo ? " (own)" : "");
+		print_time("first", row->first_ms, text);
+		print_time("last", row->last_ms, text);
+		print_totals(&row->totals, text);
+	}
+	for (uint32_t i = 0; i < page.pr_count; i++)
+		tl_buf_printf(text, "\n  session=%u touches repo=%u pr=%u", page.prs[i].session,
+			page.prs[i].pr.repo, page.prs[i].pr.number);
+	for (uint32_t i = 0; i < page.split_count; i++) {
+		tl_buf_printf(text, "\n  split repo=%u pr=%u", page.splits[i].pr.repo,
+			page.splits[i].pr.number);
+		print_totals(&page.splits[i].totals, text);
+	}
+	for (uint32_t i = 0; i < page.group_count; i++)
+		tl_buf_printf(text, "%s%" PRIu64, i == 0 ? "\n  from groups " : " ",
+			page.groups[i]);
+	return text->err;
+}
+
+static enum tl_err
+print_session(struct tl_slice value, struct tl_arena *arena, struct tl_buf *text)
+{
+	struct tl_session_row row;
+	enum tl_err err = tl_session_row_decode(value, arena, &row);
+
+	if (err)
+		return err;
+	tl_buf_printf(text, "  member=%u agent=%u repo=%u name=%u", row.member, row.agent, row.repo,
+		row.name);
+	print_time("first", row.first_ms, text);
+	print_time("last", row.last_ms, text);
+	print_totals(&row.totals, text);
+	for (uint32_t i = 0; i < row.pr_count; i++)
+		tl_buf_printf(text, "\n  touches repo=%u pr=%u", row.prs[i].repo,
+			row.prs[i].number);
+	for (uint32_t i = 0; i < row.link_count; i++) {
+		tl_buf_printf(text, "\n  link op=%d repo=%u pr=%u value=%u", (int)row.links[i].op,
+			row.links[i].repo, row.links[i].number, row.links[i].value);
+		print_time("at", row.links[i].ts_ms, text);
+	}
+	for (uint32_t i = 0; i < row.bucket_count; i++)
+		print_time(i == 0 ? "\n  cells" : "", row.buckets[i] * TL_QUARTER_MS, text);
+	return text->err;
+}
+
+static enum tl_err
+print_life(struct tl_slice value, struct tl_buf *text)
+{
+	struct tl_life life;
+	enum tl_err err = tl_life_decode(value, &life);
+
+	if (err)
+		return err;
+	tl_buf_put_str(text, " ");
+	print_time("first", life.first_ms, text);
+	print_time("last", life.last_ms, text);
+	print_totals(&life.totals, text);
+	return text->err;
+}
+
+static enum tl_err
+print_journal(struct tl_slice key, struct tl_slice value, struct tl_arena *arena,
+	struct tl_buf *text)
+{
+	struct tl_journal_row row;
+	uint64_t group_no;
+	char day[TL_DAY_TEXT_BYTES];
+	enum tl_err err;
+
+	if (!tl_key_journal_parse(key, &group_no))
+		return TL_ESTORAGE_CORRUPT;
+	err = tl_journal_decode(group_no, value, arena, &row);
+	if (err)
+		return err;
+	tl_buf_printf(text, "  seq=%" PRIu64 "..%" PRIu64 " cost_nusd=%" PRId64 " epoch=%016" PRIx64
+			    " chain=%016" PRIx64,
+		row.seq_first, row.seq_last, row.cost_nusd, row.epoch, row.chain);
+	print_time("received", row.received_ms, text);
+	for (uint32_t i = 0; i < row.block_count; i++) {
+		tl_day_format(row.blocks[i].day_ms, day);
+		tl_buf_printf(text, "\n  raw.%s block=%u rows=%u cost_nusd=%" PRId64, day,
+			row.blocks[i].block_no, row.blocks[i].row_count, row.blocks[i].cost_nusd);
+	}
+	return text->err;
+}
+
+static enum tl_err
+print_intake(struct tl_slice value, struct tl_buf *text)
+{
+	struct tl_intake_row row;
+	enum tl_err err = tl_intake_row_decode(value, &row);
+
+	if (err)
+		return err;
+	tl_buf_printf(text, "  received=%" PRId64 " accepted=%" PRId64 " duplicate=%" PRId64
+			    " replaced=%" PRId64 " conflict=%" PRId64 " rejected=%" PRId64
+			    " late=%" PRId64 " unpriced=%" PRId64,
+		row.received, row.accepted, row.duplicate, row.replaced, row.conflict, row.rejected,
+		row.late, row.unpriced);
+	return text->err;
+}
+
+static enum tl_err
+print_mark(struct tl_slice value, struct tl_buf *text)
+{
+	struct tl_mark mark;
+
+	/* Other rows of the family are single numbers. */
+	if (tl_mark_decode(value, &mark) == TL_OK)
+		tl_buf_printf(text, "  group=%" PRIu64 " seq=%" PRIu64, mark.group_no, mark.seq);
+	return text->err;
+}
+
+/* Names are text; ids and counts are four bytes. */
+static enum tl_err
+print_dict(struct tl_slice value, struct tl_buf *text)
+{
+	bool is_number = value.bytes == 4 && value.data[0] < 0x20;
+
+	if (is_number)
+		tl_buf_printf(text, "  %u", tl_get_be32(value.data));
+	else if (tl_utf8_valid(value))
+		tl_buf_printf(text, "  \"%.*s\"", (int)value.bytes, (const char *)value.data);
+	else
+		tl_buf_printf(text, "  %zu bytes", value.bytes);
+	return text->err;
+}
+
+/* What is being dumped: a fixed family, or the days'. */
+struct source {
+	bool is_day;
+	enum tl_family family;
+	struct tl_day *day;
+};
+
+static enum tl_err
+print_value(const struct source *source, struct tl_slice key, struct tl_slice value,
+	struct tl_arena *arena, struct tl_buf *text)
+{
+	if (source->is_day)
+		return print_block(value, arena, text);
+	switch (source->family) {
+	case TL_FAMILY_CELL_15M:
+		return print_page(TL_SPAN_15M, key, value, arena, text);
+	case TL_FAMILY_CELL_1H:
+		return print_page(TL_SPAN_1H, key, value, arena, text);
+	case TL_FAMILY_CELL_1D:
+		return print_page(TL_SPAN_1D, key, value, arena, text);
+	case TL_FAMILY_SESSION:
+		return print_session(value, arena, text);
+	case TL_FAMILY_LIFE:
+		return print_life(value, text);
+	case TL_FAMILY_JOURNAL:
+		return print_journal(key, value, arena, text);
+	case TL_FAMILY_INTAKE:
+		return print_intake(value, text);
+	case TL_FAMILY_MARK:
+		return print_mark(value, text);
+	case TL_FAMILY_DICT:
+		return print_dict(value, text);
+	case TL_FAMILY_QUARANTINE:
+	case TL_FAMILY_REGISTRY: /* holds the orgs' secrets: sizes only */
+	case TL_FAMILY_COUNT:
+		break;
+	}
+	tl_buf_printf(text, "  %zu bytes", value.bytes);
+	return text->err;
+}
+
+static enum tl_err
+source_find(struct tl_store *store, struct tl_slice name, struct source *source,
+	struct tl_why *why)
+{
+	char day[TL_DAY_TEXT_BYTES];
+	bool is_valid = false;
+	int64_t day_ms;
+
+	for (int f = 0; f < TL_FAMILY_COUNT; f++) {
+		if (tl_slice_eq(name, tl_slice_str(tl_family_name((enum tl_family)f)))) {
+			source->family = (enum tl_family)f;
+			return TL_OK;
+		}
+	}
+	if (name.bytes == 14 && memcmp(name.data, "raw.", 4) == 0) {
+		memcpy(day, name.data + 4, 10);
+		day[10] = '\0';
+		day_ms = tl_day_parse(day, &is_valid);
+		if (is_valid)
+			source->day = tl_day_pin(store, day_ms);
+		source->is_day = source->day != NULL;
+		if (source->is_day)
+			return TL_OK;
+	}
+	return tl_fail(why, TL_EBAD_PARAM, "family: there is no '%.*s'; dump without one lists them",
+		(int)(name.bytes < 64 ? name.bytes : 64), (const char *)name.data);
+}
+
+static void
+pack_row(struct tl_buf *reply, struct tl_pack_open *rows, const char *key_hex,
+	struct tl_slice text, struct tl_slice value)
+{
+	struct tl_pack_open row = tl_pack_open_map(reply);
+
+	tl_pack_key_str(reply, &row, "key", key_hex);
+	tl_pack_key_slice(reply, &row, "text", text);
+	tl_pack_key_slice(reply, &row, "value", value);
+	tl_pack_close(reply, &row);
+	rows->count++;
+}
+
+static void
+pack_families(struct tl_store *store, struct tl_buf *reply, struct tl_pack_open *rows)
+{
+	int64_t days[4096];
+	size_t day_count = tl_days_list(store, days, 4096);
+	char name[TL_DAY_TEXT_BYTES + 4] = "raw.";
+
+	for (int f = 0; f < TL_FAMILY_COUNT; f++)
+		pack_row(reply, rows, "", tl_slice_str(tl_family_name((enum tl_family)f)),
+			tl_slice_str(""));
+	for (size_t i = 0; i < day_count && i < 4096; i++) {
+		tl_day_format(days[i], name + 4);
+		pack_row(reply, rows, "", tl_slice_str(name), tl_slice_str(""));
+	}
+}
+
+/* The smallest key after one: itself and a zero byte. */
+static bool
+first_key(struct tl_slice after_hex, struct tl_key *first)
+{
+	if (after_hex.bytes == 0)
+		return true;
+	first->bytes = after_hex.bytes / 2;
+	if (first->bytes + 1 > TL_KEY_BYTES_MAX || !tl_unhex(after_hex, first->data, first->bytes))
+		return false;
+	first->data[first->bytes++] = 0;
+	return true;
+}
+
+static enum tl_err
+pack_rows(const struct source *source, struct tl_scan *scan, uint32_t row_count_max,
+	struct tl_buf *reply, struct tl_pack_open *rows, char *last_hex, struct tl_why *why)
+{
+	struct tl_arena arena;
+	struct tl_buf text, key_text;
+	struct tl_slice key, value;
+	enum tl_err err = TL_OK;
+
+	tl_arena_init(&arena, ARENA_BYTES_MAX);
+	tl_buf_init(&text, TEXT_BYTES_MAX);
+	tl_buf_init(&key_text, 4096);
+	while (!err && rows->count < row_count_max && reply->bytes < TEXT_BYTES_MAX / 4) {
+		err = tl_scan_next(scan, &key, &value, why);
+		if (err)
+			break;
+		tl_arena_reset(&arena);
+		tl_buf_reset(&text);
+		tl_buf_reset(&key_text);
+		if (source->is_day)
+			tl_buf_printf(&key_text, "group=%" PRIu64 " block=%u",
+				tl_get_be64(key.data), tl_get_be16(key.data + 8));
+		else
+			tl_key_print(source->family, key, &key_text);
+		err = print_value(source, key, value, &arena, &text);
+		if (err)
+			break;
+		tl_hex(key.data, key.bytes, last_hex);
+		pack_row(reply, rows, last_hex, tl_buf_slice(&key_text), tl_buf_slice(&text));
+	}
+	tl_buf_fini(&key_text);
+	tl_buf_fini(&text);
+	tl_arena_fini(&arena);
+	return err;
+}
+
+enum tl_err
+dump_rows(struct tl_store *store, const struct tl_view *view, const struct dump_request *request,
+	struct tl_buf *reply, struct tl_why *why)
+{
+	struct source source = {0};
+	struct tl_key first = {.bytes = 0};
+	struct tl_scan *scan = NULL;
+	struct tl_pack_open map, rows;
+	char last_hex[2 * TL_KEY_BYTES_MAX + 1] = "";
+	enum tl_err err = TL_EEND;
+
+	if (request->family.bytes > 0) {
+		err = source_find(store, request->family, &source, why);
+		if (!err && !first_key(request->after, &first))
+			err = tl_fail(why, TL_EBAD_PARAM, "after: not the hex of a key");
+		if (!err && source.is_day)
+			err = tl_scan_open_day(store, view, source.day, tl_key_slice(&first),
+				tl_slice_of(NULL, 0), &scan, why);
+		else if (!err)
+			err = tl_scan_open(store, view, source.family, tl_key_slice(&first),
+				tl_slice_of(NULL, 0), &scan, why);
+		if (err)
+			goto out;
+	}
+	map = tl_pack_open_map(reply);
+	tl_pack_key_int(reply, &map, "v", 1);
+	tl_pack_key_bool(reply, &map, "ok", true);
+	tl_pack_key(reply, &map, "rows");
+	rows = tl_pack_open_array(reply);
+	if (scan == NULL)
+		pack_families(store, reply, &rows);
+	else
+		err = pack_rows(&source, scan, request->row_count_max, reply, &rows, last_hex, why);
+	tl_pack_close(reply, &rows);
+	tl_pack_key_str(reply, &map, "after", err == TL_EEND ? NULL : last_hex);
+	tl_pack_close(reply, &map);
+	if (err == TL_EEND)
+		err = TL_OK;
+out:
+	tl_scan_free(scan);
+	if (source.day != NULL)
+		tl_day_unpin(source.day);
+	return err;
+}

@@ -1,0 +1,62 @@
+#include "ingest/refusal.h"
+
+#include "schema/model/limits.h"
+#include "schema/wire/frame.h"
+
+/* Codes from inside the program say nothing to a sender. */
+static enum tl_err
+wire_code(enum tl_err err)
+{
+	switch (err) {
+	case TL_ENOMEM:
+	case TL_EFULL:
+	case TL_ETIMEOUT:
+		return TL_EOVERLOADED;
+	case TL_ECLOSED:
+		return TL_ESHUTTING_DOWN;
+	case TL_EIO:
+	case TL_ELOCKED:
+	case TL_ENOSPACE:
+		return TL_ESTORAGE_UNAVAILABLE;
+	case TL_OK:
+	case TL_EEND:
+	case TL_EUSAGE:
+	case TL_ECONFIG:
+		return TL_EINTERNAL;
+	default:
+		return err;
+	}
+}
+
+static int64_t
+limit_of(enum tl_err err)
+{
+	switch (err) {
+	case TL_EFRAME_TOO_LARGE:
+		return TL_FRAME_BYTES_MAX;
+	case TL_ETOO_MANY_EVENTS:
+		return TL_BATCH_EVENTS_MAX;
+	case TL_ETOO_DEEP:
+		return TL_WIRE_DEPTH_MAX;
+	case TL_EVERSION_UNSUPPORTED:
+		return TL_PROTOCOL_VERSION;
+	default:
+		return INT64_MIN;
+	}
+}
+
+void
+refusal_put(struct tl_buf *reply, enum tl_err err, const struct tl_why *why)
+{
+	enum tl_err code = wire_code(err);
+	struct tl_error_detail detail = {.limit = limit_of(code)};
+
+	/* What the program told itself about its own trouble stays inside. */
+	if (code == err && why != NULL && why->text[0] != '\0')
+		detail.message = why->text;
+	if (tl_err_retry(code) == TL_RETRY_AFTER)
+		detail.retry_after_ms =
+			code == TL_EID_INDEX_FULL ? REFUSAL_INDEX_RETRY_MS : REFUSAL_RETRY_MS;
+	tl_buf_reset(reply);
+	tl_frame_put_error(reply, code, &detail);
+}

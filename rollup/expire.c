@@ -1,0 +1,285 @@
+#include "rollup/expire.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "schema/model/bucket.h"
+#include "schema/model/limits.h"
+#include "schema/store/days.h"
+#include "schema/store/key.h"
+#include "schema/store/scan.h"
+#include "schema/store/write.h"
+
+#define MARK_EXPIRED "rollup.expired"
+#define CUT_VERSION 1
+#define SESSION_DAYS TL_RETENTION_DAYS
+
+/* Rows a write: the fold waits for no more than these. */
+#define DELETES_MAX 256u
+
+/* A session's buckets and links; far above what one can hold. */
+#define SESSION_ARENA_BYTES_MAX (256u << 20)
+
+static pthread_mutex_t session_mtx = PTHREAD_MUTEX_INITIALIZER;
+
+void
+expire_hold(void)
+{
+	pthread_mutex_lock(&session_mtx);
+}
+
+void
+expire_release(void)
+{
+	pthread_mutex_unlock(&session_mtx);
+}
+
+enum tl_err
+expire_cut_get(struct tl_store *store, const struct tl_view *view, struct expire_cut *cut_out,
+	struct tl_why *why)
+{
+	struct tl_key key = tl_key_mark(MARK_EXPIRED);
+	struct tl_buf value;
+	struct tl_cursor cur;
+	enum tl_err err;
+
+	*cut_out = (struct expire_cut){INT64_MIN, INT64_MIN};
+	tl_buf_init(&value, 0);
+	err = tl_store_get(store, view, TL_FAMILY_MARK, tl_key_slice(&key), &value, why);
+	if (!err) {
+		cur = tl_cursor_of(tl_buf_slice(&value));
+		if (tl_cursor_u8(&cur) != CUT_VERSION)
+			err = TL_ESTORAGE_CORRUPT;
+		cut_out->day_ms = (int64_t)tl_cursor_be64(&cur);
+		cut_out->session_ms = (int64_t)tl_cursor_be64(&cur);
+		if (err || cur.err || tl_cursor_left(&cur) != 0)
+			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "the mark of expiry is damaged");
+	}
+	tl_buf_fini(&value);
+	return err == TL_ENOT_FOUND ? TL_OK : err;
+}
+
+/* The cut only rises: a longer retention does not bring back what is gone. */
+static enum tl_err
+raise_cut(struct tl_store *store, struct tl_write *write, struct expire_cut *cut,
+	struct tl_why *why)
+{
+	struct tl_key key = tl_key_mark(MARK_EXPIRED);
+	struct expire_cut before;
+	struct tl_buf value;
+	enum tl_err err = expire_cut_get(store, NULL, &before, why);
+
+	if (err)
+		return err;
+	if (cut->day_ms <= before.day_ms && cut->session_ms <= before.session_ms) {
+		*cut = before;
+		return TL_OK;
+	}
+	if (cut->day_ms < before.day_ms)
+		cut->day_ms = before.day_ms;
+	if (cut->session_ms < before.session_ms)
+		cut->session_ms = before.session_ms;
+	tl_buf_init(&value, 0);
+	tl_buf_put_u8(&value, CUT_VERSION);
+	tl_buf_put_be64(&value, (uint64_t)cut->day_ms);
+	tl_buf_put_be64(&value, (uint64_t)cut->session_ms);
+	err = value.err;
+	if (!err) {
+		tl_write_put(write, TL_FAMILY_MARK, tl_key_slice(&key), tl_buf_slice(&value));
+		err = tl_write_commit(write, TL_SYNC, why);
+	}
+	tl_buf_fini(&value);
+	return err;
+}
+
+static enum tl_err
+drop_days(struct tl_store *store, int64_t cut_ms, uint64_t *count_out, struct tl_why *why)
+{
+	size_t count = tl_days_list(store, NULL, 0);
+	int64_t *day_ms = calloc(count + 1, sizeof(*day_ms));
+	enum tl_err err = TL_OK;
+
+	if (day_ms == NULL)
+		return TL_ENOMEM;
+	if (tl_days_list(store, day_ms, count) < count)
+		count = tl_days_list(store, day_ms, count);
+	for (size_t i = 0; !err && i < count && day_ms[i] < cut_ms; i++) {
+		err = tl_day_drop(store, day_ms[i], why);
+		if (!err)
+			++*count_out;
+	}
+	free(day_ms);
+	return err;
+}
+
+/* The cells of one org before the cut; the buckets of an org are in order of time. */
+static enum tl_err
+drop_org_cells(struct tl_store *store, struct tl_write *write, uint32_t org, enum tl_span span,
+	int64_t cut_ms, uint64_t *count_out, struct tl_why *why)
+{
+	struct tl_key first = tl_key_org(org);
+	struct tl_key last = tl_key_cell(org, span, cut_ms);
+	struct tl_scan *scan = NULL;
+	struct tl_slice key;
+	struct tl_slice value;
+	uint32_t pending = 0;
+	enum tl_err err;
+
+	err = tl_scan_open(store, NULL, tl_cell_family(span), tl_key_slice(&first),
+		tl_key_slice(&last), &scan, why);
+	while (!err && (err = tl_scan_next(scan, &key, &value, why)) == TL_OK) {
+		tl_write_delete(write, tl_cell_family(span), key);
+		++*count_out;
+		if (++pending == DELETES_MAX) {
+			pending = 0;
+			err = tl_write_commit(write, TL_NO_SYNC, why);
+		}
+	}
+	tl_scan_free(scan);
+	if (err == TL_EEND)
+		err = tl_write_commit(write, TL_NO_SYNC, why);
+	return err;
+}
+
+/* The first org after org that has cells; TL_EEND. Org 0 has none. */
+static enum tl_err
+next_org(struct tl_store *store, enum tl_span span, uint32_t *org, struct tl_why *why)
+{
+	struct tl_key first = tl_key_org_end(*org);
+	struct tl_scan *scan = NULL;
+	struct tl_slice key;
+	struct tl_slice value;
+	int64_t bucket_ms;
+	enum tl_err err;
+
+	err = tl_scan_open(store, NULL, tl_cell_family(span), tl_key_slice(&first),
+		tl_slice_of(NULL, 0), &scan, why);
+	if (!err)
+		err = tl_scan_next(scan, &key, &value, why);
+	if (!err && !tl_key_cell_parse(key, span, org, &bucket_ms))
+		err = tl_fail(why, TL_ESTORAGE_CORRUPT, "cell %s: a wrong key", tl_span_name(span));
+	tl_scan_free(scan);
+	return err;
+}
+
+static enum tl_err
+drop_cells(struct tl_store *store, struct tl_write *write, enum tl_span span, int64_t cut_ms,
+	uint64_t *count_out, struct tl_why *why)
+{
+	uint32_t org = 0;
+	enum tl_err err = TL_OK;
+
+	while (!err) {
+		err = next_org(store, span, &org, why);
+		if (!err)
+			err = drop_org_cells(store, write, org, span, cut_ms, count_out, why);
+	}
+	return err == TL_EEND ? TL_OK : err;
+}
+
+int64_t
+expire_last_activity_ms(const struct tl_session_row *row)
+{
+	int64_t last_ms = row->last_ms;
+
+	if (row->bucket_count > 0) {
+		/* Activity without a request counts by its cell. */
+		int64_t bucket_ms = row->buckets[row->bucket_count - 1] * TL_QUARTER_MS;
+
+		if (bucket_ms > last_ms)
+			last_ms = bucket_ms;
+	}
+	for (uint32_t i = 0; i < row->link_count; i++) {
+		if (row->links[i].ts_ms > last_ms)
+			last_ms = row->links[i].ts_ms;
+	}
+	return last_ms;
+}
+
+/* Up to DELETES_MAX sessions from first on; first moves past what was looked at. */
+static enum tl_err
+drop_some_sessions(struct tl_store *store, struct tl_write *write, int64_t cut_ms,
+	struct tl_arena *arena, struct tl_key *first, uint64_t *count_out, struct tl_why *why)
+{
+	struct tl_scan *scan = NULL;
+	struct tl_slice key;
+	struct tl_slice value;
+	enum tl_err err;
+
+	err = tl_scan_open(store, NULL, TL_FAMILY_SESSION, tl_key_slice(first),
+		tl_slice_of(NULL, 0), &scan, why);
+	for (uint32_t i = 0; !err && i < DELETES_MAX; i++) {
+		struct tl_session_row row;
+
+		err = tl_scan_next(scan, &key, &value, why);
+		if (err)
+			break;
+		tl_arena_reset(arena);
+		err = tl_session_row_decode(value, arena, &row);
+		if (!err && expire_last_activity_ms(&row) < cut_ms) {
+			tl_write_delete(write, TL_FAMILY_SESSION, key);
+			++*count_out;
+		}
+		/* The key itself and a zero byte is the first key after it. */
+		assert(key.bytes < TL_KEY_BYTES_MAX);
+		memcpy(first->data, key.data, key.bytes);
+		first->data[key.bytes] = 0;
+		first->bytes = key.bytes + 1;
+	}
+	tl_scan_free(scan);
+	if (!err || err == TL_EEND) {
+		enum tl_err write_err = tl_write_commit(write, TL_NO_SYNC, why);
+
+		err = write_err ? write_err : err;
+	}
+	return err;
+}
+
+static enum tl_err
+drop_sessions(struct tl_store *store, struct tl_write *write, int64_t cut_ms, uint64_t *count_out,
+	struct tl_why *why)
+{
+	struct tl_key first = tl_key_org(0);
+	struct tl_arena arena;
+	enum tl_err err = TL_OK;
+
+	tl_arena_init(&arena, SESSION_ARENA_BYTES_MAX);
+	while (!err) {
+		expire_hold();
+		err = drop_some_sessions(store, write, cut_ms, &arena, &first, count_out, why);
+		expire_release();
+	}
+	tl_arena_fini(&arena);
+	return err == TL_EEND ? TL_OK : err;
+}
+
+enum tl_err
+expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
+	struct expire_counts *counts_out, struct tl_why *why)
+{
+	struct expire_counts counts = {0};
+	struct expire_cut cut = {
+		.day_ms = tl_bucket_floor(TL_SPAN_1D, now_ms - retention_days * TL_DAY_MS),
+		.session_ms = now_ms - SESSION_DAYS * TL_DAY_MS,
+	};
+	struct tl_write *write = NULL;
+	enum tl_err err;
+
+	assert(retention_days > 0);
+	err = tl_write_new(store, &write);
+	if (!err)
+		err = raise_cut(store, write, &cut, why);
+	if (!err)
+		err = drop_cells(store, write, TL_SPAN_15M, cut.day_ms, &counts.cells, why);
+	if (!err)
+		err = drop_cells(store, write, TL_SPAN_1H, cut.day_ms, &counts.cells, why);
+	if (!err)
+		err = drop_sessions(store, write, cut.session_ms, &counts.sessions, why);
+	if (!err)
+		err = drop_days(store, cut.day_ms, &counts.days, why);
+	tl_write_free(write);
+	if (!err)
+		*counts_out = counts;
+	return err;
+}
