@@ -99,20 +99,3 @@ agents_read(struct agents *agents, struct tl_why *why)
 		take_keys(agents, rows);
 	return err;
 }
-
-void
-agents_id(const struct query_job *job, const struct tl_agent *agent, char id_out[AGENTS_ID_BYTES])
-{
-	const struct query_scene *scene = job->scene;
-	const struct tl_credential *credential;
-	struct agents_row row = {.key_created_ms = INT64_MIN};
-	size_t cursor = 0;
-
-	snprintf(row.id, sizeof(row.id), "%u", agent->no);
-	while (agent->enrolled && (credential = tl_registry_credential_next(scene->registry,
-					   scene->org->no, &cursor)) != NULL) {
-		if (credential->type == TL_CREDENTIAL_AGENT && credential->agent_no == agent->no)
-			take_key(&row, credential);
-	}
-	memcpy(id_out, row.id, sizeof(row.id));
-}

@@ -29,8 +29,4 @@ TL_MUST enum tl_err agents_read(struct agents *agents, struct tl_why *why);
 /* The first one of a member, NULL when there is none. */
 const struct agents_row *agents_of(const struct agents *agents, uint32_t member_no);
 
-/* The id of one agent. */
-void agents_id(const struct query_job *job, const struct tl_agent *agent,
-	char id_out[AGENTS_ID_BYTES]);
-
 #endif

@@ -110,16 +110,6 @@ session_board(struct query_job *job, const struct tl_window *window, uint32_t se
 		job->scene, &ask, row->buckets, row->bucket_count, add_own_rows, &walk, why);
 }
 
-bool
-session_has_pr(const struct tl_session_row *row, struct tl_pr pr)
-{
-	for (uint32_t i = 0; i < row->pr_count; i++) {
-		if (row->prs[i].repo == pr.repo && row->prs[i].number == pr.number)
-			return true;
-	}
-	return false;
-}
-
 static enum tl_err
 put_pulls(struct query_job *job, struct tl_pack_open *map, const struct tl_session_row *row,
 	struct tl_why *why)

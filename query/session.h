@@ -24,7 +24,4 @@ TL_MUST enum tl_err session_board(struct query_job *job, const struct tl_window 
 TL_MUST enum tl_err session_put(struct query_job *job, struct tl_pack_open *map,
 	uint32_t session, const struct tl_session_row *row, struct tl_why *why);
 
-/* The session's PRs contain this one. */
-bool session_has_pr(const struct tl_session_row *row, struct tl_pr pr);
-
 #endif

@@ -5,8 +5,8 @@
  */
 #include <stdlib.h>
 
+#include "query/listing.h"
 #include "query/raw.h"
-#include "query/reply.h"
 #include "query/session.h"
 
 #define COLUMN_BIT(column) (1ULL << (column))
@@ -33,7 +33,6 @@ struct requests {
 	uint32_t session;
 	struct request *list;
 	uint32_t count, capacity;
-	uint32_t cell_first; /* of the cell in hand */
 };
 
 static enum tl_err
@@ -135,6 +134,8 @@ read_cell(struct requests *requests, int64_t bucket_ms, struct place *place, boo
 	ask.groups = page.groups;
 	ask.group_count = page.group_count;
 	err = raw_walk(scene, &ask, take_request, requests, why);
+	if (!err && requests->count - start != place->before - before)
+		err = tl_fail(why, TL_ESTORAGE_CORRUPT, "a cell and its events differ");
 	if (err)
 		goto out;
 	qsort(requests->list + start, requests->count - start, sizeof(*requests->list),
@@ -151,6 +152,7 @@ out:
 	tl_arena_fini(&arena);
 	if (err == TL_EEDGE_UNAVAILABLE || err == TL_ENOT_FOUND) {
 		*is_cut = true; /* figures outlive the events they are of */
+		requests->count = start;
 		return TL_OK;
 	}
 	return err;
@@ -160,14 +162,12 @@ static enum tl_err
 read_requests(struct requests *requests, const struct tl_session_row *row, struct reply_page *page,
 	struct tl_why *why)
 {
-	struct query_job *job = requests->job;
 	struct place place = {.first = page->first, .end = page->end};
 	enum tl_err err = TL_OK;
 
 	for (uint32_t i = 0; !err && i < row->bucket_count && place.before < place.end; i++)
 		err = read_cell(requests, row->buckets[i] * TL_QUARTER_MS, &place, &page->is_cut,
 			why);
-	(void)job;
 	return err;
 }
 
@@ -219,33 +219,45 @@ put_requests(struct requests *requests, struct tl_pack_open *map, struct tl_why 
 	return err;
 }
 
-/* By model, the dearest first. */
+static enum tl_err
+name_model(struct query_job *job, struct listing_row *row, struct tl_why *why)
+{
+	return job_name(job, TL_NAME_MODEL, (uint32_t)row->key, &row->name, why);
+}
+
 static enum tl_err
 put_models(struct query_job *job, struct tl_pack_open *map, const struct board *board,
 	struct tl_why *why)
 {
-	struct tl_pack_open array;
-	enum tl_err err = TL_OK;
+	struct listing_row *rows = tl_arena_array(job->arena, board->row_count, sizeof(*rows));
+	struct reply_page page = {0};
+	enum tl_err err;
 
-	tl_pack_key(job->reply, map, "models");
-	array = tl_pack_open_array(job->reply);
-	for (uint32_t i = 0; !err && i < board->row_count; i++) {
+	if (rows == NULL)
+		return TL_ENOMEM;
+	for (uint32_t i = 0; i < board->row_count; i++) {
 		const struct board_row *usage = &board->rows[i];
-		struct tl_slice name = {0};
-		struct tl_pack_open row;
 
-		if (usage->totals.requests == 0)
-			continue;
-		err = job_name(job, TL_NAME_MODEL, (uint32_t)usage->key, &name, why);
-		row = tl_pack_open_map(job->reply);
-		tl_pack_key_slice(job->reply, &row, "model", name);
-		tl_pack_key_int(job->reply, &row, "value",
-			tl_totals_value(&usage->totals, job->query->metric));
+		if (usage->totals.requests > 0)
+			rows[page.end++] = (struct listing_row){
+				.order = {tl_totals_value(&usage->totals, job->query->metric),
+					usage->totals.requests},
+				.key = usage->key,
+				.what = usage,
+			};
+	}
+	err = listing_sort(job, rows, page.end, &page, name_model, why);
+	tl_pack_key(job->reply, map, "models");
+	tl_pack_array(job->reply, page.end);
+	for (uint32_t i = 0; !err && i < page.end; i++) {
+		const struct board_row *usage = rows[i].what;
+		struct tl_pack_open row = tl_pack_open_map(job->reply);
+
+		tl_pack_key_slice(job->reply, &row, "model", rows[i].name);
+		tl_pack_key_int(job->reply, &row, "value", rows[i].order[0]);
 		reply_totals(job, &row, &usage->totals, usage->session_count);
 		tl_pack_close(job->reply, &row);
-		array.count++;
 	}
-	tl_pack_close(job->reply, &array);
 	return err;
 }
 

@@ -82,7 +82,7 @@ TL_MUST enum tl_err tl_caller_resolve(const struct tl_registry *registry, struct
 	struct tl_why *why);
 
 /* TL_OK or TL_EFORBIDDEN. The only function that decides. */
-TL_MUST enum tl_err tl_authorise(const struct tl_caller *caller, enum tl_right right,
-	struct tl_why *why);
+TL_MUST enum tl_err tl_authorise(
+	const struct tl_caller *caller, enum tl_right right, struct tl_why *why);
 
 #endif

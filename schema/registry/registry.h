@@ -34,10 +34,10 @@ struct tl_member {
 	enum tl_member_state state;
 	int64_t rate_cents; /* hourly rate in USD cents, -1: none */
 	int64_t created_ms;
-	const char *email;	  /* plain, when known */
-	const char *display_name; /* "" : show the email or the short id */
+	const char *email;	   /* plain, when known */
+	const char *display_name;  /* "" : show the email or the short id */
 	struct tl_slice email_enc; /* msgpack map, opaque */
-	char invitation[17];	  /* first 16 hex digits of the invitation's hash; "" none */
+	char invitation[17];	   /* first 16 hex digits of the invitation's hash; "" none */
 	int64_t invitation_ends_ms;
 };
 
@@ -72,8 +72,8 @@ struct tl_registry; /* one published snapshot */
 struct tl_roster;   /* the place snapshots are published at; one per daemon */
 
 /* Loads every record. The caller frees after all threads stopped. */
-TL_MUST enum tl_err tl_roster_open(struct tl_store *store, struct tl_roster **roster_out,
-	struct tl_why *why);
+TL_MUST enum tl_err tl_roster_open(
+	struct tl_store *store, struct tl_roster **roster_out, struct tl_why *why);
 void tl_roster_free(struct tl_roster *roster);
 
 /* The current snapshot, pinned; any thread. */
@@ -87,16 +87,16 @@ uint32_t tl_registry_org_count(const struct tl_registry *registry);
 
 /* NULL when there is none. org_no from 1. */
 const struct tl_org *tl_registry_org(const struct tl_registry *registry, uint32_t org_no);
-const struct tl_org *tl_registry_org_named(const struct tl_registry *registry,
-	struct tl_slice name);
+const struct tl_org *tl_registry_org_named(
+	const struct tl_registry *registry, struct tl_slice name);
 
 const struct tl_member *tl_org_member(const struct tl_org *org, uint32_t member_no);
 const struct tl_member *tl_org_member_by_id(const struct tl_org *org, const uint8_t id[16]);
 const struct tl_agent *tl_org_agent(const struct tl_org *org, uint32_t agent_no);
 
 /* The live enrolled agent of (member, type), else the one that appeared by itself; NULL: none. */
-const struct tl_agent *tl_org_agent_of(const struct tl_org *org, uint32_t member_no,
-	struct tl_slice type);
+const struct tl_agent *tl_org_agent_of(
+	const struct tl_org *org, uint32_t member_no, struct tl_slice type);
 
 /* The member id an email has in this org. email is normalised. */
 void tl_org_member_id(const struct tl_org *org, struct tl_slice email, uint8_t id_out[16]);
@@ -104,20 +104,20 @@ void tl_org_member_id(const struct tl_org *org, struct tl_slice email, uint8_t i
 /* The credential behind a token (whole string, secret compared in constant time) or a key id
  * ("tally_ca_ab12cd34"); NULL when there is none. Whether it is still valid is the caller's to
  * ask: credential->revoked_ms. */
-const struct tl_credential *tl_registry_credential(const struct tl_registry *registry,
-	struct tl_slice token);
-const struct tl_credential *tl_registry_key(const struct tl_registry *registry,
-	struct tl_slice key_id);
+const struct tl_credential *tl_registry_credential(
+	const struct tl_registry *registry, struct tl_slice token);
+const struct tl_credential *tl_registry_key(
+	const struct tl_registry *registry, struct tl_slice key_id);
 
 /* All credentials of an org (0: of the installation), for lists: *cursor starts at 0. */
-const struct tl_credential *tl_registry_credential_next(const struct tl_registry *registry,
-	uint32_t org_no, size_t *cursor);
+const struct tl_credential *tl_registry_credential_next(
+	const struct tl_registry *registry, uint32_t org_no, size_t *cursor);
 
 /* Editing: writer thread only. One edit at a time; begins from the newest snapshot. */
 struct tl_edit;
 
-TL_MUST enum tl_err tl_edit_begin(struct tl_roster *roster, struct tl_write *write,
-	struct tl_edit **edit_out);
+TL_MUST enum tl_err tl_edit_begin(
+	struct tl_roster *roster, struct tl_write *write, struct tl_edit **edit_out);
 
 /* After the write was committed: publish what changed (nothing when nothing did). Frees. */
 void tl_edit_publish(struct tl_edit *edit);
@@ -135,21 +135,21 @@ const struct tl_credential *tl_edit_key(struct tl_edit *edit, struct tl_slice ke
 
 /* Each put copies the record (strings included), bumps nothing else, and adds its row to the
  * write. no == 0 makes a new record and reports its number. */
-TL_MUST enum tl_err tl_edit_put_org(struct tl_edit *edit, const struct tl_org *org,
-	uint32_t *no_out);
-TL_MUST enum tl_err tl_edit_put_member(struct tl_edit *edit, uint32_t org_no,
-	const struct tl_member *member, uint32_t *no_out);
-TL_MUST enum tl_err tl_edit_put_agent(struct tl_edit *edit, uint32_t org_no,
-	const struct tl_agent *agent, uint32_t *no_out);
-TL_MUST enum tl_err tl_edit_put_credential(struct tl_edit *edit,
-	const struct tl_credential *credential);
+TL_MUST enum tl_err tl_edit_put_org(
+	struct tl_edit *edit, const struct tl_org *org, uint32_t *no_out);
+TL_MUST enum tl_err tl_edit_put_member(
+	struct tl_edit *edit, uint32_t org_no, const struct tl_member *member, uint32_t *no_out);
+TL_MUST enum tl_err tl_edit_put_agent(
+	struct tl_edit *edit, uint32_t org_no, const struct tl_agent *agent, uint32_t *no_out);
+TL_MUST enum tl_err tl_edit_put_credential(
+	struct tl_edit *edit, const struct tl_credential *credential);
 
 /*
  * The member an event names, made (active, role member) when new, activated when pending or
  * removed. email may be empty; it is kept when the member has none. Fast when nothing changes.
  */
-TL_MUST enum tl_err tl_edit_need_member(struct tl_edit *edit, uint32_t org_no,
-	const uint8_t id[16], struct tl_slice email, int64_t now_ms, uint32_t *member_no_out);
+TL_MUST enum tl_err tl_edit_need_member(struct tl_edit *edit, uint32_t org_no, const uint8_t id[16],
+	struct tl_slice email, int64_t now_ms, uint32_t *member_no_out);
 
 /* The agent of (member, type) that events without a key belong to, made when new. */
 TL_MUST enum tl_err tl_edit_need_agent(struct tl_edit *edit, uint32_t org_no, uint32_t member_no,

@@ -195,7 +195,12 @@ number_read(struct tl_event_reading *reading, enum tl_event_field field,
 	enum tl_err low = TL_EFIELD_TYPE; /* of an ordinary number there is no better code */
 	enum tl_err high = TL_EFIELD_TYPE;
 
-	if (type == TL_FIELD_PR_TAG && token->type == TL_WIRE_INT) {
+	if (token->type == TL_WIRE_INT && token->number >= info->min &&
+		token->number <= info->max) {
+		tl_event_cell_put(reading, field, token->number);
+		return;
+	}
+	if (token->type == TL_WIRE_INT && type == TL_FIELD_PR_TAG) {
 		tag_drop(row, field);
 		return;
 	}
@@ -215,10 +220,8 @@ number_read(struct tl_event_reading *reading, enum tl_event_field field,
 			INT64_MIN, raw);
 	else if (token->number < info->min)
 		range_fault(row, field, low, info->min, raw);
-	else if (token->number > info->max)
-		range_fault(row, field, high, info->max, raw);
 	else
-		tl_event_cell_put(reading, field, token->number);
+		range_fault(row, field, high, info->max, raw);
 }
 
 static void
@@ -467,13 +470,14 @@ const uint8_t *
 tl_event_text_value(struct tl_event_reading *reading, enum tl_event_field field, const uint8_t *at,
 	const uint8_t *end)
 {
-	bool is_long = *at == 0xd9;
 	struct tl_event_text text;
 	const struct tl_event_recent *recent;
+	bool is_long;
 	size_t bytes;
 
-	if (end - at < 2 || (!is_long && (*at & 0xe0) != 0xa0))
+	if (end - at < 2 || (*at != 0xd9 && (*at & 0xe0) != 0xa0))
 		return tl_event_value_read(reading, field, at, end);
+	is_long = *at == 0xd9;
 	bytes = is_long ? at[1] : *at & 31;
 	if ((size_t)(end - at) < 1 + (size_t)is_long + bytes)
 		return tl_event_value_read(reading, field, at, end);

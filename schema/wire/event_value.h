@@ -97,7 +97,7 @@ struct tl_event_reading {
 	struct tl_batch *batch;
 	uint32_t row_idx;
 	enum tl_err err;		/* memory: the batch cannot be read */
-	int64_t *cells[TL_FIELD_COUNT];	/* the batch's columns by field, NULL while absent */
+	int64_t *cells[TL_FIELD_COUNT]; /* the batch's columns by field, NULL while absent */
 	struct tl_event_row row;
 	struct tl_event_recent recent[TL_EVENT_RECENT_SLOTS];
 };
@@ -225,8 +225,8 @@ const uint8_t *tl_event_text_value(struct tl_event_reading *reading, enum tl_eve
 	const uint8_t *at, const uint8_t *end);
 
 /* The id, which is nearly always 16 bytes of bin. */
-const uint8_t *tl_event_id_value(struct tl_event_reading *reading, const uint8_t *at,
-	const uint8_t *end);
+const uint8_t *tl_event_id_value(
+	struct tl_event_reading *reading, const uint8_t *at, const uint8_t *end);
 
 /* The same as tl_event_value_read, with the quick ways for what nearly every value is. */
 static inline __attribute__((always_inline)) const uint8_t *

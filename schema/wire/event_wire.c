@@ -614,6 +614,7 @@ tl_batch_rows_read(const struct tl_batch_head *head, const struct tl_accept *acc
 	enum tl_err err;
 
 	assert(batch->row_capacity - batch->row_count >= head->event_count);
+	assert(batch->row_capacity - batch->reject_count >= head->event_count);
 	tl_event_keys_init();
 	decoder.accept = accept;
 	decoder.column_count = 0;

@@ -233,7 +233,7 @@ struct tl_token_head {
 	uint8_t bytes;
 	uint8_t length_mask;
 	bool is_count;	    /* nil, or an unsigned integer of the bytes after the first */
-	uint8_t unused; /* makes it 8 bytes: an index is a shift */
+	uint8_t unused;	    /* makes it 8 bytes: an index is a shift */
 	uint8_t is_nil;	    /* 0 or 1 */
 	uint8_t small_mask; /* 0x7f when the first byte itself is the integer */
 	uint8_t half_shift; /* half the bits behind the number in the 8 bytes after the first */

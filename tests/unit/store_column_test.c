@@ -217,7 +217,7 @@ static const struct {
 	{"an unknown form", "0400"},
 	{"a constant without its value", "00"},
 	{"an offset column cut short", "01000102"},
-	{"an over-long offset", "010001020380"},
+	{"a varint that does not end", "0100010280"},
 	{"an over-long offset of two bytes", "01008100800001"},
 	{"a step column cut short", "020002"},
 	{"a varint past 64 bits", "0100ffffffffffffffffff7f0000"},

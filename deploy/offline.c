@@ -1,0 +1,140 @@
+#include "deploy/offline.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "deploy/dump.h"
+#include "rollup/audit.h"
+#include "rollup/rollup.h"
+#include "schema/wire/reader.h"
+
+enum {
+	EXIT_OK = 0,
+	EXIT_USAGE = 64,
+	EXIT_DATA = 65,
+	EXIT_LOCKED = 69,
+	EXIT_IO = 75,
+};
+
+#define DUMP_PAGE_ROWS 200
+
+static int
+fail(enum tl_err err, const struct tl_why *why)
+{
+	fprintf(stderr, "tallyd: %s (%s)\n", why->text[0] != '\0' ? why->text : tl_err_text(err),
+		tl_err_name(err));
+	if (err == TL_ELOCKED)
+		return EXIT_LOCKED;
+	if (err == TL_ESTORAGE_CORRUPT || err == TL_EACKED_DATA_MISSING)
+		return EXIT_DATA;
+	return err == TL_EBAD_PARAM || err == TL_ENOT_FOUND ? EXIT_USAGE : EXIT_IO;
+}
+
+static enum tl_err
+verify(struct tl_store *store, bool *is_equal_out, struct tl_why *why)
+{
+	struct tl_view *view = tl_view_pin(store);
+	struct audit_report report;
+	enum tl_err err = audit_run(store, view, NULL, &report, why);
+
+	tl_view_unpin(view);
+	if (err)
+		return err;
+	printf("verify: %" PRIu64 " groups, %" PRIu64 " blocks, %" PRIu64 " events, %" PRIu64
+	       " pages, %" PRIu64 " sessions, %" PRIu64 " lives\nverify: %" PRIu64
+	       " differences\n",
+		report.groups, report.blocks, report.events, report.pages, report.sessions,
+		report.lives, report.differences);
+	if (report.differences > 0)
+		printf("first: %s\n", report.first_difference);
+	*is_equal_out = report.differences == 0;
+	return TL_OK;
+}
+
+static enum tl_err
+dump_page(struct tl_store *store, const struct dump_request *request, struct tl_buf *after,
+	struct tl_why *why)
+{
+	struct tl_buf reply;
+	struct tl_reader rows;
+	uint32_t count;
+	enum tl_err err;
+
+	tl_buf_init(&reply, 0);
+	err = dump_rows(store, NULL, request, &reply, why);
+	if (!err) {
+		count = tl_reader_find(tl_buf_slice(&reply), "rows", &rows) ? tl_read_array(&rows)
+									    : 0;
+		for (uint32_t i = 0; i < count; i++) {
+			struct tl_slice row = tl_read_any(&rows);
+			struct tl_slice text = tl_reader_find_str(row, "text");
+			struct tl_slice value = tl_reader_find_str(row, "value");
+
+			printf("%.*s\n", (int)text.bytes, (const char *)text.data);
+			if (value.bytes > 0)
+				printf("%.*s\n", (int)value.bytes, (const char *)value.data);
+		}
+		tl_buf_reset(after);
+		tl_buf_put_slice(after, tl_reader_find_str(tl_buf_slice(&reply), "after"));
+	}
+	tl_buf_fini(&reply);
+	return err;
+}
+
+static enum tl_err
+dump(struct tl_store *store, const char *family, struct tl_why *why)
+{
+	struct dump_request request = {.family = tl_slice_str(family),
+		.row_count_max = DUMP_PAGE_ROWS};
+	struct tl_buf after;
+	enum tl_err err;
+
+	tl_buf_init(&after, 0);
+	do {
+		/* The page's own buffer is reused for its last key: copy it for the next. */
+		struct tl_buf at;
+
+		tl_buf_init(&at, 0);
+		tl_buf_put_slice(&at, tl_buf_slice(&after));
+		request.after = tl_buf_slice(&at);
+		err = dump_page(store, &request, &after, why);
+		tl_buf_fini(&at);
+	} while (!err && after.bytes > 0);
+	tl_buf_fini(&after);
+	return err;
+}
+
+int
+offline_run(const char *data_dir, int operand_count, char **operands)
+{
+	const char *verb = operands[0];
+	bool is_rebuild = strcmp(verb, "rebuild") == 0;
+	bool is_dump = strcmp(verb, "dump") == 0, is_equal = true;
+	struct tl_store_options options = {.dir = data_dir, .read_only = !is_rebuild};
+	struct tl_store *store = NULL;
+	struct rollup *rollup = NULL;
+	struct tl_why why = {0};
+	enum tl_err err;
+
+	if (!is_rebuild && !is_dump && strcmp(verb, "verify") != 0) {
+		fprintf(stderr, "tallyd: '%s': verify, rebuild or dump FAMILY\n", verb);
+		return EXIT_USAGE;
+	}
+	err = tl_store_open(&options, &store, &why);
+	if (!err)
+		err = rollup_new(store, &rollup, &why);
+	if (!err && is_rebuild)
+		err = rollup_rebuild(rollup, &why);
+	else if (!err && is_dump)
+		err = dump(store, operand_count > 1 ? operands[1] : "", &why);
+	else if (!err)
+		err = verify(store, &is_equal, &why);
+	rollup_free(rollup);
+	tl_store_close(store);
+	if (err)
+		return fail(err, &why);
+	if (is_rebuild)
+		puts("rebuilt");
+	return is_equal ? EXIT_OK : EXIT_DATA;
+}

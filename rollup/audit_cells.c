@@ -1,0 +1,759 @@
+/*
+ * The cells of one day at a time, from raw: facts per quarter, and hours and days as sums of facts,
+ * so that an error in a 15m page does not hide one above it. Shares of pull requests are divided
+ * here once more, by hand.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "rollup/audit_parts.h"
+#include "schema/model/bucket.h"
+#include "schema/store/key.h"
+#include "schema/store/scan.h"
+
+#define COLUMN(column) (UINT64_C(1) << (column))
+#define UNUSED_COLUMNS                                                                             \
+	(COLUMN(TL_COL_PROVIDER) | COLUMN(TL_COL_BRANCH) | COLUMN(TL_COL_COMMIT) |                 \
+		COLUMN(TL_COL_TAGS) | COLUMN(TL_COL_EMAIL_ENC) | COLUMN(TL_COL_RULE) |             \
+		COLUMN(TL_COL_SEVERITY))
+
+/* One row of one quarter. */
+struct fact {
+	uint32_t org;
+	int64_t bucket_no;
+	struct tl_cell_row row;
+};
+
+struct group_no {
+	struct group_no *next;
+	uint64_t group_no;
+};
+
+/* A quarter of an org, and the groups with rows in it; newest first. */
+struct quarter {
+	uint32_t org;
+	int64_t bucket_no;
+	struct group_no *groups;
+	uint32_t group_count;
+};
+
+/* A growing list of pointers in the day's arena. */
+struct list {
+	void **at;
+	size_t count, capacity;
+};
+
+struct day {
+	int64_t day_ms;
+	struct index fact_index, quarter_index;
+	struct list facts;    /* by (org, bucket, key) once complete */
+	struct list quarters; /* by (org, bucket) */
+};
+
+/* Where stored cells are: (day, org). */
+struct place {
+	int64_t day_ms;
+	uint32_t org;
+};
+
+struct places {
+	struct place *at;
+	size_t count, capacity;
+};
+
+static enum tl_err
+list_put(struct list *list, struct tl_arena *arena, void *what)
+{
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity * 2 + 256;
+		void **at = tl_arena_array(arena, capacity, sizeof(void *));
+
+		if (at == NULL)
+			return TL_ENOMEM;
+		if (list->count > 0)
+			memcpy(at, list->at, list->count * sizeof(void *));
+		list->at = at;
+		list->capacity = capacity;
+	}
+	list->at[list->count++] = what;
+	return TL_OK;
+}
+
+static enum tl_err
+quarter_of(struct audit *audit, struct day *day, uint32_t org, int64_t bucket_no,
+	struct quarter **quarter_out)
+{
+	uint64_t hash = index_hash(org, (uint64_t)bucket_no);
+	uint64_t at = hash;
+	struct quarter *quarter;
+	enum tl_err err;
+
+	while ((quarter = index_next(&day->quarter_index, hash, &at)) != NULL) {
+		if (quarter->org == org && quarter->bucket_no == bucket_no) {
+			*quarter_out = quarter;
+			return TL_OK;
+		}
+	}
+	quarter = tl_arena_alloc(&audit->day_arena, sizeof(*quarter));
+	if (quarter == NULL)
+		return TL_ENOMEM;
+	quarter->org = org;
+	quarter->bucket_no = bucket_no;
+	err = index_put(&day->quarter_index, &audit->day_arena, hash, quarter);
+	if (!err)
+		err = list_put(&day->quarters, &audit->day_arena, quarter);
+	*quarter_out = quarter;
+	return err;
+}
+
+static enum tl_err
+note_group(struct audit *audit, struct quarter *quarter, uint64_t no)
+{
+	struct group_no *group;
+
+	if (quarter->groups != NULL && quarter->groups->group_no == no)
+		return TL_OK;
+	group = tl_arena_alloc(&audit->day_arena, sizeof(*group));
+	if (group == NULL)
+		return TL_ENOMEM;
+	*group = (struct group_no){.next = quarter->groups, .group_no = no};
+	quarter->groups = group;
+	quarter->group_count++;
+	return TL_OK;
+}
+
+static enum tl_err
+fact_of(struct audit *audit, struct day *day, uint32_t org, int64_t bucket_no,
+	const struct tl_cell_key *key, struct fact **fact_out)
+{
+	uint64_t hash = index_hash(
+		index_hash((uint64_t)org << 32 | key->session, (uint64_t)bucket_no),
+		index_hash((uint64_t)key->member << 32 | key->agent,
+			(uint64_t)key->model << 32 | key->repo));
+	uint64_t at = hash;
+	struct fact *fact;
+	enum tl_err err;
+
+	while ((fact = index_next(&day->fact_index, hash, &at)) != NULL) {
+		if (fact->org == org && fact->bucket_no == bucket_no &&
+			tl_cell_key_cmp(&fact->row.key, key) == 0) {
+			*fact_out = fact;
+			return TL_OK;
+		}
+	}
+	fact = tl_arena_alloc(&audit->day_arena, sizeof(*fact));
+	if (fact == NULL)
+		return TL_ENOMEM;
+	fact->org = org;
+	fact->bucket_no = bucket_no;
+	fact->row.key = *key;
+	fact->row.first_ms = INT64_MAX;
+	fact->row.last_ms = INT64_MIN;
+	err = index_put(&day->fact_index, &audit->day_arena, hash, fact);
+	if (!err)
+		err = list_put(&day->facts, &audit->day_arena, fact);
+	*fact_out = fact;
+	return err;
+}
+
+static struct tl_cell_key
+key_of(const struct audit *audit, const struct audit_row *row)
+{
+	struct tl_cell_key key = {
+		.session = (uint32_t)tl_batch_get(row->batch, TL_COL_SESSION, row->idx),
+		.member = (uint32_t)tl_batch_get(row->batch, TL_COL_MEMBER, row->idx),
+		.agent = (uint32_t)tl_batch_get(row->batch, TL_COL_AGENT, row->idx),
+		.model = (uint32_t)tl_batch_get(row->batch, TL_COL_MODEL, row->idx),
+		.repo = (uint32_t)tl_batch_get(row->batch, TL_COL_REPO, row->idx),
+	};
+
+	key.has_own_repo = key.repo != 0;
+	if (key.session != 0 && key.repo == 0) {
+		const struct audit_session *session =
+			audit_session_of(audit, row->org, key.session);
+
+		key.repo = session != NULL ? session->row.repo : 0;
+	}
+	return key;
+}
+
+static enum tl_err
+visit_row(struct audit *audit, const struct audit_row *row, void *arg, struct tl_why *why)
+{
+	struct day *day = arg;
+	int64_t bucket_no = tl_bucket_no(TL_SPAN_15M, row->time_ms);
+	struct tl_cell_key key;
+	struct quarter *quarter;
+	struct fact *fact;
+	struct tl_totals totals;
+	enum tl_err err;
+
+	(void)why;
+	tl_event_totals(row->batch, row->idx, &totals);
+	if (row->kind == TL_KIND_LINK || tl_totals_is_zero(&totals))
+		return TL_OK;
+	err = quarter_of(audit, day, row->org, bucket_no, &quarter);
+	if (!err)
+		err = note_group(audit, quarter, row->group_no);
+	if (err || !audit_counts(audit, row))
+		return err;
+	key = key_of(audit, row);
+	err = fact_of(audit, day, row->org, bucket_no, &key, &fact);
+	if (err)
+		return err;
+	if (row->kind == TL_KIND_REQUEST && row->time_ms < fact->row.first_ms)
+		fact->row.first_ms = row->time_ms;
+	if (row->kind == TL_KIND_REQUEST && row->time_ms > fact->row.last_ms)
+		fact->row.last_ms = row->time_ms;
+	return tl_totals_add(&fact->row.totals, &totals, 1);
+}
+
+static int
+compare_facts(const void *a_arg, const void *b_arg)
+{
+	const struct fact *a = *(struct fact *const *)a_arg;
+	const struct fact *b = *(struct fact *const *)b_arg;
+
+	if (a->org != b->org)
+		return a->org < b->org ? -1 : 1;
+	if (a->bucket_no != b->bucket_no)
+		return a->bucket_no < b->bucket_no ? -1 : 1;
+	return tl_cell_key_cmp(&a->row.key, &b->row.key);
+}
+
+static int
+compare_quarters(const void *a_arg, const void *b_arg)
+{
+	const struct quarter *a = *(struct quarter *const *)a_arg;
+	const struct quarter *b = *(struct quarter *const *)b_arg;
+
+	if (a->org != b->org)
+		return a->org < b->org ? -1 : 1;
+	return (a->bucket_no > b->bucket_no) - (a->bucket_no < b->bucket_no);
+}
+
+static int
+compare_rows(const void *a_arg, const void *b_arg)
+{
+	return tl_cell_key_cmp(&((const struct tl_cell_row *)a_arg)->key,
+		&((const struct tl_cell_row *)b_arg)->key);
+}
+
+/* Facts of one page, copied and added up by key. */
+static enum tl_err
+expect_rows(struct audit *audit, struct fact *const *facts, size_t count, struct tl_page *page)
+{
+	struct tl_cell_row *rows = tl_arena_array(&audit->block_arena, count, sizeof(*rows));
+
+	if (rows == NULL)
+		return TL_ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		rows[i] = facts[i]->row;
+	qsort(rows, count, sizeof(*rows), compare_rows);
+	page->rows = rows;
+	for (size_t i = 0; i < count; i++) {
+		struct tl_cell_row *last = &rows[page->row_count - 1];
+		enum tl_err err;
+
+		if (page->row_count == 0 || tl_cell_key_cmp(&last->key, &rows[i].key) != 0) {
+			rows[page->row_count++] = rows[i];
+			continue;
+		}
+		if (rows[i].first_ms < last->first_ms)
+			last->first_ms = rows[i].first_ms;
+		if (rows[i].last_ms > last->last_ms)
+			last->last_ms = rows[i].last_ms;
+		err = tl_totals_add(&last->totals, &rows[i].totals, 1);
+		if (err)
+			return err;
+	}
+	return TL_OK;
+}
+
+static const struct audit_session *
+session_with_prs(const struct audit *audit, uint32_t org, uint32_t id)
+{
+	const struct audit_session *session =
+		id != 0 ? audit_session_of(audit, org, id) : NULL;
+
+	return session != NULL && session->row.pr_count > 0 ? session : NULL;
+}
+
+static enum tl_err
+expect_prs(struct audit *audit, uint32_t org, struct tl_page *page)
+{
+	size_t capacity = 0;
+
+	for (int is_filling = 0; is_filling <= 1; is_filling++) {
+		uint32_t before = 0;
+
+		if (is_filling) {
+			page->prs = tl_arena_array(
+				&audit->block_arena, capacity, sizeof(*page->prs));
+			if (page->prs == NULL)
+				return TL_ENOMEM;
+		}
+		for (uint32_t i = 0; i < page->row_count; i++) {
+			uint32_t id = page->rows[i].key.session;
+			const struct audit_session *session = NULL;
+
+			if (id != before)
+				session = session_with_prs(audit, org, id);
+			before = id;
+			for (uint32_t j = 0; session != NULL && j < session->row.pr_count; j++) {
+				if (is_filling)
+					page->prs[page->pr_count++] =
+						(struct tl_cell_pr){id, session->row.prs[j]};
+				else
+					capacity++;
+			}
+		}
+	}
+	return TL_OK;
+}
+
+/* Part part_idx of count of each measure: the floor, and one more for the first remainder parts
+ * counted from start on, around. */
+static void
+share_by_hand(const struct tl_totals *totals, int64_t count, int64_t part_idx, int64_t start,
+	struct tl_totals *share)
+{
+	int64_t turn = (part_idx - start + count) % count;
+
+	for (int i = 0; i < TL_MEASURE_COUNT; i++)
+		share->measure[i] = totals->measure[i] / count +
+				    (turn < totals->measure[i] % count ? 1 : 0);
+}
+
+/* Shares of one session in one quarter go to the end of the page's splits. */
+static enum tl_err
+split_session(struct audit *audit, const struct audit_session *session, struct fact *const *facts,
+	size_t count, struct list *splits)
+{
+	int64_t pr_count = session->row.pr_count;
+	int64_t start = (facts[0]->bucket_no % pr_count + pr_count) % pr_count;
+	struct tl_totals sum = {0};
+	enum tl_err err = TL_OK;
+
+	for (size_t i = 0; !err && i < count; i++)
+		err = tl_totals_add(&sum, &facts[i]->row.totals, 1);
+	for (uint32_t i = 0; !err && i < session->row.pr_count; i++) {
+		struct tl_cell_split *split =
+			tl_arena_alloc(&audit->block_arena, sizeof(*split));
+
+		if (split == NULL)
+			return TL_ENOMEM;
+		split->pr = session->row.prs[i];
+		share_by_hand(&sum, pr_count, i, start, &split->totals);
+		err = list_put(splits, &audit->block_arena, split);
+	}
+	return err;
+}
+
+static int
+compare_splits(const void *a_arg, const void *b_arg)
+{
+	const struct tl_pr *a = &(*(struct tl_cell_split *const *)a_arg)->pr;
+	const struct tl_pr *b = &(*(struct tl_cell_split *const *)b_arg)->pr;
+
+	if (a->repo != b->repo)
+		return a->repo < b->repo ? -1 : 1;
+	return (a->number > b->number) - (a->number < b->number);
+}
+
+/* Facts are by (bucket, session), so a run of both is one session in one quarter. */
+static enum tl_err
+expect_splits(struct audit *audit, uint32_t org, struct fact *const *facts, size_t count,
+	struct tl_page *page)
+{
+	struct list splits = {0};
+	enum tl_err err = TL_OK;
+
+	for (size_t from = 0, to; !err && from < count; from = to) {
+		uint32_t id = facts[from]->row.key.session;
+		const struct audit_session *session = session_with_prs(audit, org, id);
+
+		for (to = from; to < count && facts[to]->row.key.session == id; to++) {
+			if (facts[to]->bucket_no != facts[from]->bucket_no)
+				break;
+		}
+		if (session != NULL)
+			err = split_session(audit, session, facts + from, to - from, &splits);
+	}
+	if (err || splits.count == 0)
+		return err;
+	qsort(splits.at, splits.count, sizeof(void *), compare_splits);
+	page->splits = tl_arena_array(&audit->block_arena, splits.count, sizeof(*page->splits));
+	if (page->splits == NULL)
+		return TL_ENOMEM;
+	for (size_t from = 0, to; !err && from < splits.count; from = to) {
+		struct tl_cell_split *sum = &page->splits[page->split_count];
+
+		sum->pr = ((struct tl_cell_split *)splits.at[from])->pr;
+		for (to = from; to < splits.count &&
+				compare_splits(&splits.at[from], &splits.at[to]) == 0;
+			to++) {
+			const struct tl_cell_split *split = splits.at[to];
+
+			err = err ? err : tl_totals_add(&sum->totals, &split->totals, 1);
+		}
+		page->split_count += !tl_totals_is_zero(&sum->totals);
+	}
+	return err;
+}
+
+static enum tl_err
+expect_groups(struct audit *audit, const struct quarter *quarter, struct tl_page *page)
+{
+	page->group_count = quarter->group_count;
+	page->groups = tl_arena_array(
+		&audit->block_arena, quarter->group_count, sizeof(*page->groups));
+	if (page->groups == NULL)
+		return TL_ENOMEM;
+	for (const struct group_no *group = quarter->groups; group != NULL; group = group->next)
+		page->groups[--page->group_count] = group->group_no;
+	page->group_count = quarter->group_count;
+	return TL_OK;
+}
+
+static const char *
+differing_part(const struct tl_page *stored, const struct tl_page *expected)
+{
+	struct tl_page a = *stored;
+	struct tl_page b = *expected;
+
+	a.group_count = b.group_count = 0;
+	if (tl_page_eq(&a, &b))
+		return "groups";
+	a.split_count = b.split_count = 0;
+	if (tl_page_eq(&a, &b))
+		return "splits";
+	a.pr_count = b.pr_count = 0;
+	return tl_page_eq(&a, &b) ? "PRs" : "rows";
+}
+
+/* Two pages have different rows: the first that does not fit, in words. */
+static void
+differing_row(struct audit *audit, enum tl_span span, uint32_t org, int64_t bucket_ms,
+	const struct tl_page *stored, const struct tl_page *expected)
+{
+	static const struct tl_cell_row none = {0};
+	const struct tl_cell_row *a = &none;
+	const struct tl_cell_row *b = &none;
+
+	for (uint32_t i = 0; i <= stored->row_count || i <= expected->row_count; i++) {
+		a = i < stored->row_count ? &stored->rows[i] : &none;
+		b = i < expected->row_count ? &expected->rows[i] : &none;
+		if (tl_cell_key_cmp(&a->key, &b->key) != 0 ||
+			!tl_totals_eq(&a->totals, &b->totals) || a->first_ms != b->first_ms ||
+			a->last_ms != b->last_ms)
+			break;
+	}
+	audit_differs(audit,
+		"cell %s org %u bucket %" PRId64 ": stored row (session %u member %u model %u repo %u) "
+		"%" PRId64 " requests %" PRId64 " nusd; recounted (%u %u %u %u) %" PRId64 " %" PRId64,
+		tl_span_name(span), org, bucket_ms, a->key.session, a->key.member, a->key.model,
+		a->key.repo, a->totals.requests, a->totals.cost_nusd, b->key.session, b->key.member,
+		b->key.model, b->key.repo, b->totals.requests, b->totals.cost_nusd);
+}
+
+static enum tl_err
+compare_page(struct audit *audit, enum tl_span span, uint32_t org, int64_t bucket_ms,
+	const struct tl_page *expected, struct tl_why *why)
+{
+	struct tl_key key = tl_key_cell(org, span, bucket_ms);
+	struct tl_page stored;
+	enum tl_err err;
+
+	err = tl_store_get(audit->store, audit->view, tl_cell_family(span), tl_key_slice(&key),
+		&audit->bytes, why);
+	if (err == TL_ENOT_FOUND) {
+		audit_differs(audit,
+			"cell %s org %u bucket %" PRId64 " is not stored; recounted %u rows",
+			tl_span_name(span), org, bucket_ms, expected->row_count);
+		return TL_OK;
+	}
+	if (err)
+		return err;
+	audit->report.pages++;
+	err = tl_page_decode(tl_buf_slice(&audit->bytes), span, bucket_ms, &audit->block_arena,
+		&stored);
+	if (err == TL_ESTORAGE_CORRUPT) {
+		audit_differs(audit, "cell %s org %u bucket %" PRId64 " is damaged",
+			tl_span_name(span), org, bucket_ms);
+		return TL_OK;
+	}
+	if (err || tl_page_eq(&stored, expected))
+		return err;
+	if (strcmp(differing_part(&stored, expected), "rows") == 0)
+		differing_row(audit, span, org, bucket_ms, &stored, expected);
+	else
+		audit_differs(audit, "cell %s org %u bucket %" PRId64 ": %s differ",
+			tl_span_name(span), org, bucket_ms, differing_part(&stored, expected));
+	return TL_OK;
+}
+
+/* The page that facts[0..count) of one bucket should have made, against the stored one. */
+static enum tl_err
+check_page(struct audit *audit, enum tl_span span, uint32_t org, int64_t bucket_ms,
+	struct fact *const *facts, size_t count, const struct quarter *quarter, struct tl_why *why)
+{
+	struct tl_page expected = {0};
+	enum tl_err err;
+
+	tl_arena_reset(&audit->block_arena);
+	err = expect_rows(audit, facts, count, &expected);
+	if (!err)
+		err = expect_prs(audit, org, &expected);
+	if (!err)
+		err = expect_splits(audit, org, facts, count, &expected);
+	if (!err && quarter != NULL)
+		err = expect_groups(audit, quarter, &expected);
+	return err ? err : compare_page(audit, span, org, bucket_ms, &expected, why);
+}
+
+/* Every page of the day that raw asks for. A quarter may have groups and no row left. */
+static enum tl_err
+check_quarters(struct audit *audit, const struct day *day, struct tl_why *why)
+{
+	struct fact **facts = (struct fact **)day->facts.at;
+	size_t from = 0;
+	enum tl_err err = TL_OK;
+
+	for (size_t i = 0; !err && i < day->quarters.count; i++) {
+		const struct quarter *quarter = day->quarters.at[i];
+		size_t to = from;
+
+		while (to < day->facts.count && facts[to]->org == quarter->org &&
+			facts[to]->bucket_no == quarter->bucket_no)
+			to++;
+		err = check_page(audit, TL_SPAN_15M, quarter->org,
+			quarter->bucket_no * TL_QUARTER_MS, facts + from, to - from, quarter, why);
+		from = to;
+	}
+	return err;
+}
+
+static enum tl_err
+check_sums(struct audit *audit, const struct day *day, enum tl_span span, struct tl_why *why)
+{
+	struct fact **facts = (struct fact **)day->facts.at;
+	enum tl_err err = TL_OK;
+
+	for (size_t from = 0, to; !err && from < day->facts.count; from = to) {
+		uint32_t org = facts[from]->org;
+		int64_t bucket_ms =
+			tl_bucket_floor(span, facts[from]->bucket_no * TL_QUARTER_MS);
+
+		for (to = from; to < day->facts.count && facts[to]->org == org; to++) {
+			if (tl_bucket_floor(span, facts[to]->bucket_no * TL_QUARTER_MS) !=
+				bucket_ms)
+				break;
+		}
+		err = check_page(
+			audit, span, org, bucket_ms, facts + from, to - from, NULL, why);
+	}
+	return err;
+}
+
+/* Whether raw asks for the page. */
+static bool
+is_expected(const struct day *day, enum tl_span span, uint32_t org, int64_t bucket_ms)
+{
+	size_t count = span == TL_SPAN_15M ? day->quarters.count : day->facts.count;
+	size_t low = 0;
+	size_t high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct quarter *quarter = NULL;
+		uint32_t at_org;
+		int64_t at_ms;
+
+		if (span == TL_SPAN_15M) {
+			quarter = day->quarters.at[middle];
+			at_org = quarter->org;
+			at_ms = quarter->bucket_no * TL_QUARTER_MS;
+		} else {
+			const struct fact *fact = day->facts.at[middle];
+
+			at_org = fact->org;
+			at_ms = tl_bucket_floor(span, fact->bucket_no * TL_QUARTER_MS);
+		}
+		if (at_org == org && at_ms == bucket_ms)
+			return true;
+		if (at_org < org || (at_org == org && at_ms < bucket_ms))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
+/* Stored pages that raw knows nothing of. */
+static enum tl_err
+check_extra(struct audit *audit, const struct day *day, enum tl_span span, uint32_t org,
+	struct tl_why *why)
+{
+	struct tl_key first = tl_key_cell(org, span, day->day_ms);
+	struct tl_key last = tl_key_cell(org, span, day->day_ms + TL_DAY_MS);
+	struct tl_scan *scan = NULL;
+	struct tl_slice key;
+	struct tl_slice value;
+	enum tl_err err;
+
+	err = tl_scan_open(audit->store, audit->view, tl_cell_family(span), tl_key_slice(&first),
+		tl_key_slice(&last), &scan, why);
+	while (!err && (err = tl_scan_next(scan, &key, &value, why)) == TL_OK) {
+		uint32_t key_org;
+		int64_t bucket_ms;
+
+		if (!tl_key_cell_parse(key, span, &key_org, &bucket_ms))
+			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "cell %s: a wrong key",
+				tl_span_name(span));
+		else if (!is_expected(day, span, org, bucket_ms))
+			audit_differs(audit,
+				"cell %s org %u bucket %" PRId64
+				" is stored, but raw has no event in it",
+				tl_span_name(span), org, bucket_ms);
+	}
+	tl_scan_free(scan);
+	return err == TL_EEND ? TL_OK : err;
+}
+
+static enum tl_err
+add_place(struct places *places, uint32_t org, int64_t day_ms)
+{
+	if (places->count == places->capacity) {
+		size_t capacity = places->capacity * 2 + 64;
+		struct place *at = realloc(places->at, capacity * sizeof(*at));
+
+		if (at == NULL)
+			return TL_ENOMEM;
+		places->at = at;
+		places->capacity = capacity;
+	}
+	places->at[places->count++] = (struct place){.day_ms = day_ms, .org = org};
+	return TL_OK;
+}
+
+/* Skip from day to day and from org to org: one seek for each that has cells. */
+static enum tl_err
+find_places(struct audit *audit, enum tl_span span, struct places *places, struct tl_why *why)
+{
+	struct tl_key first = tl_key_org(0);
+	enum tl_err err = TL_OK;
+
+	while (!err) {
+		struct tl_scan *scan = NULL;
+		struct tl_slice key;
+		struct tl_slice value;
+		uint32_t org = 0;
+		int64_t bucket_ms = 0;
+
+		err = tl_scan_open(audit->store, audit->view, tl_cell_family(span),
+			tl_key_slice(&first), tl_slice_of(NULL, 0), &scan, why);
+		if (!err)
+			err = tl_scan_next(scan, &key, &value, why);
+		if (!err && !tl_key_cell_parse(key, span, &org, &bucket_ms))
+			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "cell %s: a wrong key",
+				tl_span_name(span));
+		tl_scan_free(scan);
+		if (err)
+			break;
+		bucket_ms = tl_bucket_floor(TL_SPAN_1D, bucket_ms);
+		err = add_place(places, org, bucket_ms);
+		first = tl_key_cell(org, span, bucket_ms + TL_DAY_MS);
+	}
+	return err == TL_EEND ? TL_OK : err;
+}
+
+static int
+compare_places(const void *a_arg, const void *b_arg)
+{
+	const struct place *a = a_arg;
+	const struct place *b = b_arg;
+
+	if (a->day_ms != b->day_ms)
+		return a->day_ms < b->day_ms ? -1 : 1;
+	return (a->org > b->org) - (a->org < b->org);
+}
+
+/* Stored pages of the day that raw does not ask for; *at moves past the places of the day. */
+static enum tl_err
+check_places(struct audit *audit, const struct day *day, const struct places *places, size_t *at,
+	struct tl_why *why)
+{
+	enum tl_err err = TL_OK;
+
+	for (; !err && *at < places->count && places->at[*at].day_ms == day->day_ms; ++*at) {
+		uint32_t org = places->at[*at].org;
+
+		if (*at > 0 && compare_places(&places->at[*at - 1], &places->at[*at]) == 0)
+			continue;
+		for (int span = 0; !err && span < TL_SPAN_COUNT; span++)
+			err = check_extra(audit, day, (enum tl_span)span, org, why);
+	}
+	return err;
+}
+
+static enum tl_err
+check_day(struct audit *audit, size_t day_idx, struct day *day, struct tl_why *why)
+{
+	enum tl_err err;
+
+	err = audit_read_day(audit, day_idx, TL_BLOCK_ALL_COLUMNS & ~UNUSED_COLUMNS, visit_row,
+		day, why);
+	if (err)
+		return err;
+	if (day->facts.count > 0)
+		qsort(day->facts.at, day->facts.count, sizeof(void *), compare_facts);
+	if (day->quarters.count > 0)
+		qsort(day->quarters.at, day->quarters.count, sizeof(void *), compare_quarters);
+	err = check_quarters(audit, day, why);
+	if (!err)
+		err = check_sums(audit, day, TL_SPAN_1H, why);
+	return err ? err : check_sums(audit, day, TL_SPAN_1D, why);
+}
+
+/* Days of raw and days of stored cells, in one order. */
+static enum tl_err
+check_days(struct audit *audit, const struct places *places, struct tl_why *why)
+{
+	size_t day_idx = 0;
+	size_t at = 0;
+	enum tl_err err = TL_OK;
+
+	while (at < places->count && places->at[at].day_ms < audit->cut.day_ms)
+		at++;
+	while (!err && (day_idx < audit->day_count || at < places->count)) {
+		struct day day = {.day_ms = INT64_MAX};
+
+		if (day_idx < audit->day_count)
+			day.day_ms = tl_day_ms(audit->days[day_idx]);
+		if (at < places->count && places->at[at].day_ms < day.day_ms)
+			day.day_ms = places->at[at].day_ms;
+		tl_arena_reset(&audit->day_arena);
+		if (day_idx < audit->day_count && tl_day_ms(audit->days[day_idx]) == day.day_ms)
+			err = check_day(audit, day_idx++, &day, why);
+		if (!err)
+			err = check_places(audit, &day, places, &at, why);
+	}
+	return err;
+}
+
+enum tl_err
+audit_cells(struct audit *audit, struct tl_why *why)
+{
+	struct places places = {0};
+	enum tl_err err = TL_OK;
+
+	for (int span = 0; !err && span < TL_SPAN_COUNT; span++)
+		err = find_places(audit, (enum tl_span)span, &places, why);
+	if (places.count > 0)
+		qsort(places.at, places.count, sizeof(*places.at), compare_places);
+	if (!err)
+		err = check_days(audit, &places, why);
+	free(places.at);
+	return err;
+}

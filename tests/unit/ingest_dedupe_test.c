@@ -1,0 +1,235 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "ingest/dedupe.h"
+#include "schema/base/crypt.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define MIB ((size_t)1 << 20)
+
+static void
+make_id(uint64_t no, uint8_t id_out[16])
+{
+	memset(id_out, 0, 16);
+	tl_put_be64(id_out, no);
+	tl_put_be64(id_out + 8, ~no);
+}
+
+static struct dedupe_slot *
+claim(struct dedupe *dedupe, uint32_t org, uint64_t no, bool *is_new_out)
+{
+	uint8_t id[16];
+
+	make_id(no, id);
+	return dedupe_claim(dedupe, org, id, is_new_out);
+}
+
+static bool
+claim_at(struct dedupe *dedupe, uint32_t org, uint64_t no, uint64_t group_no)
+{
+	struct dedupe_slot *slot;
+	bool is_new;
+
+	assert_int_equal(dedupe_reserve(dedupe, 1), TL_OK);
+	slot = claim(dedupe, org, no, &is_new);
+	if (is_new)
+		slot->place = dedupe_place_pack((struct dedupe_place){.group_no = group_no});
+	return is_new;
+}
+
+static void
+an_id_is_new_once(void **state)
+{
+	struct dedupe *dedupe;
+
+	(void)state;
+	assert_int_equal(dedupe_new(MIB, &dedupe), TL_OK);
+	assert_true(claim_at(dedupe, 1, 7, 1));
+	assert_false(claim_at(dedupe, 1, 7, 2));
+	assert_int_equal(dedupe_count(dedupe), 1);
+	dedupe_free(dedupe);
+}
+
+static void
+the_same_id_in_another_org_is_another_id(void **state)
+{
+	struct dedupe *dedupe;
+
+	(void)state;
+	assert_int_equal(dedupe_new(MIB, &dedupe), TL_OK);
+	assert_true(claim_at(dedupe, 1, 7, 1));
+	assert_true(claim_at(dedupe, 2, 7, 1));
+	assert_false(claim_at(dedupe, 2, 7, 1));
+	dedupe_free(dedupe);
+}
+
+static void
+a_place_survives_packing(void **state)
+{
+	static const struct dedupe_place places[] = {
+		{.group_no = 0},
+		{.group_no = 1, .block_no = 2, .row_idx = 3},
+		{.group_no = (1ull << 38) - 1, .block_no = 1023, .row_idx = UINT16_MAX},
+		{.group_no = 1ull << 37, .row_idx = UINT16_MAX},
+		{.group_no = 12345, .block_no = 1023},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(places); i++) {
+		struct dedupe_slot slot = {.place = dedupe_place_pack(places[i])};
+		struct dedupe_place place = dedupe_place_of(&slot);
+
+		assert_int_equal(place.group_no, places[i].group_no);
+		assert_int_equal(place.block_no, places[i].block_no);
+		assert_int_equal(place.row_idx, places[i].row_idx);
+	}
+}
+
+static void
+ids_stay_known_while_the_table_grows(void **state)
+{
+	struct dedupe *dedupe;
+	const uint64_t count = 300000;
+
+	(void)state;
+	assert_int_equal(dedupe_new(64 * MIB, &dedupe), TL_OK);
+	for (uint64_t no = 0; no < count; no++)
+		assert_true(claim_at(dedupe, (uint32_t)(no % 3) + 1, no, no + 1));
+	assert_int_equal(dedupe_count(dedupe), count);
+	for (uint64_t no = 0; no < count; no++) {
+		bool is_new;
+		struct dedupe_slot *slot = claim(dedupe, (uint32_t)(no % 3) + 1, no, &is_new);
+
+		assert_false(is_new);
+		assert_int_equal(dedupe_place_of(slot).group_no, no + 1);
+	}
+	dedupe_free(dedupe);
+}
+
+static void
+slots_stay_where_they_are_until_the_next_reserve(void **state)
+{
+	struct dedupe *dedupe;
+	struct dedupe_slot *slots[3000];
+	bool is_new;
+
+	(void)state;
+	assert_int_equal(dedupe_new(MIB, &dedupe), TL_OK);
+	assert_int_equal(dedupe_reserve(dedupe, COUNT(slots)), TL_OK);
+	for (uint64_t no = 0; no < COUNT(slots); no++) {
+		slots[no] = claim(dedupe, 1, no, &is_new);
+		assert_true(is_new);
+		/* Every third is taken back, which must not move the others. */
+		if (no % 3 == 2)
+			dedupe_unclaim(dedupe, slots[no]);
+	}
+	for (uint64_t no = 0; no < COUNT(slots); no++) {
+		if (no % 3 == 2)
+			continue;
+		assert_ptr_equal(claim(dedupe, 1, no, &is_new), slots[no]);
+		assert_false(is_new);
+	}
+	dedupe_free(dedupe);
+}
+
+static void
+a_claim_that_was_taken_back_is_new_again(void **state)
+{
+	struct dedupe *dedupe;
+	struct dedupe_slot *slot;
+	bool is_new;
+
+	(void)state;
+	assert_int_equal(dedupe_new(MIB, &dedupe), TL_OK);
+	for (int round = 0; round < 100000; round++) {
+		assert_int_equal(dedupe_reserve(dedupe, 2), TL_OK);
+		(void)claim(dedupe, 1, (uint64_t)round % 3000, &is_new);
+		slot = claim(dedupe, 2, (uint64_t)round, &is_new);
+		assert_true(is_new);
+		dedupe_unclaim(dedupe, slot);
+	}
+	assert_int_equal(dedupe_count(dedupe), 3000);
+	dedupe_free(dedupe);
+}
+
+static void
+expiry_forgets_groups_before_the_one_named_and_no_other(void **state)
+{
+	struct dedupe *dedupe;
+	const uint64_t count = 20000;
+
+	(void)state;
+	assert_int_equal(dedupe_new(4 * MIB, &dedupe), TL_OK);
+	for (uint64_t no = 0; no < count; no++)
+		assert_true(claim_at(dedupe, 1, no, no / 100));
+	dedupe_expire(dedupe, 150);
+	assert_int_equal(dedupe_count(dedupe), count - 15000);
+	for (uint64_t no = 0; no < count; no++)
+		assert_int_equal(claim_at(dedupe, 1, no, 300), no < 15000);
+	dedupe_free(dedupe);
+}
+
+static void
+the_cap_refuses_and_drops_nothing(void **state)
+{
+	struct dedupe *dedupe;
+	uint64_t count = 0;
+
+	(void)state;
+	assert_int_equal(dedupe_new(MIB, &dedupe), TL_OK);
+	while (dedupe_reserve(dedupe, 1) == TL_OK)
+		assert_true(claim_at(dedupe, 1, count++, 1));
+	/* 7/8 of 32,768 slots. */
+	assert_int_equal(count, MIB / 32 / 8 * 7);
+	assert_true(dedupe_bytes(dedupe) <= MIB);
+	assert_int_equal(dedupe_reserve(dedupe, 1), TL_EID_INDEX_FULL);
+	for (uint64_t no = 0; no < count; no++) {
+		bool is_new;
+
+		(void)claim(dedupe, 1, no, &is_new);
+		assert_false(is_new);
+	}
+	/* What expires makes room. */
+	dedupe_expire(dedupe, 2);
+	assert_int_equal(dedupe_reserve(dedupe, 1000), TL_OK);
+	dedupe_free(dedupe);
+}
+
+static void
+a_reserve_past_the_cap_in_one_step_is_refused(void **state)
+{
+	struct dedupe *dedupe;
+
+	(void)state;
+	assert_int_equal(dedupe_new(MIB, &dedupe), TL_OK);
+	assert_int_equal(dedupe_reserve(dedupe, UINT32_MAX), TL_EID_INDEX_FULL);
+	assert_int_equal(dedupe_reserve(dedupe, 28672), TL_OK);
+	assert_int_equal(dedupe_reserve(dedupe, 28673), TL_EID_INDEX_FULL);
+	dedupe_free(dedupe);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_id_is_new_once),
+		cmocka_unit_test(the_same_id_in_another_org_is_another_id),
+		cmocka_unit_test(a_place_survives_packing),
+		cmocka_unit_test(ids_stay_known_while_the_table_grows),
+		cmocka_unit_test(slots_stay_where_they_are_until_the_next_reserve),
+		cmocka_unit_test(a_claim_that_was_taken_back_is_new_again),
+		cmocka_unit_test(expiry_forgets_groups_before_the_one_named_and_no_other),
+		cmocka_unit_test(the_cap_refuses_and_drops_nothing),
+		cmocka_unit_test(a_reserve_past_the_cap_in_one_step_is_refused),
+	};
+
+	if (tl_crypt_init() != TL_OK)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
