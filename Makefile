@@ -64,7 +64,8 @@ PROGRAM_LINK_tally := import client net wire model base
 PROGRAMS := $(foreach p,tallyd tally,$(if $(wildcard deploy/$(p).c),$(p)))
 
 .PHONY: all
-all: $(foreach f,$(FOLDERS),$(if $(call src,$(f)),$(BUILD)/lib$(f).a)) $(addprefix $(BUILD)/,$(PROGRAMS))
+all: $(foreach f,$(FOLDERS),$(if $(call src,$(f)),$(BUILD)/lib$(f).a)) $(addprefix $(BUILD)/,$(PROGRAMS)) \
+	$(BUILD)/libtally.a $(if $(wildcard ingest/client/example.c),$(BUILD)/example)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -77,13 +78,24 @@ $(BUILD)/lib$(1).a: $(call obj,$(1))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
 
-CMD_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c))
+# What a main needs beside its archives.
+PARTS_tallyd := $(addprefix $(BUILD)/deploy/,orders.o dump.o offline.o)
+PARTS_tally := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c))
 
 define program
-$(BUILD)/$(1): $(BUILD)/deploy/$(1).o $(if $(filter tally,$(1)),$(CMD_OBJ)) $(call lib,$(PROGRAM_LINK_$(1)))
+$(BUILD)/$(1): $(BUILD)/deploy/$(1).o $(PARTS_$(1)) $(call lib,$(PROGRAM_LINK_$(1)))
 	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(PROGRAM_LINK_$(1)))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# libtally: one archive and one header; the example shows the link line.
+$(BUILD)/libtally.a: $(foreach f,$(LINK_client),$(call obj,$(f)))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/example: ingest/client/example.c ingest/client/tally.h $(BUILD)/libtally.a
+	$(CC) -Wall -Wextra -pthread $(LDFLAGS) -fPIE -Iingest/client -o $@ $< $(BUILD)/libtally.a \
+		$(call LIBS,$(LINK_client))
 
 # Unit tests: tests/unit/<folder>_<file>_test.c links only what <folder> stands on.
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))

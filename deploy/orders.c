@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "deploy/dump.h"
-#include "query/explain.h"
 #include "rollup/audit.h"
 #include "schema/base/daemon.h"
 #include "schema/wire/pack.h"
@@ -335,20 +334,6 @@ order_dump(struct orders *orders, const struct tl_command *command, struct tl_bu
 	return err;
 }
 
-static enum tl_err
-order_explain(struct orders *orders, const struct tl_command *command, struct tl_buf *reply,
-	struct tl_why *why)
-{
-	const struct tl_registry *registry = tl_registry_pin(orders->options.roster);
-	struct tl_view *view = tl_view_pin(orders->options.store);
-	enum tl_err err = explain_run(orders->options.store, view, registry, command->org,
-		command->map, tl_clock_wall_ms(orders->options.clock), reply, why);
-
-	tl_view_unpin(view);
-	tl_registry_unpin(registry);
-	return err;
-}
-
 enum tl_err
 orders_run(void *arg, const struct tl_command *command, struct tl_buf *reply, struct tl_why *why)
 {
@@ -363,8 +348,6 @@ orders_run(void *arg, const struct tl_command *command, struct tl_buf *reply, st
 		return order_rebuild(orders, start, reply, why);
 	if (command->op == TL_COMMAND_DUMP)
 		return order_dump(orders, command, reply, why);
-	if (command->op == TL_COMMAND_EXPLAIN)
-		return order_explain(orders, command, reply, why);
 	return tl_fail(why, TL_ENOT_FOUND, "op '%s' is not an order to the daemon",
 		tl_command_name(command->op));
 }

@@ -1,6 +1,6 @@
 /*
  * What an operator may ask of the running daemon over the control socket: stats, verify, rebuild,
- * dump, explain. The one place that knows all three roles; long orders run as a job that the
+ * dump. The one place that knows all three roles; long orders run as a job that the
  * command line polls for progress.
  */
 #ifndef DEPLOY_ORDERS_H

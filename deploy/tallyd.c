@@ -1,7 +1,6 @@
 /* The daemon: settings, wiring, wait. Owns the data directory; see deploy/README.md. */
-#include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "deploy/offline.h"
@@ -88,14 +87,6 @@ die_of_storage(void *arg, enum tl_err err, const char *text)
 	_exit(exit_code_of(err));
 }
 
-static void
-wake_rollup(void *arg, uint64_t group_no)
-{
-	struct rollup **rollup = arg;
-
-	rollup_wake(*rollup, group_no);
-}
-
 struct tallyd {
 	struct settings settings;
 	struct tl_store *store;
@@ -119,7 +110,7 @@ commit_of(void *arg, uint64_t group_no)
 {
 	struct tallyd *tallyd = arg;
 
-	wake_rollup(&tallyd->rollup, group_no);
+	rollup_wake(tallyd->rollup, group_no);
 }
 
 /* The sockets of one side: the ipc socket in the data directory and, unless 'none', tcp. */
@@ -217,10 +208,22 @@ report(const struct tallyd *t)
 #define EXPIRY_MS (6 * 3600 * 1000LL)
 
 static void
+expire(struct tallyd *t)
+{
+	struct expire_counts counts = {0};
+	struct tl_why why = {0};
+	enum tl_err err = expire_days(t->store, tl_clock_wall_ms(tl_clock_system()),
+		t->settings.intake.retention_days, &counts, &why);
+
+	if (err)
+		tl_log(TL_LOG_ERROR, "expiry failed code=%s why=\"%s\"", tl_err_name(err), why.text);
+}
+
+static void
 tallyd_wait(struct tallyd *t)
 {
 	int64_t expired_ms = tl_clock_mono_ms(tl_clock_system());
-	struct tl_why why;
+	struct tl_why why = {0};
 	enum tl_err err;
 
 	for (;;) {
@@ -242,11 +245,7 @@ tallyd_wait(struct tallyd *t)
 		if (tl_clock_mono_ms(tl_clock_system()) - expired_ms < EXPIRY_MS)
 			continue;
 		expired_ms = tl_clock_mono_ms(tl_clock_system());
-		err = expire_days(t->store, tl_clock_wall_ms(tl_clock_system()),
-			t->settings.intake.retention_days, &why);
-		if (err)
-			tl_log(TL_LOG_ERROR, "expiry failed code=%s why=\"%s\"", tl_err_name(err),
-				why.text);
+		expire(t);
 	}
 }
 

@@ -270,7 +270,6 @@ run_write(enum tl_command_op op, const struct control_call *call)
 	case TL_COMMAND_VERIFY:
 	case TL_COMMAND_REBUILD:
 	case TL_COMMAND_DUMP:
-	case TL_COMMAND_EXPLAIN:
 	case TL_COMMAND_COUNT:
 		break;
 	}
@@ -310,7 +309,6 @@ run_read(enum tl_command_op op, const struct control_call *call)
 	case TL_COMMAND_VERIFY:
 	case TL_COMMAND_REBUILD:
 	case TL_COMMAND_DUMP:
-	case TL_COMMAND_EXPLAIN:
 	case TL_COMMAND_COUNT:
 		break;
 	}

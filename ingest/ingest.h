@@ -34,7 +34,7 @@ struct ingest_options {
 	/* After each commit, on the writer thread: wakes rollup. */
 	void (*on_commit)(void *arg, uint64_t group_no);
 	/*
-	 * An order to the daemon (stats, verify, rebuild, dump, explain) from the control socket. On
+	 * An order to the daemon (stats, verify, rebuild, dump) from the control socket. On
 	 * a thread of its own, one at a time; appends the reply map.
 	 */
 	enum tl_err (*on_order)(void *arg, const struct tl_command *command, struct tl_buf *reply,

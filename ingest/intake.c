@@ -141,7 +141,7 @@ static bool
 is_order(enum tl_command_op op)
 {
 	return op == TL_COMMAND_STATS || op == TL_COMMAND_VERIFY || op == TL_COMMAND_REBUILD ||
-	       op == TL_COMMAND_DUMP || op == TL_COMMAND_EXPLAIN;
+	       op == TL_COMMAND_DUMP;
 }
 
 /* Who gives the command. An invitation's code is its own credential. */

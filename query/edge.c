@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "query/facts.h"
 #include "query/raw.h"
 #include "query/table.h"
 #include "schema/store/block.h"
@@ -114,36 +113,51 @@ sort_rows(struct tl_page *page)
 		qsort(page->rows, page->row_count, sizeof(*page->rows), row_cmp);
 }
 
-/* The rows of one session get its repo, the page its PRs. */
-static enum tl_err
-attribute(struct edge *edge, const struct query_scene *scene, uint32_t first, uint32_t end,
-	struct tl_why *why)
+/* The first row of a session in a sorted page, or of one after it. */
+static uint32_t
+first_row(const struct tl_page *page, uint32_t session)
 {
-	struct tl_page *page = edge->page;
-	uint32_t session = page->rows[first].key.session;
-	struct tl_session_row row = {0};
-	struct tl_cell_pr *prs;
-	enum tl_err err;
+	uint32_t low = 0;
+	uint32_t high = page->row_count;
 
-	if (session == 0)
-		return TL_OK;
-	err = facts_session(scene, session, edge->arena, &row, why);
-	if (err == TL_ENOT_FOUND)
-		return tl_fail(why, TL_ESTORAGE_CORRUPT, "session %u has no row", session);
-	if (err)
-		return err;
-	for (uint32_t i = first; i < end; i++) {
-		if (!page->rows[i].key.has_own_repo)
-			page->rows[i].key.repo = row.repo;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (page->rows[middle].key.session < session)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	prs = tl_arena_array(edge->arena, page->pr_count + row.pr_count, sizeof(*prs));
-	if (prs == NULL)
-		return TL_ENOMEM;
-	if (page->pr_count > 0)
-		memcpy(prs, page->prs, page->pr_count * sizeof(*prs));
-	for (uint32_t i = 0; i < row.pr_count; i++)
-		prs[page->pr_count++] = (struct tl_cell_pr){.session = session, .pr = row.prs[i]};
-	page->prs = prs;
+	return low;
+}
+
+/*
+ * Whatever the whole cell says of a session holds for its part: the repo of its rows without one of
+ * their own, and its PRs.
+ */
+static enum tl_err
+attribute(struct tl_page *page, uint32_t first, uint32_t end, const struct tl_page *whole,
+	uint32_t *pr_idx, struct tl_why *why)
+{
+	uint32_t session = page->rows[first].key.session;
+	const struct tl_cell_row *known = NULL;
+
+	for (uint32_t i = first_row(whole, session);
+		i < whole->row_count && whole->rows[i].key.session == session; i++) {
+		if (!whole->rows[i].key.has_own_repo)
+			known = &whole->rows[i];
+	}
+	for (uint32_t i = first; i < end; i++) {
+		if (page->rows[i].key.has_own_repo)
+			continue;
+		if (known == NULL)
+			return tl_fail(why, TL_ESTORAGE_CORRUPT, "a cell lacks session %u", session);
+		page->rows[i].key.repo = known->key.repo;
+	}
+	while (*pr_idx < whole->pr_count && whole->prs[*pr_idx].session < session)
+		++*pr_idx;
+	while (*pr_idx < whole->pr_count && whole->prs[*pr_idx].session == session)
+		page->prs[page->pr_count++] = whole->prs[(*pr_idx)++];
 	return TL_OK;
 }
 
@@ -162,18 +176,22 @@ edge_page(const struct query_scene *scene, const struct tl_page *whole, int64_t 
 		.groups = whole->groups,
 		.group_count = whole->group_count,
 	};
+	uint32_t pr_idx = 0;
 	enum tl_err err;
 
 	err = raw_walk(scene, &ask, add_event, &edge, why);
 	if (err)
 		return err;
+	page.prs = tl_arena_array(arena, whole->pr_count, sizeof(*page.prs));
+	if (page.prs == NULL)
+		return TL_ENOMEM;
 	sort_rows(&page);
 	for (uint32_t first = 0, end; first < page.row_count; first = end) {
 		end = first + 1;
 		while (end < page.row_count &&
 			page.rows[end].key.session == page.rows[first].key.session)
 			end++;
-		err = attribute(&edge, scene, first, end, why);
+		err = attribute(&page, first, end, whole, &pr_idx, why);
 		if (err)
 			return err;
 	}

@@ -7,8 +7,8 @@
 
 /*
  * whole is the page of the cell that holds [from_ms, to_ms). The page's rows are those of the
- * events in the part, under the repo and with the PRs that their sessions have now, its splits are
- * divided by the rule of the whole cell. All memory is the arena's. TL_EEDGE_UNAVAILABLE when the
+ * events in the part, under the repo and with the PRs that the whole page gives their sessions; its
+ * splits are divided by the rule of the whole cell. All memory is the arena's. TL_EEDGE_UNAVAILABLE when the
  * events have expired.
  */
 TL_MUST enum tl_err edge_page(const struct query_scene *scene, const struct tl_page *whole,

@@ -1,5 +1,9 @@
 #include "query/job.h"
 
+#include <assert.h>
+
+#include "query/kept.h"
+#include "query/past.h"
 #include "schema/store/dict.h"
 #include "schema/store/key.h"
 
@@ -12,15 +16,57 @@ job_facts(const struct query_job *job, const struct tl_window *window)
 	return ask;
 }
 
+static enum tl_err
+read_board(struct query_job *job, const struct past_ask *ask, struct board *board,
+	struct tl_why *why)
+{
+	struct cache_value *pinned = NULL;
+	enum tl_err err = past_board(ask, job->arena, board, &pinned, why);
+
+	if (pinned != NULL) {
+		assert(job->pin_count < JOB_PINS_MAX);
+		job->pins[job->pin_count++] = pinned;
+	}
+	return err;
+}
+
+enum tl_err
+job_whole_board(struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why)
+{
+	struct past_ask ask = {.scene = job->scene, .window = &job->window, .dim = dim};
+
+	return read_board(job, &ask, board, why);
+}
+
+enum tl_err
+job_board_before(struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why)
+{
+	struct tl_window before;
+	struct past_ask ask = {
+		.scene = job->scene, .window = &before, .dim = dim, .is_before = true};
+
+	tl_window_before(&job->window, &before);
+	return read_board(job, &ask, board, why);
+}
+
 enum tl_err
 job_board(struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why)
 {
 	struct facts_ask ask = job_facts(job, &job->window);
 	enum tl_err err;
 
-	ask.exact_splits = ask.only_member != 0 && dim == TL_DIM_PR;
+	if (job->only_member == 0)
+		return job_whole_board(job, dim, board, why);
+	ask.exact_splits = dim == TL_DIM_PR;
 	err = board_init(board, dim, false, NULL, job->arena);
 	return err ? err : board_add(board, job->scene, &ask, why);
+}
+
+void
+job_unpin(struct query_job *job)
+{
+	while (job->pin_count > 0)
+		cache_unpin(job->scene->cache->boards, job->pins[--job->pin_count]);
 }
 
 enum tl_err

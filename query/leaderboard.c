@@ -30,6 +30,7 @@ struct list {
 	struct query_job *job;
 	const struct board_row *org; /* all of it */
 	struct standing *standings;  /* by member no */
+	bool has_before;	     /* the window before is still stored */
 	struct tl_contender *contenders;
 	uint32_t count;
 };
@@ -58,28 +59,30 @@ is_used(const struct board_row *row)
 	return row != NULL && row->totals.requests > 0;
 }
 
-/* Ranks of the window before, which needs no more than totals. */
+/*
+ * Ranks of the window before, which needs no more than totals. What has expired there takes nothing
+ * from the window itself: then there are none.
+ */
 static enum tl_err
-rank_before(struct query_job *job, struct standing *standings, struct tl_why *why)
+rank_before(struct list *list, struct tl_why *why)
 {
+	struct query_job *job = list->job;
+	struct standing *standings = list->standings;
 	const struct tl_org *org = job->scene->org;
 	struct tl_contender *contenders =
 		tl_arena_array(job->arena, org->member_count, sizeof(*contenders));
-	struct tl_window before;
-	struct facts_ask ask;
 	struct board board;
 	uint32_t count = 0;
 	enum tl_err err;
 
-	tl_window_before(&job->window, &before);
-	ask = facts_all(&before);
-	err = board_init(&board, TL_DIM_MEMBER, true, NULL, job->arena);
-	if (!err && contenders == NULL)
-		err = TL_ENOMEM;
-	if (!err)
-		err = board_add(&board, job->scene, &ask, why);
+	if (contenders == NULL)
+		return TL_ENOMEM;
+	err = job_board_before(job, TL_DIM_MEMBER, &board, why);
+	if (err == TL_EEDGE_UNAVAILABLE)
+		return TL_OK;
 	if (err)
 		return err;
+	list->has_before = true;
 	for (uint32_t i = 0; i < board.row_count; i++) {
 		const struct board_row *row = &board.rows[i];
 		const struct tl_member *member;
@@ -243,7 +246,11 @@ put_member(struct list *list, const struct tl_contender *contender, const struct
 	put_person(list, &map, member);
 	put_agents(list, &map, agents, member->no);
 	tl_pack_key_int(reply, &map, "value", contender->value);
-	tl_pack_key_int(reply, &map, "prev_value", standing->prev_value);
+	tl_pack_key(reply, &map, "prev_value");
+	if (list->has_before)
+		tl_pack_int(reply, standing->prev_value);
+	else
+		tl_pack_nil(reply);
 	tl_pack_key_int(reply, &map, "share_ppm",
 		reply_ppm(contender->value,
 			tl_totals_value(&list->org->totals, job->query->metric)));
@@ -305,7 +312,6 @@ enum tl_err
 leaderboard_run(struct query_job *job, struct tl_why *why)
 {
 	const struct tl_org *org = job->scene->org;
-	struct facts_ask ask = facts_all(&job->window); /* ranks need everybody */
 	struct list list = {.job = job};
 	struct tl_pack_open map;
 	struct reply_page page;
@@ -316,13 +322,11 @@ leaderboard_run(struct query_job *job, struct tl_why *why)
 		tl_arena_array(job->arena, (size_t)org->member_count + 1, sizeof(*list.standings));
 	if (list.standings == NULL)
 		return TL_ENOMEM;
-	err = board_init(&board, TL_DIM_MEMBER, false, NULL, job->arena);
-	if (!err)
-		err = board_add(&board, job->scene, &ask, why);
+	err = job_whole_board(job, TL_DIM_MEMBER, &board, why);
 	if (!err)
 		err = place_rows(org, &board, list.standings, why);
 	if (!err)
-		err = rank_before(job, list.standings, why);
+		err = rank_before(&list, why);
 	if (!err)
 		err = rank_now(&list);
 	if (err)

@@ -81,6 +81,7 @@ query_run(const struct query_scene *scene, const struct tl_query *query, struct 
 {
 	const struct op *op = &ops[query->op];
 	struct query_job job = {.scene = scene, .query = query, .arena = arena, .reply = reply};
+	size_t start = reply->bytes;
 	enum tl_err err = TL_OK;
 
 	assert(query->op < TL_QUERY_COUNT);
@@ -94,5 +95,12 @@ query_run(const struct query_scene *scene, const struct tl_query *query, struct 
 		limit_sight(&job);
 		err = make_window(scene, query, op->range, &job.window, why);
 	}
-	return err ? err : op->run(&job, why);
+	if (!err)
+		err = op->run(&job, why);
+	job_unpin(&job);
+	if (err) { /* half a reply is none */
+		reply->bytes = start;
+		reply->err = TL_OK;
+	}
+	return err;
 }

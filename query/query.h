@@ -13,6 +13,8 @@
 #include "schema/store/view.h"
 #include "schema/wire/query_wire.h"
 
+struct query_cache;
+
 /* What one request sees; taken once. */
 struct query_scene {
 	struct tl_store *store;
@@ -21,6 +23,7 @@ struct query_scene {
 	int64_t now_ms;
 	const struct tl_org *org;
 	struct tl_caller caller;
+	struct query_cache *cache; /* kept between requests; NULL: everything is counted anew */
 };
 
 /* Append the reply map of query to reply. All scratch memory is the arena's. */

@@ -18,6 +18,7 @@ struct list {
 	const struct tl_agent *agent;
 	struct tl_slice agent_type;
 	uint32_t repo;
+	bool is_cut; /* a session of the range has expired */
 };
 
 /* Read what the filters name. *none_out: something that does not exist, so nothing matches. */
@@ -141,15 +142,21 @@ passes_row(struct list *list, uint32_t session, const struct tl_session_row *row
 	return err;
 }
 
-/* What was last in the range was last at all, as nothing is later than now. */
+/*
+ * In a fixed range what was last there was last at all, as nothing is later than now; in a custom
+ * one the row says what came after, if the row is still there.
+ */
 static bool
 needs_rows(const struct query_job *job)
 {
 	return job->query->text.bytes > 0 || job->query->pr != 0 || job->only_member != 0 ||
-		tl_window_end_ms(&job->window) <= job->scene->now_ms;
+		job->window.range == TL_RANGE_CUSTOM;
 }
 
-/* Ask the row of every candidate; those that pass stay, in the order of their whole life. */
+/*
+ * Ask the row of every candidate; those that pass stay, in the order of their whole life. Rows
+ * expire with their last use, which may be before the cells do.
+ */
 static enum tl_err
 ask_rows(struct list *list, struct listing_row *rows, uint32_t *count, struct tl_why *why)
 {
@@ -165,6 +172,11 @@ ask_rows(struct list *list, struct listing_row *rows, uint32_t *count, struct tl
 		tl_arena_reset(&arena);
 		err = facts_session(
 			list->job->scene, (uint32_t)rows[i].key, &arena, &row, why);
+		if (err == TL_ENOT_FOUND) {
+			list->is_cut = true;
+			err = TL_OK;
+			continue;
+		}
 		if (!err)
 			err = passes_row(list, (uint32_t)rows[i].key, &row, &stays, why);
 		if (err || !stays)
@@ -174,8 +186,6 @@ ask_rows(struct list *list, struct listing_row *rows, uint32_t *count, struct tl
 	}
 	tl_arena_fini(&arena);
 	*count = kept;
-	if (err == TL_ENOT_FOUND)
-		return tl_fail(why, TL_ESTORAGE_CORRUPT, "a session has no row");
 	return err;
 }
 
@@ -258,6 +268,7 @@ session_list_run(struct query_job *job, struct tl_why *why)
 	if (err)
 		return err;
 	page = reply_page_of(job, count);
+	page.is_cut = list.is_cut;
 	err = listing_sort(job, rows, count, &page, name_session, why);
 	if (err)
 		return err;

@@ -252,10 +252,10 @@ expect_rows(struct audit *audit, struct fact *const *facts, size_t count, struct
 	qsort(rows, count, sizeof(*rows), compare_rows);
 	page->rows = rows;
 	for (size_t i = 0; i < count; i++) {
-		struct tl_cell_row *last = &rows[page->row_count - 1];
+		struct tl_cell_row *last = page->row_count > 0 ? &rows[page->row_count - 1] : NULL;
 		enum tl_err err;
 
-		if (page->row_count == 0 || tl_cell_key_cmp(&last->key, &rows[i].key) != 0) {
+		if (last == NULL || tl_cell_key_cmp(&last->key, &rows[i].key) != 0) {
 			rows[page->row_count++] = rows[i];
 			continue;
 		}

@@ -9,6 +9,7 @@
 #include "rollup/audit.h"
 #include "rollup/expire.h"
 #include "rollup/index.h"
+#include "schema/model/ref.h"
 #include "schema/store/block.h"
 #include "schema/store/days.h"
 #include "schema/store/value.h"

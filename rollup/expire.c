@@ -217,7 +217,9 @@ drop_some_sessions(struct tl_store *store, struct tl_write *write, int64_t cut_m
 			break;
 		tl_arena_reset(arena);
 		err = tl_session_row_decode(value, arena, &row);
-		if (!err && expire_last_activity_ms(&row) < cut_ms) {
+		if (err)
+			err = tl_fail(why, err, "a session row: %s", tl_err_text(err));
+		else if (expire_last_activity_ms(&row) < cut_ms) {
 			tl_write_delete(write, TL_FAMILY_SESSION, key);
 			++*count_out;
 		}

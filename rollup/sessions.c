@@ -158,73 +158,81 @@ compare_links(const void *a_arg, const void *b_arg)
 	return memcmp(a->id, b->id, sizeof(a->id));
 }
 
-/* Also by content: two links of one id differ in it while a correction is on its way. */
+/* A link and when it came: 0 for one that is stored. */
+struct arrival {
+	struct tl_session_link link;
+	uint32_t no;
+};
+
 static int
-compare_step_links(const void *a_arg, const void *b_arg)
+compare_arrivals(const void *a_arg, const void *b_arg)
 {
-	const struct tl_session_link *a = a_arg;
-	const struct tl_session_link *b = b_arg;
-	int order = compare_links(a, b);
+	const struct arrival *a = a_arg;
+	const struct arrival *b = b_arg;
+	int order = memcmp(a->link.id, b->link.id, sizeof(a->link.id));
 
 	if (order != 0)
 		return order;
-	if (a->repo != b->repo)
-		return a->repo < b->repo ? -1 : 1;
-	if (a->number != b->number)
-		return a->number < b->number ? -1 : 1;
-	return (a->value > b->value) - (a->value < b->value);
+	return (a->no > b->no) - (a->no < b->no);
 }
 
-/* links less taken, both sorted; returns how many stay, or UINT32_MAX when one was not there. */
+/*
+ * Each taking back is of the oldest row of its id that is still there: revisions of an id replace
+ * each other one by one, a group at a time. Order inside a group does not matter, and time says
+ * nothing: a row is taken back at the time it counted at, which need not be its stamp.
+ * Both sorted. Returns how many stay, or UINT32_MAX when there was nothing to take back.
+ */
 static uint32_t
-subtract_links(struct tl_session_link *links, uint32_t count, const struct tl_session_link *taken,
-	uint32_t taken_count)
+subtract_links(const struct arrival *links, uint32_t count, const struct arrival *taken,
+	uint32_t taken_count, struct tl_session_link *kept)
 {
 	uint32_t kept_count = 0;
 	uint32_t taken_idx = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (taken_idx < taken_count &&
-			compare_step_links(&taken[taken_idx], &links[i]) == 0)
+		if (taken_idx < taken_count && memcmp(taken[taken_idx].link.id, links[i].link.id,
+						       sizeof(links[i].link.id)) == 0)
 			taken_idx++;
 		else
-			links[kept_count++] = links[i];
+			kept[kept_count++] = links[i].link;
 	}
 	return taken_idx == taken_count ? kept_count : UINT32_MAX;
 }
 
-/*
- * Stored links plus those of the step, less those taken back. All come before any goes, because in
- * one step a correction may lie before the link that it corrects: blocks are by day.
- */
+/* Stored links plus those of the step, less those taken back. */
 static enum tl_err
 settle_links(struct session_touch *touch, struct tl_arena *arena, struct tl_why *why)
 {
 	struct tl_session_row *row = &touch->row;
 	uint32_t count = row->link_count;
 	uint32_t taken_count = 0;
-	struct tl_session_link *links =
-		tl_arena_array(arena, (size_t)count + touch->link_count, sizeof(*links));
-	struct tl_session_link *taken = tl_arena_array(arena, touch->link_count, sizeof(*taken));
+	uint32_t no = touch->link_count; /* the list is newest first */
+	size_t capacity = (size_t)count + touch->link_count;
+	struct arrival *links = tl_arena_array(arena, capacity, sizeof(*links));
+	struct arrival *taken = tl_arena_array(arena, touch->link_count, sizeof(*taken));
+	struct tl_session_link *kept = tl_arena_array(arena, capacity, sizeof(*kept));
 
-	if (links == NULL || taken == NULL)
+	if (links == NULL || taken == NULL || kept == NULL)
 		return TL_ENOMEM;
-	if (count > 0)
-		memcpy(links, row->links, count * sizeof(*links));
-	for (const struct session_step_link *step = touch->links; step; step = step->next) {
+	for (uint32_t i = 0; i < count; i++)
+		links[i].link = row->links[i];
+	for (const struct session_step_link *step = touch->links; step; step = step->next, no--) {
+		struct arrival arrival = {.link = step->link, .no = no};
+
 		if (step->sign > 0)
-			links[count++] = step->link;
+			links[count++] = arrival;
 		else
-			taken[taken_count++] = step->link;
+			taken[taken_count++] = arrival;
 	}
-	qsort(links, count, sizeof(*links), compare_step_links);
-	qsort(taken, taken_count, sizeof(*taken), compare_step_links);
-	count = subtract_links(links, count, taken, taken_count);
+	qsort(links, count, sizeof(*links), compare_arrivals);
+	qsort(taken, taken_count, sizeof(*taken), compare_arrivals);
+	count = subtract_links(links, count, taken, taken_count, kept);
 	if (count == UINT32_MAX)
 		return tl_fail(why, TL_ESTORAGE_CORRUPT,
 			"org %u session %u: a link is taken back that is not there", touch->org,
 			touch->session);
-	row->links = links;
+	qsort(kept, count, sizeof(*kept), compare_links);
+	row->links = kept;
 	row->link_count = count;
 	return TL_OK;
 }

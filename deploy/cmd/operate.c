@@ -281,7 +281,7 @@ cmd_explain(int argc, char **argv)
 	put_text(&request, &map, "tz", s.tz);
 	tl_pack_key_int(&request, &map, "limit", s.limit);
 	tl_pack_close(&request, &map);
-	code = cli_ask(&s.cli, CLI_DOOR_INGEST, &request, ASK_TIMEOUT_MS, &reply);
+	code = cli_ask(&s.cli, CLI_DOOR_QUERY, &request, ASK_TIMEOUT_MS, &reply);
 	if (code == CLI_OK)
 		cli_print_json(&reply);
 	tl_buf_fini(&request);

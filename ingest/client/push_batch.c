@@ -8,8 +8,9 @@
 #define EVENT_CAPACITY_MIN 16u
 #define TEXT_BYTES_MAX ((size_t)8 << 20) /* far above what a frame's worth of events needs */
 
-/* Of one event beside its text: heads of fields and integers, each in its widest form. */
-#define EVENT_FRAME_BYTES 256u
+/* Of one encoded event beside its text and numbers: the row's head, the id, and the few words. */
+#define ROW_BYTES (3u + 18u + sizeof("link") + sizeof("add_commit") + sizeof("plan"))
+#define TEXT_HEAD_BYTES 3u
 
 /* The text of an event: all slices of struct tl_wire_event that this library sets. */
 static const size_t texts[] = {
@@ -27,6 +28,26 @@ static const size_t texts[] = {
 };
 
 #define TEXT_COUNT (sizeof(texts) / sizeof(texts[0]))
+
+/* Its numbers, for their size only. */
+static const size_t numbers[] = {
+	offsetof(struct tl_wire_event, ts_ms),
+	offsetof(struct tl_wire_event, input_tokens),
+	offsetof(struct tl_wire_event, cache_read_tokens),
+	offsetof(struct tl_wire_event, cache_write_tokens),
+	offsetof(struct tl_wire_event, cache_write_1h_tokens),
+	offsetof(struct tl_wire_event, output_tokens),
+	offsetof(struct tl_wire_event, reasoning_tokens),
+	offsetof(struct tl_wire_event, cost_nusd),
+	offsetof(struct tl_wire_event, saved_tokens),
+	offsetof(struct tl_wire_event, saved_nusd),
+	offsetof(struct tl_wire_event, status),
+	offsetof(struct tl_wire_event, duration_ms),
+	offsetof(struct tl_wire_event, pr),
+	offsetof(struct tl_wire_event, rev),
+};
+
+#define NUMBER_COUNT (sizeof(numbers) / sizeof(numbers[0]))
 
 static struct tl_slice
 text_of(const struct tl_wire_event *event, size_t offset)
@@ -59,6 +80,33 @@ push_batch_free(struct push_batch *batch)
 	push_batch_unload(batch);
 	tl_buf_fini(&batch->answer);
 	free(batch);
+}
+
+/* Of an integer in msgpack; an absent one is nil. */
+static size_t
+number_bytes(const struct tl_wire_event *event, size_t offset)
+{
+	int64_t number;
+
+	memcpy(&number, (const char *)event + offset, sizeof(number));
+	if (number == TL_WIRE_ABSENT || (number >= 0 && number < 128))
+		return 1;
+	if (number > 0 && number <= UINT16_MAX)
+		return 3;
+	return number > 0 && number <= UINT32_MAX ? 5 : 9;
+}
+
+/* At most what the event adds to the frame, fields that only others use included. */
+static size_t
+encoded_bytes(const struct tl_wire_event *event)
+{
+	size_t bytes = ROW_BYTES;
+
+	for (size_t i = 0; i < TEXT_COUNT; i++)
+		bytes += TEXT_HEAD_BYTES + text_of(event, texts[i]).bytes;
+	for (size_t i = 0; i < NUMBER_COUNT; i++)
+		bytes += number_bytes(event, numbers[i]);
+	return bytes;
 }
 
 size_t
@@ -124,7 +172,7 @@ push_batch_add(struct push_batch *batch, const struct tl_wire_event *event)
 		return err;
 	batch->event_count++;
 	batch->held_bytes += bytes;
-	batch->encoded_bytes += bytes - sizeof(*event) + EVENT_FRAME_BYTES;
+	batch->encoded_bytes += encoded_bytes(event);
 	return TL_OK;
 }
 
@@ -135,10 +183,10 @@ push_batch_encode(const struct push_batch *batch, const char *token, const char 
 	tl_buf_reset(frame);
 	tl_batch_put_rows(frame, tl_slice_str(token), tl_slice_str(name), false, batch->events,
 		batch->event_count);
+	assert(frame->err != TL_EFULL); /* a batch is closed before it is too large for a frame */
 	if (frame->err)
 		return tl_fail(why, frame->err, "encode a batch of %u events: %s",
 			batch->event_count, tl_err_text(frame->err));
-	assert(frame->bytes <= TL_FRAME_BYTES_MAX);
 	return TL_OK;
 }
 

@@ -5,6 +5,7 @@
 #ifndef CLIENT_PUSH_BATCH_H
 #define CLIENT_PUSH_BATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct push_batch {
 	struct push_batch *settled_next;
 	uint64_t serial; /* rises in the order of closing */
 	uint64_t number; /* in the spool, 0: not there */
+	bool is_unspooled; /* there is a spool, and it would not take the batch */
 	size_t held_bytes; /* what it counts for in the backlog */
 
 	uint32_t event_count;

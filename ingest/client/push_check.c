@@ -1,6 +1,7 @@
 /*
  * The limits are the server's. What it would refuse is refused here, where the caller can still see
- * which event it was; what it would take without the tag (a repository it cannot read) goes through.
+ * which event it was; what it would take without the tag (a repository it cannot read) goes
+ * through.
  */
 #include "ingest/client/push_check.h"
 
@@ -11,7 +12,8 @@
 #include "schema/model/limits.h"
 #include "schema/model/ref.h"
 
-#define REPO_TEXT_BYTES_MAX 1024u /* any URL of a repository, before it is brought to one spelling */
+#define REPO_TEXT_BYTES_MAX \
+	1024u /* any URL of a repository, before it is brought to one spelling */
 #define MEMBER_DIGITS 32u
 
 _Static_assert(TALLY_UNKNOWN == TL_WIRE_ABSENT, "an absent number is the same on both sides");
@@ -23,10 +25,10 @@ struct text_field {
 	size_t bytes_max;
 };
 
-#define TEXT(name, to, bytes_max)                                                                  \
-	{                                                                                          \
-		#name, offsetof(struct tally_event, name), offsetof(struct tl_wire_event, to),     \
-			bytes_max                                                                  \
+#define TEXT(name, to, bytes_max)                                                              \
+	{                                                                                      \
+#name, offsetof(struct tally_event, name), offsetof(struct tl_wire_event, to), \
+			bytes_max                                                              \
 	}
 
 static const struct text_field text_fields[] = {
@@ -50,10 +52,10 @@ struct number_field {
 	bool may_be_unknown;
 };
 
-#define NUMBER(name, max, may_be_unknown)                                                          \
-	{                                                                                          \
-		#name, offsetof(struct tally_event, name), offsetof(struct tl_wire_event, name),   \
-			max, may_be_unknown                                                        \
+#define NUMBER(name, max, may_be_unknown)                                                        \
+	{                                                                                        \
+#name, offsetof(struct tally_event, name), offsetof(struct tl_wire_event, name), \
+			max, may_be_unknown                                                      \
 	}
 
 static const struct number_field number_fields[] = {
@@ -181,8 +183,8 @@ numbers_read(const struct tally_event *event, struct tl_wire_event *wire, struct
 }
 
 static enum tl_err
-part_check(const char *name, int64_t part, const char *whole_name, int64_t whole,
-	struct tl_why *why)
+part_check(
+	const char *name, int64_t part, const char *whole_name, int64_t whole, struct tl_why *why)
 {
 	if (part <= whole)
 		return TL_OK;
@@ -287,8 +289,7 @@ enum tl_err
 push_check_link(const char *id, int64_t ts_ms, const char *session, enum tally_link link,
 	const char *value, struct tl_wire_event *event_out, struct tl_why *why)
 {
-	struct tl_wire_event wire = {
-		.kind = TL_KIND_LINK, .ts_ms = ts_ms, .link_op = op_of(link)};
+	struct tl_wire_event wire = {.kind = TL_KIND_LINK, .ts_ms = ts_ms, .link_op = op_of(link)};
 	size_t value_bytes_max =
 		link == TALLY_SET_NAME ? TL_NAME_BYTES_MAX : TL_LINK_VALUE_BYTES_MAX;
 	enum tl_err err = id_read(id, wire.id, why);
@@ -300,7 +301,8 @@ push_check_link(const char *id, int64_t ts_ms, const char *session, enum tally_l
 	if (!err && wire.session.bytes == 0)
 		err = missing("session", why);
 	if (!err && wire.link_op == TL_LINK_NONE)
-		err = tl_fail(why, TL_EFIELD_TYPE, "link: %d is none of enum tally_link", (int)link);
+		err = tl_fail(
+			why, TL_EFIELD_TYPE, "link: %d is none of enum tally_link", (int)link);
 	if (!err)
 		err = text_read("value", value, value_bytes_max, &wire.value, why);
 	if (!err && wire.value.bytes == 0)

@@ -28,8 +28,8 @@ is_never(struct tl_slice error, enum tl_err err)
 }
 
 static void
-error_read(struct tl_slice message, struct tl_slice error, enum tl_err err,
-	struct push_reply *reply)
+error_read(
+	struct tl_slice message, struct tl_slice error, enum tl_err err, struct push_reply *reply)
 {
 	word_copy(reply->code, tl_reader_find_str(error, "code"));
 	word_copy(reply->field, tl_reader_find_str(error, "field"));
@@ -48,7 +48,8 @@ push_reply_read(struct tl_slice message, struct push_reply *reply_out, struct tl
 	if (tl_reader_check(message, REPLY_DEPTH_MAX, why) != TL_OK)
 		return;
 	err = tl_batch_answer_read(message, &reply.result, why);
-	/* Without an error in it, a reply that is not ok is none: the code is only our word for it. */
+	/* Without an error in it, a reply that is not ok is none: the code is only our word for it.
+	 */
 	if (err == TL_OK)
 		reply.verdict = PUSH_ACKNOWLEDGED;
 	else if (tl_reader_find(message, "error", &reader))

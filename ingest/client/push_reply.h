@@ -2,6 +2,7 @@
 #ifndef CLIENT_PUSH_REPLY_H
 #define CLIENT_PUSH_REPLY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "schema/base/bytes.h"
@@ -28,8 +29,8 @@ struct push_reply {
 void push_reply_read(struct tl_slice message, struct push_reply *reply_out, struct tl_why *why);
 
 /*
- * Walk over result.errors: false at the end. code and field end in NUL; field may be "".
- * Start with *left = result.errors.
+ * Walk over result.errors: next is false at the end. code and field end in NUL; field may be "".
+ * Valid while the message is.
  */
 struct push_reply_errors {
 	struct tl_slice left;

@@ -168,7 +168,8 @@ name_take(struct spool *spool, int dir_fd, const char *name, struct tl_why *why)
 	if (!number_parse(name, &number, &rest))
 		return TL_OK;
 	if (strcmp(rest, UNFINISHED) == 0 && unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
-		return tl_fail(why, TL_EIO, "remove '%s/%s': %s", spool->dir, name, strerror(errno));
+		return tl_fail(
+			why, TL_EIO, "remove '%s/%s': %s", spool->dir, name, strerror(errno));
 	if (rest[0] != '\0')
 		return TL_OK;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -330,9 +331,8 @@ spool_put(struct spool *spool, struct tl_slice batch, uint32_t event_count, uint
 	enum tl_err err;
 
 	if (spool->bytes > spool->bytes_max || bytes > spool->bytes_max - spool->bytes)
-		return tl_fail(why, TL_EFULL,
-			"the spool holds %" PRIu64 " bytes, the limit is %zu", spool->bytes,
-			spool->bytes_max);
+		return tl_fail(why, TL_EFULL, "the spool holds %" PRIu64 " bytes, the limit is %zu",
+			spool->bytes, spool->bytes_max);
 	err = files_reserve(spool, why);
 	if (!err)
 		err = content_build(spool, batch, event_count, why);

@@ -3,7 +3,9 @@
  *
  * Events are copied into batches and pushed in the background; a batch is kept until the server
  * has acknowledged it, and re-sent until then. With a spool directory batches survive the end of
- * the process, kill -9 included. Nothing is counted twice: the server knows each event by its id.
+ * the process, kill -9 included, from the moment they are closed: at risk is what was pushed in the
+ * last batch_ms, and tally_flush leaves nothing at risk. Nothing is counted twice: the server knows
+ * each event by its id.
  *
  *	struct tally *tally;
  *	struct tally_options options = {
@@ -82,9 +84,11 @@ struct tally_options {
 	unsigned in_flight;    /* batches sent and not acknowledged; 0: 4 */
 	int64_t ack_timeout_ms; /* then the batch is sent again on a new connection; 0: 10,000 */
 	/*
-	 * Called on libtally's thread for each event the server refused for good (it would be
-	 * refused again): the code, e.g. "time_too_old", and the field. With a spool directory the
-	 * batch is also kept in spool_dir/refused. May be NULL.
+	 * Called on libtally's thread, one call at a time, for each event the server refused for
+	 * good (it would be refused again): the code, e.g. "time_too_old", and the field or "".
+	 * When it refused a whole batch ("unauthenticated"), for each event of it. With a spool
+	 * directory the batch is also kept in spool_dir/refused, the reply beside it. It may push,
+	 * but not flush or close. May be NULL.
 	 */
 	void (*on_refused)(void *arg, const char *code, const char *field);
 	void *arg;
@@ -94,19 +98,22 @@ struct tally;
 
 enum tally_result tally_open(const struct tally_options *options, struct tally **tally_out);
 
-/* Take one event. Copies; returns at once. */
+/* Take one event. Copies; returns at once: neither the disk nor the network is waited for. */
 enum tally_result tally_push(struct tally *tally, const struct tally_event *event);
 
 /* Say something about a session; id as for events. Early, late and repeated are all fine. */
 enum tally_result tally_push_link(struct tally *tally, const char *id, int64_t ts_ms,
 	const char *session, enum tally_link link, const char *value);
 
-/* Send what is batched and wait until all is acknowledged, at most timeout_ms. */
+/*
+ * Send what is batched and wait until all that was pushed before is acknowledged or refused for
+ * good, at most timeout_ms. TALLY_TIMEOUT; TALLY_IO when some of it is not in the spool either.
+ */
 enum tally_result tally_flush(struct tally *tally, int64_t timeout_ms);
 
 struct tally_stats {
-	uint64_t pushed;   /* events taken by tally_push */
-	uint64_t accepted, duplicate, replaced, rejected; /* as the server said */
+	uint64_t pushed;   /* events taken, links included */
+	uint64_t accepted, duplicate, replaced, rejected; /* as the server said, recovered ones too */
 	uint64_t resent;   /* batches sent more than once */
 	uint64_t recovered; /* batches found in the spool at open */
 	uint64_t pending;  /* events not acknowledged yet */
@@ -118,7 +125,11 @@ void tally_stats(struct tally *tally, struct tally_stats *stats_out);
 /* What went wrong last, for a person. Valid until the next call on the same thread. */
 const char *tally_error(void);
 
-/* Flush for up to timeout_ms, then free. What was not acknowledged stays in the spool. */
+/*
+ * Flush for up to timeout_ms, then free. What was not acknowledged stays in the spool. A call under
+ * way is waited for: when the server is silent, up to ack_timeout_ms after it was sent. No other
+ * thread may use tally any more. NULL is fine.
+ */
 enum tally_result tally_close(struct tally *tally, int64_t timeout_ms);
 
 #ifdef __cplusplus

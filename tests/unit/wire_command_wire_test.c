@@ -26,7 +26,7 @@ every_command_has_its_own_name(void **state)
 				tl_command_name((enum tl_command_op)b));
 	}
 	assert_string_equal(tl_command_name(TL_COMMAND_ORG_CREATE), "org_create");
-	assert_string_equal(tl_command_name(TL_COMMAND_EXPLAIN), "explain");
+	assert_string_equal(tl_command_name(TL_COMMAND_DUMP), "dump");
 }
 
 static void

@@ -98,8 +98,7 @@ a_plain_message_is_bounded_too(void **state)
 	struct tl_slice map;
 
 	(void)state;
-	assert_int_equal(
-		tl_frame_open(tl_slice_of(zeros, 100), 100, &inflated, &map, &why), TL_OK);
+	assert_int_equal(tl_frame_open(tl_slice_of(zeros, 100), 100, &inflated, &map, &why), TL_OK);
 	assert_int_equal(tl_frame_open(tl_slice_of(zeros, 101), 100, &inflated, &map, &why),
 		TL_EFRAME_TOO_LARGE);
 }
@@ -110,8 +109,8 @@ damaged_streams_are_malformed(void **state)
 	struct tl_slice map;
 
 	(void)state;
-	assert_int_equal(tl_frame_open(tl_slice_of("", 0), 100, &inflated, &map, &why),
-		TL_EFRAME_MALFORMED);
+	assert_int_equal(
+		tl_frame_open(tl_slice_of("", 0), 100, &inflated, &map, &why), TL_EFRAME_MALFORMED);
 	assert_int_equal(tl_frame_open(tl_slice_of("x", 1), 100, &inflated, &map, &why),
 		TL_EFRAME_MALFORMED);
 	assert_int_equal(tl_frame_open(tl_slice_of("xyzzy", 5), 100, &inflated, &map, &why),
@@ -136,8 +135,10 @@ an_error_says_its_code_and_what_to_do(void **state)
 	(void)state;
 	tl_buf_reset(&message);
 	tl_frame_put_error(&message, TL_EOVERLOADED,
-		&(struct tl_error_detail){
-			.message = "queue full", .field = "batch", .limit = 64, .retry_after_ms = 250});
+		&(struct tl_error_detail){.message = "queue full",
+			.field = "batch",
+			.limit = 64,
+			.retry_after_ms = 250});
 	reply = tl_buf_slice(&message);
 	assert_int_equal(tl_reader_check(reply, 2, NULL), TL_OK);
 	assert_int_equal(tl_reader_find_int(reply, "v", 0), 1);
@@ -184,10 +185,15 @@ the_status_of_a_reply_is_read(void **state)
 		{"not a map", "\x90", 1, TL_EFRAME_MALFORMED},
 		{"cut short", "\x81\xa2ok", 4, TL_EFRAME_MALFORMED},
 		{"not ok without an error", "\x81\xa2ok\xc2", 5, TL_EFRAME_MALFORMED},
-		{"an error that is no map", "\x82\xa2ok\xc2\xa5""error\x01", 12,
-			TL_EFRAME_MALFORMED},
-		{"a code nobody knows", "\x82\xa2ok\xc2\xa5""error\x81\xa4""code\xa4what", 22,
-			TL_EINTERNAL},
+		{"an error that is no map",
+			"\x82\xa2ok\xc2\xa5"
+			"error\x01",
+			12, TL_EFRAME_MALFORMED},
+		{"a code nobody knows",
+			"\x82\xa2ok\xc2\xa5"
+			"error\x81\xa4"
+			"code\xa4what",
+			22, TL_EINTERNAL},
 	};
 
 	(void)state;

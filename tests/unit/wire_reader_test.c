@@ -17,9 +17,9 @@ struct frame_case {
 	enum tl_err err;
 };
 
-#define FRAME(what, bytes, err)                                                                    \
-	{                                                                                          \
-		what, bytes, sizeof(bytes) - 1, err                                                \
+#define FRAME(what, bytes, err)                     \
+	{                                           \
+		what, bytes, sizeof(bytes) - 1, err \
 	}
 
 static void
@@ -29,16 +29,29 @@ the_bounds_pass_believes_no_length(void **state)
 		FRAME("nothing", "", TL_EFRAME_MALFORMED),
 		FRAME("five bytes that claim 2^28 elements", "\xdd\x0f\xff\xff\xff",
 			TL_EFRAME_MALFORMED),
-		FRAME("a map that claims 2^32-1 pairs", "\xdf\xff\xff\xff\xff", TL_EFRAME_MALFORMED),
-		FRAME("a map of one pair with only the key", "\x81\xa1""a", TL_EFRAME_MALFORMED),
+		FRAME("a map that claims 2^32-1 pairs", "\xdf\xff\xff\xff\xff",
+			TL_EFRAME_MALFORMED),
+		FRAME("a map of one pair with only the key",
+			"\x81\xa1"
+			"a",
+			TL_EFRAME_MALFORMED),
 		FRAME("a list one short", "\x93\x01\x02", TL_EFRAME_MALFORMED),
 		FRAME("the byte that means nothing", "\xc1", TL_EFRAME_MALFORMED),
 		FRAME("that byte inside", "\x91\xc1", TL_EFRAME_MALFORMED),
-		FRAME("text past the end", "\xa3""ab", TL_EFRAME_MALFORMED),
-		FRAME("text of 4 GiB", "\xdb\xff\xff\xff\xff""abc", TL_EFRAME_MALFORMED),
+		FRAME("text past the end",
+			"\xa3"
+			"ab",
+			TL_EFRAME_MALFORMED),
+		FRAME("text of 4 GiB",
+			"\xdb\xff\xff\xff\xff"
+			"abc",
+			TL_EFRAME_MALFORMED),
 		FRAME("a length cut short", "\xda\x00", TL_EFRAME_MALFORMED),
 		FRAME("a number cut short", "\xcf\x00\x00\x00", TL_EFRAME_MALFORMED),
-		FRAME("an extension past the end", "\xd8\x01""short", TL_EFRAME_MALFORMED),
+		FRAME("an extension past the end",
+			"\xd8\x01"
+			"short",
+			TL_EFRAME_MALFORMED),
 		FRAME("an extension without its type", "\xc7\x00", TL_EFRAME_MALFORMED),
 		FRAME("bytes behind the value", "\x90\xc0", TL_EFRAME_MALFORMED),
 		FRAME("five lists in one another", "\x91\x91\x91\x91\x91\xc0", TL_ETOO_DEEP),
@@ -46,7 +59,10 @@ the_bounds_pass_believes_no_length(void **state)
 		FRAME("four lists in one another", "\x91\x91\x91\x91\xc0", TL_OK),
 		FRAME("four, and one beside", "\x92\x91\x91\x91\xc0\x91\x91\x91\xc0", TL_OK),
 		FRAME("a scalar", "\x2a", TL_OK),
-		FRAME("an extension", "\xc7\x02\x05""ab", TL_OK),
+		FRAME("an extension",
+			"\xc7\x02\x05"
+			"ab",
+			TL_OK),
 		FRAME("a map of every scalar",
 			"\x8a\x00\xc0\x01\xc2\x02\xc3\x03\xcb\x00\x00\x00\x00\x00\x00\x00\x00\x04"
 			"\xca\x00\x00\x00\x00\x05\xd0\xff\x06\xd1\xff\xff\x07\xd2\xff\xff\xff\xff"
@@ -57,8 +73,8 @@ the_bounds_pass_believes_no_length(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct tl_why why;
-		enum tl_err err = tl_reader_check(
-			tl_slice_of(cases[i].bytes, cases[i].byte_count), 4, &why);
+		enum tl_err err =
+			tl_reader_check(tl_slice_of(cases[i].bytes, cases[i].byte_count), 4, &why);
 
 		if (err != cases[i].err)
 			fail_msg("%s: %s", cases[i].what, tl_err_name(err));
@@ -73,8 +89,7 @@ a_depth_bomb_ends_at_its_fifth_byte(void **state)
 
 	(void)state;
 	memset(bomb, 0x91, sizeof(bomb));
-	assert_int_equal(
-		tl_reader_check(tl_slice_of(bomb, sizeof(bomb)), 4, &why), TL_ETOO_DEEP);
+	assert_int_equal(tl_reader_check(tl_slice_of(bomb, sizeof(bomb)), 4, &why), TL_ETOO_DEEP);
 	assert_non_null(strstr(why.text, "byte 4"));
 }
 
@@ -102,8 +117,8 @@ each_length_one_byte_short_is_refused(void **state)
 
 		memcpy(copy, buf.data, bytes);
 		copy = realloc(copy, bytes > 0 ? bytes : 1);
-		assert_int_equal(tl_reader_check(tl_slice_of(copy, bytes), 4, NULL),
-			TL_EFRAME_MALFORMED);
+		assert_int_equal(
+			tl_reader_check(tl_slice_of(copy, bytes), 4, NULL), TL_EFRAME_MALFORMED);
 		free(copy);
 	}
 	tl_buf_fini(&buf);
@@ -112,7 +127,9 @@ each_length_one_byte_short_is_refused(void **state)
 static void
 a_read_of_the_wrong_type_sticks(void **state)
 {
-	struct tl_reader reader = tl_reader_of(tl_slice_of("\x93\x01\xa1""b\x02", 5));
+	struct tl_reader reader = tl_reader_of(tl_slice_of("\x93\x01\xa1"
+							   "b\x02",
+		5));
 
 	(void)state;
 	assert_int_equal(tl_read_array(&reader), 3);
@@ -180,7 +197,10 @@ skipping_walks_whole_values(void **state)
 static void
 a_key_is_found_behind_others_of_any_type(void **state)
 {
-	static const char bytes[] = "\x84\x01\xa1x\x92\x01\x02\xc0\xa1""a\x81\xa1""b\x07\xa1""b\x09";
+	static const char bytes[] = "\x84\x01\xa1x\x92\x01\x02\xc0\xa1"
+				    "a\x81\xa1"
+				    "b\x07\xa1"
+				    "b\x09";
 	struct tl_slice map = tl_slice_of(bytes, sizeof(bytes) - 1);
 	struct tl_reader value;
 

@@ -1,0 +1,155 @@
+#include "query/kept.h"
+
+#include <stdlib.h>
+
+#include "schema/model/bucket.h"
+
+#define KEPT_AGE_MS_MAX 1000
+#define KEPT_REQUEST_BYTES_MAX 1024u
+#define KEPT_HEAD_BYTES 6u
+
+struct kept_reply {
+	struct cache_value value; /* first: what the cache keeps */
+	uint64_t org_generation;
+	uint64_t registry_generation;
+	int64_t now_ms;
+	size_t bytes;
+	uint8_t data[];
+};
+
+enum tl_err
+query_cache_new(size_t board_bytes_max, size_t reply_bytes_max, struct query_cache **cache_out)
+{
+	struct query_cache *cache = calloc(1, sizeof(*cache));
+	enum tl_err err;
+
+	if (cache == NULL)
+		return TL_ENOMEM;
+	err = cache_new(board_bytes_max, &cache->boards);
+	if (!err)
+		err = cache_new(reply_bytes_max, &cache->replies);
+	if (err) {
+		query_cache_free(cache);
+		return err;
+	}
+	*cache_out = cache;
+	return TL_OK;
+}
+
+void
+query_cache_free(struct query_cache *cache)
+{
+	if (cache == NULL)
+		return;
+	cache_free(cache->boards);
+	cache_free(cache->replies);
+	free(cache);
+}
+
+static void
+reply_free(struct cache_value *value)
+{
+	free(value);
+}
+
+/* Figures of an org. The rest is cheap, or changes with what no generation tells. */
+static bool
+is_keepable(enum tl_query_op op)
+{
+	switch (op) {
+	case TL_QUERY_LEADERBOARD:
+	case TL_QUERY_SERIES:
+	case TL_QUERY_TOP_REPOS:
+	case TL_QUERY_REPOS:
+	case TL_QUERY_PULLS:
+	case TL_QUERY_MODELS:
+	case TL_QUERY_SESSIONS:
+	case TL_QUERY_SESSION:
+	case TL_QUERY_TEAM:
+		return true;
+	case TL_QUERY_RECONCILE:
+	case TL_QUERY_HEALTH:
+	case TL_QUERY_KEYS_RESOLVE:
+	case TL_QUERY_COUNT:
+		break;
+	}
+	return false;
+}
+
+/* The org and the door, then the request with the token in it, so the caller is in the key. */
+static bool
+make_key(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
+	uint8_t key[KEPT_HEAD_BYTES + KEPT_REQUEST_BYTES_MAX], struct tl_slice *key_out)
+{
+	if (scene->cache == NULL || scene->org == NULL || !is_keepable(op) ||
+		request.bytes > KEPT_REQUEST_BYTES_MAX)
+		return false;
+	tl_put_be32(key, scene->org->no);
+	key[4] = scene->caller.is_operator;
+	key[5] = scene->caller.is_admin;
+	memcpy(key + KEPT_HEAD_BYTES, request.data, request.bytes);
+	*key_out = tl_slice_of(key, KEPT_HEAD_BYTES + request.bytes);
+	return true;
+}
+
+/* Every bin is cut at whole quarters, so within one of them the windows are the same. */
+static bool
+is_fresh(const struct query_scene *scene, const struct kept_reply *kept)
+{
+	int64_t age_ms = scene->now_ms - kept->now_ms;
+
+	return age_ms >= 0 && age_ms <= KEPT_AGE_MS_MAX &&
+		tl_bucket_no(TL_SPAN_15M, kept->now_ms) ==
+			tl_bucket_no(TL_SPAN_15M, scene->now_ms) &&
+		kept->org_generation == tl_view_org_generation(scene->view, scene->org->no) &&
+		kept->registry_generation == tl_registry_generation(scene->registry);
+}
+
+bool
+kept_reply_get(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
+	struct tl_buf *reply)
+{
+	uint8_t key_bytes[KEPT_HEAD_BYTES + KEPT_REQUEST_BYTES_MAX];
+	struct tl_slice key;
+	struct kept_reply *kept;
+	bool is_served = false;
+
+	if (!make_key(scene, op, request, key_bytes, &key))
+		return false;
+	kept = (struct kept_reply *)cache_get(scene->cache->replies, key);
+	if (kept == NULL)
+		return false;
+	if (is_fresh(scene, kept)) {
+		tl_buf_put(reply, kept->data, kept->bytes);
+		is_served = !reply->err;
+	}
+	cache_unpin(scene->cache->replies, &kept->value);
+	return is_served;
+}
+
+void
+kept_reply_put(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
+	struct tl_slice reply)
+{
+	uint8_t key_bytes[KEPT_HEAD_BYTES + KEPT_REQUEST_BYTES_MAX];
+	struct tl_slice key;
+	struct kept_reply *kept;
+
+	if (!make_key(scene, op, request, key_bytes, &key))
+		return;
+	kept = malloc(sizeof(*kept) + reply.bytes);
+	if (kept == NULL)
+		return;
+	*kept = (struct kept_reply){
+		.value = {.free = reply_free,
+			.bytes = sizeof(*kept) + reply.bytes,
+			.pin_count = 1},
+		.org_generation = tl_view_org_generation(scene->view, scene->org->no),
+		.registry_generation = tl_registry_generation(scene->registry),
+		.now_ms = scene->now_ms,
+		.bytes = reply.bytes,
+	};
+	memcpy(kept->data, reply.data, reply.bytes);
+	cache_put(scene->cache->replies, key, &kept->value);
+	cache_unpin(scene->cache->replies, &kept->value);
+}
