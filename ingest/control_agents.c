@@ -127,35 +127,63 @@ check_place(const struct control_call *call, const struct tl_org *org,
 	return TL_OK;
 }
 
+/* Whose agent it becomes: a member of the org, or whoever has the email, known or new. */
+static enum tl_err
+need_holder(const struct control_call *call, const struct tl_org *org, const char *type,
+	uint32_t *member_no_out)
+{
+	const struct tl_member *member = NULL;
+	char email[TL_EMAIL_BYTES_MAX + 1];
+	enum control_presence has_email;
+	uint8_t id[sizeof(member->id)];
+	enum tl_err err = control_text(call, "email", TL_EMAIL_BYTES_MAX, email, &has_email);
+
+	if (!err && has_email == CONTROL_GIVEN) {
+		err = control_email(call, org, email, id);
+		if (!err)
+			member = tl_org_member_by_id(org, id);
+	} else if (!err) {
+		err = control_member(call, org, &member);
+	}
+	if (!err && member != NULL)
+		err = check_place(call, org, member, type);
+	if (err)
+		return err;
+	if (has_email == CONTROL_GIVEN)
+		return tl_edit_need_member(call->edit, org->no, id, tl_slice_str(email),
+			call->now_ms, member_no_out);
+	*member_no_out = member->no;
+	return TL_OK;
+}
+
 enum tl_err
 control_agent_create(const struct control_call *call)
 {
 	const struct tl_org *org;
-	const struct tl_member *member;
 	const struct tl_agent *appeared;
 	struct tl_agent agent = {.created_ms = call->now_ms};
 	struct tl_credential credential;
 	char type[TL_AGENT_TYPE_BYTES_MAX + 1];
 	char token[TL_TOKEN_BYTES_MAX];
 	struct tl_pack_open map;
-	uint32_t org_no;
+	uint32_t org_no = 0, member_no = 0;
 	enum tl_err err;
 
 	err = control_need_org(call, TL_RIGHT_MANAGE, &org);
 	if (!err)
-		err = control_member(call, org, &member);
-	if (!err)
 		err = control_text_need(call, "type", TL_AGENT_TYPE_BYTES_MAX, type);
-	if (!err)
-		err = check_place(call, org, member, type);
+	if (!err) {
+		org_no = org->no;
+		err = need_holder(call, org, type, &member_no);
+	}
 	if (err)
 		return err;
-	org_no = org->no;
+	org = tl_edit_org(call->edit, org_no);
 	/* One that appeared with an event is this agent: it keeps its number and so its history. */
-	appeared = tl_org_agent_of(org, member->no, tl_slice_str(type));
+	appeared = tl_org_agent_of(org, member_no, tl_slice_str(type));
 	if (appeared)
 		agent = *appeared;
-	agent.member_no = member->no;
+	agent.member_no = member_no;
 	agent.type = type;
 	agent.enrolled = true;
 	agent.live = true;

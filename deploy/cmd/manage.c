@@ -232,7 +232,7 @@ create_key(struct manage_settings *s)
 			tl_pack_key_bool(&request, &map, "all_orgs", true);
 	} else {
 		map = cli_request(&s->cli, &request, "agent_create");
-		put_text(&request, &map, "member", s->email);
+		put_text(&request, &map, "email", s->email);
 	}
 	tl_pack_key_str(&request, &map, "type", s->type);
 	return finish(&s->cli, &request, &map, show_token);

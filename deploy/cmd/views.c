@@ -592,7 +592,7 @@ show_reconcile(struct tl_slice reply)
 		sizeof(reconcile_columns) / sizeof(reconcile_columns[0]));
 	struct tl_reader rows;
 	struct tl_slice row;
-	uint32_t left = open_rows(reply, "days", &rows);
+	uint32_t left = open_rows(reply, "rows", &rows);
 
 	while (table != NULL && next_row(&rows, &left, &row)) {
 		table_cell(table, tl_reader_find_str(row, "day"));

@@ -40,7 +40,7 @@ class Case:
         control = daemon.control()
         for email, kind in (("dev0@acme.test", "codex"), ("dev1@acme.test", "claude_code"),
                             ("lead@acme.test", "claude_code")):
-            made = control.ask({"v": 1, "op": "agent_create", "org": "acme", "member": email,
+            made = control.ask({"v": 1, "op": "agent_create", "org": "acme", "email": email,
                                 "type": kind})
             keys[made["agent_id"]] = (email, made["agent_id"])
         self.oracle = Oracle(keys)

@@ -76,7 +76,9 @@ def generate(seed, now_ms, days, sessions, keys):
                     event["pr"] = rng.randrange(1, 6)
             events.append(event)
             if rng.random() < 0.06:
-                later = dict(event, rev=rng.randrange(1, 4))
+                later = {name: value for name, value in event.items() if name in (
+                    "id", "ts", "key", "email", "member", "agent", "session", "repo", "pr")}
+                later["rev"] = rng.randrange(1, 4)
                 usage(rng, later)
                 if rng.random() < 0.3:
                     later["ts"] = max(now_ms - days * DAY, min(

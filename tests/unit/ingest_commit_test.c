@@ -920,6 +920,7 @@ a_correction_of_an_expired_day_is_refused(void **state)
 			continue;
 		}
 		p->events[0].rev = 2;
+		p->events[0].cost_nusd = 9;
 		push(p, "0 0 0 1");
 		check_first_error(p, "rev_after_horizon", "rev");
 	}

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -420,7 +421,11 @@ signal_of_closing(struct scratch *s, void (*hold)(struct tl_store *store))
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0) {
-		freopen("/dev/null", "w", stderr);
+		const struct rlimit no_core = {0};
+
+		if (setrlimit(RLIMIT_CORE, &no_core) != 0 ||
+			freopen("/dev/null", "w", stderr) == NULL)
+			_exit(2);
 		signal(SIGABRT, SIG_DFL);
 		if (scratch_try(s, true, false) != TL_OK)
 			_exit(1);
