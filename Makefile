@@ -114,6 +114,16 @@ $(BUILD)/tests/$(1): $(BUILD)/tests/prop/$(1).o $(TESTLIB_OBJ) $(call lib,$(LINK
 endef
 $(foreach t,$(PROP),$(eval $(call prop,$(t))))
 
+# Benchmarks: bench/*_bench.c are programs, the other files of bench/ go into each of them.
+BENCH := $(patsubst bench/%.c,%,$(wildcard bench/*_bench.c))
+BENCHLIB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_bench.c,$(wildcard bench/*.c)))
+
+define bench
+$(BUILD)/bench/$(1): $(BUILD)/bench/$(1).o $(BENCHLIB_OBJ) $(call lib,$(LINK_client))
+	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_client))
+endef
+$(foreach b,$(BENCH),$(eval $(call bench,$(b))))
+
 # Preload libraries that make the machine misbehave.
 FAULTS := $(patsubst tests/lib/fault/%.c,%,$(wildcard tests/lib/fault/*.c))
 $(BUILD)/tests/%.so: tests/lib/fault/%.c
@@ -153,8 +163,8 @@ demo: packages
 	@BUILD=$(BUILD) deploy/demo.sh
 
 .PHONY: bench
-bench: packages-test
-	@$(MAKE) --no-print-directory -j2 tests
+bench: packages
+	@$(MAKE) --no-print-directory -j2 all $(addprefix $(BUILD)/bench/,$(BENCH))
 	@BUILD=$(BUILD) bench/report.sh
 
 SOURCES = $(shell git ls-files '*.c' '*.h')

@@ -27,8 +27,7 @@ reply_of(const struct echo *echo, struct tl_slice request)
 
 	if (echo->type == ECHO_SIZED)
 		bytes = request.bytes >= 4 ? tl_get_be32(request.data) : 0;
-	return tl_slice_of(
-		echo->reply.data, bytes < echo->reply.bytes ? bytes : echo->reply.bytes);
+	return tl_slice_of(echo->reply.data, bytes < echo->reply.bytes ? bytes : echo->reply.bytes);
 }
 
 static void *

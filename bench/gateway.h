@@ -20,8 +20,8 @@ struct gateway_plan {
 };
 
 struct gateway_result {
-	int64_t acked_ns;   /* from the start until the last answer */
-	int64_t visible_ns; /* until a query showed the last acknowledged event */
+	int64_t acked_ns;		      /* from the start until the last answer */
+	int64_t visible_ns;		      /* until a query showed the last acknowledged event */
 	int64_t client_cpu_ns, server_cpu_ns; /* from the start until visible */
 	int64_t accepted, duplicate, rejected;
 	int64_t resent_batches; /* refused for a while and sent again */

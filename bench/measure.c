@@ -125,8 +125,8 @@ measure_title(const char *title)
 }
 
 void
-measure_print(const char *name, const struct measure *measure, const char *unit,
-	struct measure_goal goal)
+measure_print(
+	const char *name, const struct measure *measure, const char *unit, struct measure_goal goal)
 {
 	double sorted[MEASURE_ROUNDS_MAX];
 	double value = measure_median(measure);
@@ -140,9 +140,9 @@ measure_print(const char *name, const struct measure *measure, const char *unit,
 		number_text(sorted[measure->count - 1], high));
 	printf("  %-36s %9s %-14s %17s  %-9s %s\n", name, number_text(value, number), unit, range,
 		goal_words,
-		goal.type == MEASURE_NO_GOAL  ? ""
-			: is_met(goal, value) ? "yes"
-					      : "NO");
+		goal.type == MEASURE_NO_GOAL ? ""
+		: is_met(goal, value)	     ? "yes"
+					     : "NO");
 	print_json(name, value, sorted, measure->count, unit, goal);
 }
 

@@ -133,8 +133,7 @@ scratch_stop(struct scratch *scratch)
 }
 
 void
-scratch_url(
-	const struct scratch *scratch, enum scratch_door door, char url_out[SCRATCH_URL_BYTES])
+scratch_url(const struct scratch *scratch, enum scratch_door door, char url_out[SCRATCH_URL_BYTES])
 {
 	static const char *const names[] = {"ingest", "query", "ingest-control"};
 
@@ -260,6 +259,7 @@ scratch_stats(const struct scratch *scratch, struct scratch_stats *stats_out)
 {
 	struct tl_buf request, reply;
 	struct tl_pack_open map;
+	struct tl_reader latency;
 	struct tl_slice found;
 
 	tl_buf_init(&reply, 0);
@@ -268,15 +268,14 @@ scratch_stats(const struct scratch *scratch, struct scratch_stats *stats_out)
 	scratch_ask(scratch, tl_buf_slice(&request), &reply);
 	found = tl_buf_slice(&reply);
 	*stats_out = (struct scratch_stats){
-		.accepted = tl_reader_find_int(found, "accepted", 0),
-		.duplicate = tl_reader_find_int(found, "duplicate", 0),
-		.rejected = tl_reader_find_int(found, "rejected", 0),
 		.ids = tl_reader_find_int(found, "ids", 0),
 		.id_bytes = tl_reader_find_int(found, "id_bytes", 0),
 		.groups = tl_reader_find_int(found, "groups", 0),
-		.sst_bytes = tl_reader_find_int(found, "sst_bytes", 0),
-		.memtable_bytes = tl_reader_find_int(found, "memtable_bytes", 0),
+		.rollup_writes = tl_reader_find_int(found, "rollup_writes", 0),
+		.rollup_bytes = tl_reader_find_int(found, "rollup_bytes", 0),
 	};
+	if (tl_reader_find(found, "fsync", &latency))
+		stats_out->fsync_us_p50 = tl_reader_find_int(tl_read_any(&latency), "p50_us", 0);
 	tl_buf_fini(&request);
 	tl_buf_fini(&reply);
 }

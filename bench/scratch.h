@@ -34,20 +34,23 @@ void scratch_start(struct scratch *scratch, const char *tallyd, const char *dir)
 /* Asks it to stop and waits; all the processor time it used in its life. */
 int64_t scratch_stop(struct scratch *scratch);
 
-void scratch_url(const struct scratch *scratch, enum scratch_door door,
-	char url_out[SCRATCH_URL_BYTES]);
+void scratch_url(
+	const struct scratch *scratch, enum scratch_door door, char url_out[SCRATCH_URL_BYTES]);
 
 /* One request to the operator's door. A refusal ends the process with what it says. */
 void scratch_ask(const struct scratch *scratch, struct tl_slice request, struct tl_buf *reply);
 
 /* Make the org, or a further token of the org that is there. */
 void scratch_create_org(const struct scratch *scratch, char gateway_token_out[SCRATCH_TOKEN_BYTES]);
-void scratch_create_token(const struct scratch *scratch, const char *type,
-	char token_out[SCRATCH_TOKEN_BYTES]);
+void scratch_create_token(
+	const struct scratch *scratch, const char *type, char token_out[SCRATCH_TOKEN_BYTES]);
 
-/* A number of the daemon's stats order. */
+/* Some of what the daemon says about itself. */
 struct scratch_stats {
-	int64_t accepted, duplicate, rejected, ids, id_bytes, groups, sst_bytes, memtable_bytes;
+	int64_t ids, id_bytes;
+	int64_t groups;
+	int64_t rollup_writes, rollup_bytes;
+	int64_t fsync_us_p50;
 };
 void scratch_stats(const struct scratch *scratch, struct scratch_stats *stats_out);
 

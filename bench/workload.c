@@ -262,8 +262,8 @@ open_session(struct workload *w, int64_t start_ms)
 
 	if (w->session_count == w->session_capacity) {
 		w->session_capacity = w->session_capacity * 2 + 1024;
-		w->sessions = need(
-			realloc(w->sessions, w->session_capacity * sizeof(*w->sessions)));
+		w->sessions =
+			need(realloc(w->sessions, w->session_capacity * sizeof(*w->sessions)));
 	}
 	session = &w->sessions[w->session_count];
 	*session = (struct session){.member = pick_member(w)};
@@ -455,11 +455,11 @@ encode_batch(struct tl_buf *buf, enum workload_form form, const char *token, uin
 	snprintf(name, sizeof(name), "b%07u", no);
 	tl_buf_reset(buf);
 	if (form == WORKLOAD_ROWS)
-		tl_batch_put_rows(buf, tl_slice_str(token), tl_slice_str(name), false, events,
-			event_count);
+		tl_batch_put_rows(
+			buf, tl_slice_str(token), tl_slice_str(name), false, events, event_count);
 	else
-		tl_batch_put_maps(buf, tl_slice_str(token), tl_slice_str(name), false, events,
-			event_count);
+		tl_batch_put_maps(
+			buf, tl_slice_str(token), tl_slice_str(name), false, events, event_count);
 	if (buf->err)
 		measure_die("no memory for a batch");
 	copy = need(malloc(buf->bytes));
@@ -479,8 +479,7 @@ workload_encode(const struct workload *workload, const char *token, const struct
 
 	if (cut->count < end - cut->first)
 		end = cut->first + cut->count;
-	made.batch = need(
-		calloc((end - cut->first) / cut->events_min + 1, sizeof(*made.batch)));
+	made.batch = need(calloc((end - cut->first) / cut->events_min + 1, sizeof(*made.batch)));
 	tl_buf_init(&buf, 0);
 	for (uint32_t next = cut->first; next < end;) {
 		uint32_t spread = cut->events_max - cut->events_min + 1;

@@ -7,6 +7,8 @@
 #include "deploy/dump.h"
 #include "rollup/audit.h"
 #include "rollup/rollup.h"
+#include "schema/store/key.h"
+#include "schema/store/value.h"
 #include "schema/wire/reader.h"
 
 enum {
@@ -31,13 +33,36 @@ fail(enum tl_err err, const struct tl_why *why)
 	return err == TL_EBAD_PARAM || err == TL_ENOT_FOUND ? EXIT_USAGE : EXIT_IO;
 }
 
+/* The view a daemon would begin with: as far as the derived rows go. */
+static enum tl_err
+publish(struct tl_store *store, struct tl_why *why)
+{
+	struct tl_key key = tl_key_mark("rollup");
+	struct tl_mark mark = {0};
+	struct tl_buf bytes;
+	enum tl_err err;
+
+	tl_buf_init(&bytes, 0);
+	err = tl_store_get(store, NULL, TL_FAMILY_MARK, tl_key_slice(&key), &bytes, why);
+	if (!err)
+		err = tl_mark_decode(tl_buf_slice(&bytes), &mark);
+	else if (err == TL_ENOT_FOUND)
+		err = TL_OK; /* nothing was ever folded */
+	tl_buf_fini(&bytes);
+	return err ? err : tl_view_publish(store, mark.group_no, mark.seq, NULL, 0, why);
+}
+
 static enum tl_err
 verify(struct tl_store *store, bool *is_equal_out, struct tl_why *why)
 {
-	struct tl_view *view = tl_view_pin(store);
 	struct audit_report report;
-	enum tl_err err = audit_run(store, view, NULL, &report, why);
+	struct tl_view *view;
+	enum tl_err err = publish(store, why);
 
+	if (err)
+		return err;
+	view = tl_view_pin(store);
+	err = audit_run(store, view, NULL, &report, why);
 	tl_view_unpin(view);
 	if (err)
 		return err;
@@ -50,6 +75,18 @@ verify(struct tl_store *store, bool *is_equal_out, struct tl_why *why)
 		printf("first: %s\n", report.first_difference);
 	*is_equal_out = report.differences == 0;
 	return TL_OK;
+}
+
+static enum tl_err
+rebuild(struct tl_store *store, struct tl_why *why)
+{
+	struct rollup *rollup = NULL;
+	enum tl_err err = rollup_new(store, &rollup, why);
+
+	if (!err)
+		err = rollup_rebuild(rollup, why);
+	rollup_free(rollup);
+	return err;
 }
 
 static enum tl_err
@@ -113,7 +150,6 @@ offline_run(const char *data_dir, int operand_count, char **operands)
 	bool is_dump = strcmp(verb, "dump") == 0, is_equal = true;
 	struct tl_store_options options = {.dir = data_dir, .read_only = !is_rebuild};
 	struct tl_store *store = NULL;
-	struct rollup *rollup = NULL;
 	struct tl_why why = {0};
 	enum tl_err err;
 
@@ -122,15 +158,12 @@ offline_run(const char *data_dir, int operand_count, char **operands)
 		return EXIT_USAGE;
 	}
 	err = tl_store_open(&options, &store, &why);
-	if (!err)
-		err = rollup_new(store, &rollup, &why);
 	if (!err && is_rebuild)
-		err = rollup_rebuild(rollup, &why);
+		err = rebuild(store, &why);
 	else if (!err && is_dump)
 		err = dump(store, operand_count > 1 ? operands[1] : "", &why);
 	else if (!err)
 		err = verify(store, &is_equal, &why);
-	rollup_free(rollup);
 	tl_store_close(store);
 	if (err)
 		return fail(err, &why);

@@ -145,7 +145,6 @@ begin(struct commit *commit, struct commit_job *const *jobs, size_t job_count, i
 	enum tl_err err;
 
 	tl_write_reset(commit->write);
-	commit->cost_nusd_bound = 0;
 	commit->quarantine_count = 0;
 	names_begin(commit);
 	sources_begin(commit->sources, received_ms);
@@ -197,7 +196,7 @@ run_job(struct commit *commit, struct commit_job *job, struct outcome *outcome, 
 {
 	if (job->is_command)
 		return run_command(commit, job, outcome, why);
-	if (!verdict_fits(commit, &job->admitted->batch)) {
+	if (!group_fits_cost(&commit->group, &job->admitted->batch)) {
 		refusal_put(&job->reply, TL_EOVERLOADED, NULL);
 		outcome->is_refused = true;
 		return TL_OK;

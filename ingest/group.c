@@ -47,6 +47,24 @@ group_begin(struct group *group, uint64_t group_no, int64_t received_ms, uint32_
 	return group_reserve(group, row_capacity > 0 ? row_capacity : 1);
 }
 
+bool
+group_fits_cost(struct group *group, const struct tl_batch *batch)
+{
+	const int64_t *cost_nusd = batch->column[TL_COL_COST];
+	const int64_t *rev = batch->column[TL_COL_REV];
+	int64_t bound = group->cost_nusd_bound;
+
+	for (uint32_t i = 0; i < batch->row_count; i++) {
+		if (cost_nusd != NULL && cost_nusd[i] > 0 && !tl_sum_add(&bound, cost_nusd[i]))
+			return false;
+		/* What it takes back is not known yet. */
+		if (rev != NULL && rev[i] > 0 && !tl_sum_add(&bound, TL_COST_NUSD_MAX))
+			return false;
+	}
+	group->cost_nusd_bound = bound;
+	return true;
+}
+
 static enum tl_err
 widen_columns(struct tl_batch *rows, uint32_t capacity)
 {

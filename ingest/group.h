@@ -44,6 +44,7 @@ struct group {
 	struct tl_journal_block *blocks;
 	uint32_t block_count;
 	int64_t cost_nusd;
+	int64_t cost_nusd_bound; /* the sum of |cost| is not above this */
 	struct tl_buf block; /* kept between groups */
 };
 
@@ -53,6 +54,12 @@ void group_fini(struct group *group);
 /* Forget the group before. */
 TL_MUST enum tl_err group_begin(struct group *group, uint64_t group_no, int64_t received_ms,
 	uint32_t row_capacity);
+
+/*
+ * Whether the cost surely fits 63 bits with this batch in the group, whatever it replaces; if so it
+ * is counted in. A batch alone always fits.
+ */
+TL_MUST bool group_fits_cost(struct group *group, const struct tl_batch *batch);
 
 /* Room for count more rows; rows and slots may move. */
 TL_MUST enum tl_err group_reserve(struct group *group, uint32_t count);

@@ -11,7 +11,6 @@
 
 #include "ingest/writer.h"
 
-
 static const char repo_other[] = "other";
 
 void

@@ -16,7 +16,6 @@
 #include "ingest/writer.h"
 #include "schema/model/bucket.h"
 #include "schema/model/limits.h"
-#include "schema/model/money.h"
 #include "schema/store/block.h"
 #include "schema/store/key.h"
 
@@ -41,24 +40,6 @@ struct judging {
 	struct tl_intake_row *tally;
 	struct tl_why *why;
 };
-
-bool
-verdict_fits(struct commit *commit, const struct tl_batch *batch)
-{
-	const int64_t *cost_nusd = batch->column[TL_COL_COST];
-	const int64_t *rev = batch->column[TL_COL_REV];
-	int64_t bound = commit->cost_nusd_bound;
-
-	for (uint32_t i = 0; i < batch->row_count; i++) {
-		if (cost_nusd != NULL && cost_nusd[i] > 0 && !tl_sum_add(&bound, cost_nusd[i]))
-			return false;
-		/* What it may replace is not known yet. */
-		if (rev != NULL && rev[i] > 0 && !tl_sum_add(&bound, TL_COST_NUSD_MAX))
-			return false;
-	}
-	commit->cost_nusd_bound = bound;
-	return true;
-}
 
 static uint32_t
 org_of(const struct judging *j, uint32_t row_idx)

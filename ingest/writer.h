@@ -53,7 +53,6 @@ struct commit {
 	struct tl_write *write;
 	struct tl_edit *edit;
 	struct group group;
-	int64_t cost_nusd_bound; /* sum of |cost| of all its rows at most */
 	uint32_t quarantine_count;
 	struct tl_buf buf;
 };
@@ -115,12 +114,6 @@ TL_MUST enum tl_err names_translate(struct commit *commit, const struct tl_batch
 struct verdicts {
 	uint32_t accepted, duplicate, replaced, conflict, rejected;
 };
-
-/*
- * Whether the group's cost surely fits 63 bits with this batch in it, replaced rows included; if
- * so it is counted in. A batch alone always fits.
- */
-TL_MUST bool verdict_fits(struct commit *commit, const struct tl_batch *batch);
 
 /* Judge a batch and append what is new to the group. Refused events join batch.rejects. */
 TL_MUST enum tl_err verdict_batch(struct commit *commit, struct admitted *admitted,

@@ -16,7 +16,7 @@ struct agents_row {
 
 struct agents {
 	struct query_job *job;
-	bool *is_wanted;	  /* by member no */
+	bool *is_wanted;	   /* by member no */
 	struct agents_row **first; /* by member no */
 };
 

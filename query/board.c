@@ -52,7 +52,8 @@ set_put(struct board_set *set, struct tl_arena *arena, uint64_t pair)
 	struct board_set before = *set;
 
 	if (((uint64_t)set->count + 1) * 2 > set->slot_count) {
-		set->slot_count = before.slot_count == 0 ? BOARD_SET_INITIAL : before.slot_count * 2;
+		set->slot_count =
+			before.slot_count == 0 ? BOARD_SET_INITIAL : before.slot_count * 2;
 		set->slots = tl_arena_array(arena, set->slot_count, sizeof(*set->slots));
 		if (set->slots == NULL) {
 			*set = before;
@@ -177,8 +178,8 @@ add_value(struct board *board, struct board_row *row, uint32_t bin_idx,
 		row->own_bin = bin;
 	}
 	for (int metric = 0; metric < TL_METRIC_COUNT; metric++)
-		fits &= tl_sum_add(&bin->value[metric],
-			tl_totals_value(totals, (enum tl_metric)metric));
+		fits &= tl_sum_add(
+			&bin->value[metric], tl_totals_value(totals, (enum tl_metric)metric));
 	return fits ? TL_OK : TL_EAMOUNT_OVERFLOW;
 }
 
@@ -326,8 +327,8 @@ board_add(struct board *board, const struct query_scene *scene, const struct fac
 }
 
 void
-board_spark(const struct board_row *row, enum tl_metric metric, uint32_t bin_count,
-	int64_t *values_out)
+board_spark(
+	const struct board_row *row, enum tl_metric metric, uint32_t bin_count, int64_t *values_out)
 {
 	memset(values_out, 0, bin_count * sizeof(*values_out));
 	if (row == NULL)

@@ -20,8 +20,8 @@ struct board_bin {
 struct board_row {
 	uint64_t key;
 	struct tl_totals totals;
-	uint32_t session_count; /* distinct, with a request in the window */
-	int64_t last_ms;	/* of a request in the window; INT64_MIN without any */
+	uint32_t session_count;	      /* distinct, with a request in the window */
+	int64_t last_ms;	      /* of a request in the window; INT64_MIN without any */
 	const struct board_bin *bins; /* newest first; a bin may come twice and then adds up */
 	struct board_bin *own_bin;    /* the newest, when this board may still add to it */
 };
@@ -40,9 +40,9 @@ struct board {
 	const struct board *base; /* NULL, or what this one stands on: read only */
 	struct board_row *rows;	  /* row 0 is the whole org where the dimension has one */
 	uint32_t row_count, row_capacity;
-	struct table keys;	/* of the rows that base does not have */
+	struct table keys;	   /* of the rows that base does not have */
 	struct board_set sessions; /* that base does not have */
-	uint64_t memo_key;	/* the row found last */
+	uint64_t memo_key;	   /* the row found last */
 	uint32_t memo_idx;
 };
 
@@ -68,8 +68,8 @@ TL_MUST enum tl_err board_add(struct board *board, const struct query_scene *sce
 	const struct facts_ask *ask, struct tl_why *why);
 
 /* Add one page, whose rows lie in one bin. */
-TL_MUST enum tl_err board_add_page(struct board *board, uint32_t bin_idx,
-	const struct tl_page *page);
+TL_MUST enum tl_err board_add_page(
+	struct board *board, uint32_t bin_idx, const struct tl_page *page);
 
 /* NULL when there is no such row. */
 const struct board_row *board_find(const struct board *board, uint64_t key);

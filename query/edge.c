@@ -9,10 +9,10 @@
 #define COLUMN_BIT(column) (1ULL << (column))
 
 /* What tl_event_totals reads, and the keys of a row. */
-#define EDGE_COLUMNS                                                                               \
-	(TL_BLOCK_ALL_COLUMNS & ~(COLUMN_BIT(TL_COL_TAGS) | COLUMN_BIT(TL_COL_BRANCH) |            \
-					 COLUMN_BIT(TL_COL_COMMIT) | COLUMN_BIT(TL_COL_VALUE) |    \
-					 COLUMN_BIT(TL_COL_EMAIL_ENC) | COLUMN_BIT(TL_COL_RULE)))
+#define EDGE_COLUMNS                                                                           \
+	(TL_BLOCK_ALL_COLUMNS & ~(COLUMN_BIT(TL_COL_TAGS) | COLUMN_BIT(TL_COL_BRANCH) |        \
+					COLUMN_BIT(TL_COL_COMMIT) | COLUMN_BIT(TL_COL_VALUE) | \
+					COLUMN_BIT(TL_COL_EMAIL_ENC) | COLUMN_BIT(TL_COL_RULE)))
 
 struct edge {
 	struct tl_arena *arena;
@@ -47,8 +47,7 @@ need_row(struct edge *edge, const struct tl_cell_key *key, struct tl_cell_row **
 	}
 	if (page->row_count == edge->capacity) {
 		uint32_t capacity = edge->capacity == 0 ? 64 : edge->capacity * 2;
-		struct tl_cell_row *rows =
-			tl_arena_array(edge->arena, capacity, sizeof(*rows));
+		struct tl_cell_row *rows = tl_arena_array(edge->arena, capacity, sizeof(*rows));
 
 		if (rows == NULL)
 			return TL_ENOMEM;
@@ -151,7 +150,8 @@ attribute(struct tl_page *page, uint32_t first, uint32_t end, const struct tl_pa
 		if (page->rows[i].key.has_own_repo)
 			continue;
 		if (known == NULL)
-			return tl_fail(why, TL_ESTORAGE_CORRUPT, "a cell lacks session %u", session);
+			return tl_fail(
+				why, TL_ESTORAGE_CORRUPT, "a cell lacks session %u", session);
 		page->rows[i].key.repo = known->key.repo;
 	}
 	while (*pr_idx < whole->pr_count && whole->prs[*pr_idx].session < session)

@@ -8,8 +8,8 @@
 /*
  * whole is the page of the cell that holds [from_ms, to_ms). The page's rows are those of the
  * events in the part, under the repo and with the PRs that the whole page gives their sessions; its
- * splits are divided by the rule of the whole cell. All memory is the arena's. TL_EEDGE_UNAVAILABLE when the
- * events have expired.
+ * splits are divided by the rule of the whole cell. All memory is the arena's. TL_EEDGE_UNAVAILABLE
+ * when the events have expired.
  */
 TL_MUST enum tl_err edge_page(const struct query_scene *scene, const struct tl_page *whole,
 	int64_t from_ms, int64_t to_ms, struct tl_arena *arena, struct tl_page *page_out,

@@ -33,11 +33,11 @@ struct walk {
 	enum tl_span span_max;
 	struct run *runs;
 	uint32_t run_count;
-	uint32_t bin_idx;	/* of the page in hand; time only moves on */
-	int64_t oldest_day_ms;	/* the first raw day that is still there */
-	struct tl_arena arena;	/* the page in hand */
-	enum tl_err (*visit)(void *arg, uint32_t bin_idx, const struct tl_page *page,
-		struct tl_why *why);
+	uint32_t bin_idx;      /* of the page in hand; time only moves on */
+	int64_t oldest_day_ms; /* the first raw day that is still there */
+	struct tl_arena arena; /* the page in hand */
+	enum tl_err (*visit)(
+		void *arg, uint32_t bin_idx, const struct tl_page *page, struct tl_why *why);
 	void *arg;
 };
 
@@ -105,8 +105,8 @@ plan(struct walk *walk, struct tl_arena *arena)
 	const struct facts_ask *ask = walk->ask;
 	const struct tl_window *window = ask->window;
 
-	walk->runs = tl_arena_array(
-		arena, TL_WINDOW_BINS_MAX * FACTS_RUNS_PER_BIN, sizeof(*walk->runs));
+	walk->runs =
+		tl_arena_array(arena, TL_WINDOW_BINS_MAX * FACTS_RUNS_PER_BIN, sizeof(*walk->runs));
 	if (walk->runs == NULL)
 		return TL_ENOMEM;
 	for (uint32_t i = 0; i < window->bin_count; i++) {
@@ -180,7 +180,8 @@ open_pages(const struct query_scene *scene, enum tl_span span, int64_t start_ms,
 		tl_key_slice(&last), scan_out, why);
 }
 
-/* TL_EEDGE_UNAVAILABLE when the day has no page of the span at all: it had some, and they expired. */
+/* TL_EEDGE_UNAVAILABLE when the day has no page of the span at all: it had some, and they expired.
+ */
 static enum tl_err
 check_day(struct walk *walk, enum tl_span span, int64_t day_ms, struct tl_why *why)
 {
@@ -299,8 +300,8 @@ walk_raw(struct walk *walk, const struct run *run, struct tl_why *why)
 		return check_gap(walk, TL_SPAN_15M, tl_bucket_floor(TL_SPAN_1D, bucket_ms),
 			run->end_ms, why);
 	if (!err)
-		err = edge_page(walk->scene, &whole, run->start_ms, run->end_ms, &walk->arena,
-			&page, why);
+		err = edge_page(
+			walk->scene, &whole, run->start_ms, run->end_ms, &walk->arena, &page, why);
 	if (!err)
 		err = show(walk, &page, run->start_ms, why);
 	return err;
@@ -330,8 +331,8 @@ walk_init(struct walk *walk)
 
 enum tl_err
 facts_walk(const struct query_scene *scene, const struct facts_ask *ask,
-	enum tl_err (*visit)(void *arg, uint32_t bin_idx, const struct tl_page *page,
-		struct tl_why *why),
+	enum tl_err (*visit)(
+		void *arg, uint32_t bin_idx, const struct tl_page *page, struct tl_why *why),
 	void *arg, struct tl_why *why)
 {
 	struct walk walk = {
@@ -373,16 +374,16 @@ walk_cell(struct walk *walk, int64_t bucket_ms, struct tl_why *why)
 	tl_arena_reset(&walk->arena);
 	err = facts_page(walk->scene, TL_SPAN_15M, bucket_ms, &walk->arena, &page, why);
 	if (err == TL_ENOT_FOUND)
-		return check_gap(walk, TL_SPAN_15M, tl_bucket_floor(TL_SPAN_1D, bucket_ms),
-			run.end_ms, why);
+		return check_gap(
+			walk, TL_SPAN_15M, tl_bucket_floor(TL_SPAN_1D, bucket_ms), run.end_ms, why);
 	return err ? err : show(walk, &page, bucket_ms, why);
 }
 
 enum tl_err
 facts_walk_cells(const struct query_scene *scene, const struct facts_ask *ask,
 	const int64_t *bucket_nos, uint32_t bucket_count,
-	enum tl_err (*visit)(void *arg, uint32_t bin_idx, const struct tl_page *page,
-		struct tl_why *why),
+	enum tl_err (*visit)(
+		void *arg, uint32_t bin_idx, const struct tl_page *page, struct tl_why *why),
 	void *arg, struct tl_why *why)
 {
 	struct walk walk = {.scene = scene, .ask = ask, .visit = visit, .arg = arg};
@@ -404,8 +405,8 @@ facts_page(const struct query_scene *scene, enum tl_span span, int64_t bucket_ms
 	enum tl_err err;
 
 	tl_buf_init(&bytes, 0);
-	err = tl_store_get(scene->store, scene->view, tl_cell_family(span), tl_key_slice(&key),
-		&bytes, why);
+	err = tl_store_get(
+		scene->store, scene->view, tl_cell_family(span), tl_key_slice(&key), &bytes, why);
 	if (!err)
 		err = decode_page(tl_buf_slice(&bytes), span, bucket_ms, arena, page_out, why);
 	tl_buf_fini(&bytes);
@@ -421,8 +422,8 @@ facts_session(const struct query_scene *scene, uint32_t session, struct tl_arena
 	enum tl_err err;
 
 	tl_buf_init(&bytes, 0);
-	err = tl_store_get(scene->store, scene->view, TL_FAMILY_SESSION, tl_key_slice(&key), &bytes,
-		why);
+	err = tl_store_get(
+		scene->store, scene->view, TL_FAMILY_SESSION, tl_key_slice(&key), &bytes, why);
 	if (!err) {
 		err = tl_session_row_decode(tl_buf_slice(&bytes), arena, row_out);
 		if (err)

@@ -33,8 +33,8 @@ facts_all(const struct tl_window *window)
  * store says, TL_EEDGE_UNAVAILABLE, and what visit returns.
  */
 TL_MUST enum tl_err facts_walk(const struct query_scene *scene, const struct facts_ask *ask,
-	enum tl_err (*visit)(void *arg, uint32_t bin_idx, const struct tl_page *page,
-		struct tl_why *why),
+	enum tl_err (*visit)(
+		void *arg, uint32_t bin_idx, const struct tl_page *page, struct tl_why *why),
 	void *arg, struct tl_why *why);
 
 /*
@@ -43,8 +43,8 @@ TL_MUST enum tl_err facts_walk(const struct query_scene *scene, const struct fac
  */
 TL_MUST enum tl_err facts_walk_cells(const struct query_scene *scene, const struct facts_ask *ask,
 	const int64_t *bucket_nos, uint32_t bucket_count,
-	enum tl_err (*visit)(void *arg, uint32_t bin_idx, const struct tl_page *page,
-		struct tl_why *why),
+	enum tl_err (*visit)(
+		void *arg, uint32_t bin_idx, const struct tl_page *page, struct tl_why *why),
 	void *arg, struct tl_why *why);
 
 /* The page of one cell as stored; TL_ENOT_FOUND when nothing is in it. Memory is the arena's. */

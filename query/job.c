@@ -17,10 +17,10 @@ job_facts(const struct query_job *job, const struct tl_window *window)
 }
 
 static enum tl_err
-read_board(struct query_job *job, const struct past_ask *ask, struct board *board,
-	struct tl_why *why)
+read_board(
+	struct query_job *job, const struct past_ask *ask, struct board *board, struct tl_why *why)
 {
-	struct cache_value *pinned = NULL;
+	struct lru_value *pinned = NULL;
 	enum tl_err err = past_board(ask, job->arena, board, &pinned, why);
 
 	if (pinned != NULL) {
@@ -66,7 +66,7 @@ void
 job_unpin(struct query_job *job)
 {
 	while (job->pin_count > 0)
-		cache_unpin(job->scene->cache->boards, job->pins[--job->pin_count]);
+		lru_unpin(job->scene->cache->boards, job->pins[--job->pin_count]);
 }
 
 enum tl_err
@@ -107,8 +107,8 @@ job_find(const struct query_job *job, enum tl_name_kind kind, struct tl_slice na
 }
 
 enum tl_err
-job_find_repo(const struct query_job *job, struct tl_slice text, uint32_t *id_out,
-	struct tl_why *why)
+job_find_repo(
+	const struct query_job *job, struct tl_slice text, uint32_t *id_out, struct tl_why *why)
 {
 	char name[TL_REPO_BYTES_MAX + 1];
 
@@ -155,8 +155,8 @@ parse_number(struct tl_slice text)
 }
 
 enum tl_err
-job_find_agent(const struct query_job *job, struct tl_slice text,
-	const struct tl_agent **agent_out, struct tl_why *why)
+job_find_agent(const struct query_job *job, struct tl_slice text, const struct tl_agent **agent_out,
+	struct tl_why *why)
 {
 	const struct tl_org *org = job->scene->org;
 	const struct tl_credential *credential = tl_registry_key(job->scene->registry, text);
@@ -185,8 +185,8 @@ job_life(const struct query_job *job, enum tl_dim dim, uint32_t entity, struct t
 
 	*life_out = (struct tl_life){.first_ms = INT64_MAX, .last_ms = INT64_MIN};
 	tl_buf_init(&bytes, 0);
-	err = tl_store_get(scene->store, scene->view, TL_FAMILY_LIFE, tl_key_slice(&key), &bytes,
-		why);
+	err = tl_store_get(
+		scene->store, scene->view, TL_FAMILY_LIFE, tl_key_slice(&key), &bytes, why);
 	if (err == TL_ENOT_FOUND)
 		err = TL_OK;
 	else if (!err)

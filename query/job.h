@@ -3,7 +3,7 @@
 #define QUERY_JOB_H
 
 #include "query/board.h"
-#include "query/cache.h"
+#include "query/lru.h"
 #include "query/query.h"
 #include "schema/store/value.h"
 #include "schema/wire/pack.h"
@@ -17,10 +17,10 @@ struct query_job {
 	struct tl_arena *arena;
 	struct tl_buf *reply;
 	struct tl_window window;
-	uint32_t only_member;	 /* 0: the caller sees everybody; else only this member */
-	bool sees_private;	 /* everybody's email and hourly rate */
-	uint32_t offset;	 /* of the first row of the page that was asked for */
-	struct cache_value *pins[JOB_PINS_MAX]; /* what boards stand on, until the reply is done */
+	uint32_t only_member; /* 0: the caller sees everybody; else only this member */
+	bool sees_private;    /* everybody's email and hourly rate */
+	uint32_t offset;      /* of the first row of the page that was asked for */
+	struct lru_value *pins[JOB_PINS_MAX]; /* what boards stand on, until the reply is done */
 	uint32_t pin_count;
 };
 
@@ -42,16 +42,16 @@ TL_MUST enum tl_err health_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err keys_resolve_run(struct query_job *job, struct tl_why *why);
 
 /* The board of the job's window, as far as the caller may see. */
-TL_MUST enum tl_err job_board(struct query_job *job, enum tl_dim dim, struct board *board,
-	struct tl_why *why);
+TL_MUST enum tl_err job_board(
+	struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why);
 
 /* The board of everybody, which ranks and the org's total need whoever asks. */
-TL_MUST enum tl_err job_whole_board(struct query_job *job, enum tl_dim dim, struct board *board,
-	struct tl_why *why);
+TL_MUST enum tl_err job_whole_board(
+	struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why);
 
 /* The totals of the window before. */
-TL_MUST enum tl_err job_board_before(struct query_job *job, enum tl_dim dim, struct board *board,
-	struct tl_why *why);
+TL_MUST enum tl_err job_board_before(
+	struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why);
 
 /* Let go of what the boards stand on. */
 void job_unpin(struct query_job *job);
@@ -68,8 +68,8 @@ TL_MUST enum tl_err job_find(const struct query_job *job, enum tl_name_kind kind
 	struct tl_slice name, uint32_t *id_out, struct tl_why *why);
 
 /* A repository by any spelling of its name. */
-TL_MUST enum tl_err job_find_repo(const struct query_job *job, struct tl_slice text,
-	uint32_t *id_out, struct tl_why *why);
+TL_MUST enum tl_err job_find_repo(
+	const struct query_job *job, struct tl_slice text, uint32_t *id_out, struct tl_why *why);
 
 /* The member with this id that the caller may see; all others are TL_ENOT_FOUND. */
 TL_MUST enum tl_err job_find_member(const struct query_job *job, struct tl_slice hex,

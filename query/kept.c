@@ -9,7 +9,7 @@
 #define KEPT_HEAD_BYTES 6u
 
 struct kept_reply {
-	struct cache_value value; /* first: what the cache keeps */
+	struct lru_value value; /* first: what the cache keeps */
 	uint64_t org_generation;
 	uint64_t registry_generation;
 	int64_t now_ms;
@@ -25,9 +25,9 @@ query_cache_new(size_t board_bytes_max, size_t reply_bytes_max, struct query_cac
 
 	if (cache == NULL)
 		return TL_ENOMEM;
-	err = cache_new(board_bytes_max, &cache->boards);
+	err = lru_new(board_bytes_max, &cache->boards);
 	if (!err)
-		err = cache_new(reply_bytes_max, &cache->replies);
+		err = lru_new(reply_bytes_max, &cache->replies);
 	if (err) {
 		query_cache_free(cache);
 		return err;
@@ -41,13 +41,13 @@ query_cache_free(struct query_cache *cache)
 {
 	if (cache == NULL)
 		return;
-	cache_free(cache->boards);
-	cache_free(cache->replies);
+	lru_free(cache->boards);
+	lru_free(cache->replies);
 	free(cache);
 }
 
 static void
-reply_free(struct cache_value *value)
+reply_free(struct lru_value *value)
 {
 	free(value);
 }
@@ -99,10 +99,10 @@ is_fresh(const struct query_scene *scene, const struct kept_reply *kept)
 	int64_t age_ms = scene->now_ms - kept->now_ms;
 
 	return age_ms >= 0 && age_ms <= KEPT_AGE_MS_MAX &&
-		tl_bucket_no(TL_SPAN_15M, kept->now_ms) ==
-			tl_bucket_no(TL_SPAN_15M, scene->now_ms) &&
-		kept->org_generation == tl_view_org_generation(scene->view, scene->org->no) &&
-		kept->registry_generation == tl_registry_generation(scene->registry);
+	       tl_bucket_no(TL_SPAN_15M, kept->now_ms) ==
+		       tl_bucket_no(TL_SPAN_15M, scene->now_ms) &&
+	       kept->org_generation == tl_view_org_generation(scene->view, scene->org->no) &&
+	       kept->registry_generation == tl_registry_generation(scene->registry);
 }
 
 bool
@@ -116,14 +116,14 @@ kept_reply_get(const struct query_scene *scene, enum tl_query_op op, struct tl_s
 
 	if (!make_key(scene, op, request, key_bytes, &key))
 		return false;
-	kept = (struct kept_reply *)cache_get(scene->cache->replies, key);
+	kept = (struct kept_reply *)lru_get(scene->cache->replies, key);
 	if (kept == NULL)
 		return false;
 	if (is_fresh(scene, kept)) {
 		tl_buf_put(reply, kept->data, kept->bytes);
 		is_served = !reply->err;
 	}
-	cache_unpin(scene->cache->replies, &kept->value);
+	lru_unpin(scene->cache->replies, &kept->value);
 	return is_served;
 }
 
@@ -141,15 +141,13 @@ kept_reply_put(const struct query_scene *scene, enum tl_query_op op, struct tl_s
 	if (kept == NULL)
 		return;
 	*kept = (struct kept_reply){
-		.value = {.free = reply_free,
-			.bytes = sizeof(*kept) + reply.bytes,
-			.pin_count = 1},
+		.value = {.free = reply_free, .bytes = sizeof(*kept) + reply.bytes, .pin_count = 1},
 		.org_generation = tl_view_org_generation(scene->view, scene->org->no),
 		.registry_generation = tl_registry_generation(scene->registry),
 		.now_ms = scene->now_ms,
 		.bytes = reply.bytes,
 	};
 	memcpy(kept->data, reply.data, reply.bytes);
-	cache_put(scene->cache->replies, key, &kept->value);
-	cache_unpin(scene->cache->replies, &kept->value);
+	lru_put(scene->cache->replies, key, &kept->value);
+	lru_unpin(scene->cache->replies, &kept->value);
 }

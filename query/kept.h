@@ -2,16 +2,16 @@
 #ifndef QUERY_KEPT_H
 #define QUERY_KEPT_H
 
-#include "query/cache.h"
+#include "query/lru.h"
 #include "query/query.h"
 
 struct query_cache {
-	struct cache *boards;
-	struct cache *replies;
+	struct lru *boards;
+	struct lru *replies;
 };
 
-TL_MUST enum tl_err query_cache_new(size_t board_bytes_max, size_t reply_bytes_max,
-	struct query_cache **cache_out);
+TL_MUST enum tl_err query_cache_new(
+	size_t board_bytes_max, size_t reply_bytes_max, struct query_cache **cache_out);
 
 /* Nothing may be in use any more. NULL is fine. */
 void query_cache_free(struct query_cache *cache);

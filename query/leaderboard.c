@@ -130,8 +130,7 @@ rank_now(struct list *list)
 	enum tl_metric metric = job->query->metric;
 	uint32_t shown = 0;
 
-	list->contenders =
-		tl_arena_array(job->arena, org->member_count, sizeof(*list->contenders));
+	list->contenders = tl_arena_array(job->arena, org->member_count, sizeof(*list->contenders));
 	if (list->contenders == NULL)
 		return TL_ENOMEM;
 	for (uint32_t i = 0; i < org->member_count; i++) {
@@ -143,8 +142,8 @@ rank_now(struct list *list)
 			continue;
 		list->contenders[list->count++] = (struct tl_contender){
 			.value = standing->row != NULL
-				? tl_totals_value(&standing->row->totals, metric)
-				: 0,
+					 ? tl_totals_value(&standing->row->totals, metric)
+					 : 0,
 			.name = tl_slice_of(member->id, sizeof(member->id)),
 			.idx = member->no,
 			.tier = (uint8_t)tier,
@@ -252,8 +251,8 @@ put_member(struct list *list, const struct tl_contender *contender, const struct
 	else
 		tl_pack_nil(reply);
 	tl_pack_key_int(reply, &map, "share_ppm",
-		reply_ppm(contender->value,
-			tl_totals_value(&list->org->totals, job->query->metric)));
+		reply_ppm(
+			contender->value, tl_totals_value(&list->org->totals, job->query->metric)));
 	reply_totals(job, &map, row != NULL ? &row->totals : &nothing,
 		row != NULL ? row->session_count : 0);
 	reply_time(job, &map, "last_used_ms", life.last_ms);
@@ -275,8 +274,7 @@ put_sum(struct list *list, struct tl_pack_open *map, const char *key, const stru
 
 	tl_pack_key(job->reply, map, key);
 	sum = tl_pack_open_map(job->reply);
-	tl_pack_key_int(
-		job->reply, &sum, "value", tl_totals_value(totals, job->query->metric));
+	tl_pack_key_int(job->reply, &sum, "value", tl_totals_value(totals, job->query->metric));
 	reply_totals(job, &sum, totals, row != NULL ? row->session_count : 0);
 	reply_spark(job, &sum, "spark", row);
 	tl_pack_close(job->reply, &sum);

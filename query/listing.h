@@ -12,7 +12,7 @@ struct listing_row {
 	uint64_t key;	  /* the last tie-breaker, ascending */
 	const void *what; /* the caller's */
 	struct tl_slice name;
-	uint32_t number;  /* after the name */
+	uint32_t number; /* after the name */
 };
 
 /*

@@ -4,8 +4,8 @@
  *
  * A kept past is exact for every view from the one it was built on (built) to the last one it was
  * checked against (seen): nothing before T changed between them. For a newer view the store says
- * from what time on the org changed since; at or after T the past is still exact, and seen moves up.
- * A view older than built cannot be judged and is served without the past.
+ * from what time on the org changed since; at or after T the past is still exact, and seen moves
+ * up. A view older than built cannot be judged and is served without the past.
  *
  * T follows how late events come. Behind now by a quarter of an hour at least; when a late event
  * makes a past useless, the next cut lies before that event, so that a stream of late events costs
@@ -26,7 +26,7 @@
 #define PAST_STEP_MS TL_HOUR_MS
 
 struct past {
-	struct cache_value value; /* first: what the cache keeps */
+	struct lru_value value; /* first: what the cache keeps */
 
 	/* fixed once kept */
 	struct tl_arena arena;
@@ -41,7 +41,7 @@ struct past {
 };
 
 static void
-past_free(struct cache_value *value)
+past_free(struct lru_value *value)
 {
 	struct past *past = (struct past *)value;
 
@@ -117,7 +117,7 @@ build(const struct past_ask *ask, int64_t late_ms, struct past **past_out, struc
 
 	if (past == NULL)
 		return TL_ENOMEM;
-	past->value = (struct cache_value){.free = past_free, .pin_count = 1};
+	past->value = (struct lru_value){.free = past_free, .pin_count = 1};
 	past->start_ms = tl_window_start_ms(ask->window);
 	past->late_ms = late_ms;
 	past->cut_ms = cut_at(ask, late_ms);
@@ -140,8 +140,8 @@ build(const struct past_ask *ask, int64_t late_ms, struct past **past_out, struc
 
 /* How late events come, from what the past that is there was worth. */
 static int64_t
-choose_lateness(const struct past_ask *ask, const struct past *before, enum verdict verdict,
-	int64_t low_ms)
+choose_lateness(
+	const struct past_ask *ask, const struct past *before, enum verdict verdict, int64_t low_ms)
 {
 	int64_t late_ms = TL_QUARTER_MS;
 
@@ -159,10 +159,10 @@ choose_lateness(const struct past_ask *ask, const struct past *before, enum verd
 static enum tl_err
 find(const struct past_ask *ask, struct past **past_out, struct tl_why *why)
 {
-	struct cache *cache = ask->scene->cache->boards;
+	struct lru *cache = ask->scene->cache->boards;
 	uint8_t key_bytes[PAST_KEY_BYTES];
 	struct tl_slice key = make_key(ask, key_bytes);
-	struct past *before = (struct past *)cache_get(cache, key);
+	struct past *before = (struct past *)lru_get(cache, key);
 	enum verdict verdict = PAST_OLD;
 	int64_t low_ms = INT64_MIN;
 	enum tl_err err;
@@ -175,20 +175,20 @@ find(const struct past_ask *ask, struct past **past_out, struct tl_why *why)
 		return TL_OK;
 	}
 	if (before != NULL && verdict == PAST_NEWER) {
-		cache_unpin(cache, &before->value);
+		lru_unpin(cache, &before->value);
 		return TL_OK;
 	}
 	err = build(ask, choose_lateness(ask, before, verdict, low_ms), past_out, why);
 	if (!err)
-		cache_put(cache, key, &(*past_out)->value);
+		lru_put(cache, key, &(*past_out)->value);
 	if (before != NULL)
-		cache_unpin(cache, &before->value);
+		lru_unpin(cache, &before->value);
 	return err;
 }
 
 enum tl_err
 past_board(const struct past_ask *ask, struct tl_arena *arena, struct board *board,
-	struct cache_value **pinned_out, struct tl_why *why)
+	struct lru_value **pinned_out, struct tl_why *why)
 {
 	struct facts_ask facts = facts_all(ask->window);
 	struct past *past = NULL;

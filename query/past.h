@@ -6,20 +6,22 @@
 #define QUERY_PAST_H
 
 #include "query/board.h"
-#include "query/cache.h"
+#include "query/lru.h"
 
 struct past_ask {
 	const struct query_scene *scene;
 	const struct tl_window *window;
 	enum tl_dim dim;
-	bool is_before; /* window is the one before the one that is shown: plain, and all of it past */
+	bool is_before; /* window is the one before the one that is shown: plain, and all of it past
+			 */
 };
 
 /*
  * The board of the window. When *pinned_out is not NULL the board stands on it: unpin it (cache of
- * the scene) after the board's last use. Without a cache, and for custom ranges, all is summed anew.
+ * the scene) after the board's last use. Without a cache, and for custom ranges, all is summed
+ * anew.
  */
 TL_MUST enum tl_err past_board(const struct past_ask *ask, struct tl_arena *arena,
-	struct board *board, struct cache_value **pinned_out, struct tl_why *why);
+	struct board *board, struct lru_value **pinned_out, struct tl_why *why);
 
 #endif

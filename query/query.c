@@ -96,8 +96,8 @@ static bool
 is_ours(enum tl_err code)
 {
 	return code == TL_EINTERNAL || code == TL_ESTORAGE_UNAVAILABLE ||
-		code == TL_ESTORAGE_CORRUPT || code == TL_EACKED_DATA_MISSING ||
-		code == TL_EOVERLOADED;
+	       code == TL_ESTORAGE_CORRUPT || code == TL_EACKED_DATA_MISSING ||
+	       code == TL_EOVERLOADED;
 }
 
 /* The parameter that a text about a parameter begins with. */
@@ -231,8 +231,8 @@ serve(struct worker *worker, struct tl_rep_request *request)
 	if (err)
 		tl_counter_add(&query->stats.errors, 1);
 	if (is_read)
-		tl_histogram_add(&query->stats.run_us[task.query.op],
-			tl_clock_mono_us() - start_us);
+		tl_histogram_add(
+			&query->stats.run_us[task.query.op], tl_clock_mono_us() - start_us);
 	tl_rep_request_reply(request, tl_buf_slice(&worker->reply));
 }
 
@@ -333,7 +333,8 @@ query_start(const struct query_options *options, struct query **query_out, struc
 	query->control_door = (struct door){.query = query, .is_operator = true};
 	err = prepare_refusals(query);
 	if (!err)
-		err = query_cache_new(QUERY_BOARD_BYTES_MAX, QUERY_REPLY_CACHE_BYTES_MAX, &query->cache);
+		err = query_cache_new(
+			QUERY_BOARD_BYTES_MAX, QUERY_REPLY_CACHE_BYTES_MAX, &query->cache);
 	if (!err)
 		err = door_open(&query->door, options->urls, options->url_count,
 			count_workers(options->worker_count), why);

@@ -47,8 +47,8 @@ struct query_stats {
 	struct tl_histogram run_us[TL_QUERY_COUNT];
 };
 
-TL_MUST enum tl_err query_start(const struct query_options *options, struct query **query_out,
-	struct tl_why *why);
+TL_MUST enum tl_err query_start(
+	const struct query_options *options, struct query **query_out, struct tl_why *why);
 void query_stop(struct query *query);
 const struct query_stats *query_stats_of(const struct query *query);
 uint16_t query_port(const struct query *query);

@@ -51,8 +51,8 @@ edge_gone(int64_t bucket_ms, struct tl_why *why)
 	char text[TL_DAY_TEXT_BYTES];
 
 	tl_day_format(bucket_ms, text);
-	return tl_fail(why, TL_EEDGE_UNAVAILABLE,
-		"the events of %s have expired; use whole hours", text);
+	return tl_fail(
+		why, TL_EEDGE_UNAVAILABLE, "the events of %s have expired; use whole hours", text);
 }
 
 static enum tl_err
@@ -120,7 +120,7 @@ read_block(struct raw_walk *walk, const struct raw_block *block, uint64_t column
 		goto out;
 	*received_ms_out = head.received_ms;
 	*found_out = tl_event_time(head.ts_ms_max, head.received_ms) >= ask->from_ms &&
-		tl_event_time(head.ts_ms_min, head.received_ms) < ask->to_ms;
+		     tl_event_time(head.ts_ms_min, head.received_ms) < ask->to_ms;
 	if (!*found_out)
 		return TL_OK;
 	tl_arena_reset(&walk->block_arena);
@@ -143,7 +143,7 @@ is_asked(const struct raw_ask *ask, const struct tl_batch *batch, uint32_t row_i
 
 	*time_ms_out = time_ms;
 	return time_ms >= ask->from_ms && time_ms < ask->to_ms &&
-		tl_batch_get(batch, TL_COL_ORG, row_idx) == ask->org;
+	       tl_batch_get(batch, TL_COL_ORG, row_idx) == ask->org;
 }
 
 static enum tl_err
@@ -164,8 +164,8 @@ take_back(struct raw_walk *walk, const uint8_t id[16])
 
 /* The first pass: which ids have rows that were taken back, and how many. */
 static enum tl_err
-find_taken(struct raw_walk *walk, const struct raw_block *block, bool *found_out,
-	struct tl_why *why)
+find_taken(
+	struct raw_walk *walk, const struct raw_block *block, bool *found_out, struct tl_why *why)
 {
 	struct tl_batch batch = {0};
 	int64_t received_ms = 0;

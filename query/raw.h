@@ -17,10 +17,10 @@ struct raw_row {
 
 struct raw_ask {
 	uint32_t org;
-	int64_t bucket_ms;	   /* the cell; it holds from_ms and to_ms */
-	int64_t from_ms, to_ms;	   /* event time, to_ms exclusive */
-	uint64_t column_mask;	   /* what the visitor reads; ORG, TS, SIGN come by themselves */
-	const uint64_t *groups;	   /* of the cell's page, rising */
+	int64_t bucket_ms;	/* the cell; it holds from_ms and to_ms */
+	int64_t from_ms, to_ms; /* event time, to_ms exclusive */
+	uint64_t column_mask;	/* what the visitor reads; ORG, TS, SIGN come by themselves */
+	const uint64_t *groups; /* of the cell's page, rising */
 	uint32_t group_count;
 };
 

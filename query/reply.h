@@ -18,8 +18,8 @@ struct tl_pack_open reply_open(struct query_job *job);
 void reply_head(struct query_job *job, struct tl_pack_open *map, const struct reply_page *page);
 
 /* Closes the map. The buffer's error, if any, is the reply's. */
-TL_MUST enum tl_err reply_close(struct query_job *job, const struct tl_pack_open *map,
-	struct tl_why *why);
+TL_MUST enum tl_err reply_close(
+	struct query_job *job, const struct tl_pack_open *map, struct tl_why *why);
 
 /* Every key of a totals map, in place. */
 void reply_totals(struct query_job *job, struct tl_pack_open *map, const struct tl_totals *totals,

@@ -134,8 +134,7 @@ series_run(struct query_job *job, struct tl_why *why)
 		return err;
 	map = reply_open(job);
 	reply_head(job, &map, NULL);
-	tl_pack_key_slice(
-		job->reply, &map, "scope", scope.bytes > 0 ? scope : tl_slice_str("org"));
+	tl_pack_key_slice(job->reply, &map, "scope", scope.bytes > 0 ? scope : tl_slice_str("org"));
 	tl_pack_key_int(job->reply, &map, "total",
 		row != NULL ? tl_totals_value(&row->totals, job->query->metric) : 0);
 	reply_spark(job, &map, "bars", row);

@@ -21,7 +21,7 @@ TL_MUST enum tl_err session_board(struct query_job *job, const struct tl_window 
 	struct tl_why *why);
 
 /* What every list of sessions says of one: from name to commits, first and last, totals. */
-TL_MUST enum tl_err session_put(struct query_job *job, struct tl_pack_open *map,
-	uint32_t session, const struct tl_session_row *row, struct tl_why *why);
+TL_MUST enum tl_err session_put(struct query_job *job, struct tl_pack_open *map, uint32_t session,
+	const struct tl_session_row *row, struct tl_why *why);
 
 #endif

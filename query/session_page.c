@@ -11,10 +11,10 @@
 
 #define COLUMN_BIT(column) (1ULL << (column))
 
-#define REQUEST_COLUMNS                                                                            \
-	(COLUMN_BIT(TL_COL_KIND) | COLUMN_BIT(TL_COL_SESSION) | COLUMN_BIT(TL_COL_MODEL) |         \
-		COLUMN_BIT(TL_COL_INPUT) | COLUMN_BIT(TL_COL_CACHE_READ) |                         \
-		COLUMN_BIT(TL_COL_CACHE_WRITE) | COLUMN_BIT(TL_COL_OUTPUT) |                       \
+#define REQUEST_COLUMNS                                                                    \
+	(COLUMN_BIT(TL_COL_KIND) | COLUMN_BIT(TL_COL_SESSION) | COLUMN_BIT(TL_COL_MODEL) | \
+		COLUMN_BIT(TL_COL_INPUT) | COLUMN_BIT(TL_COL_CACHE_READ) |                 \
+		COLUMN_BIT(TL_COL_CACHE_WRITE) | COLUMN_BIT(TL_COL_OUTPUT) |               \
 		COLUMN_BIT(TL_COL_COST) | COLUMN_BIT(TL_COL_STATUS) | COLUMN_BIT(TL_COL_DURATION))
 
 #define CELL_ARENA_BYTES_MAX (256u << 20)
@@ -166,8 +166,8 @@ read_requests(struct requests *requests, const struct tl_session_row *row, struc
 	enum tl_err err = TL_OK;
 
 	for (uint32_t i = 0; !err && i < row->bucket_count && place.before < place.end; i++)
-		err = read_cell(requests, row->buckets[i] * TL_QUARTER_MS, &place, &page->is_cut,
-			why);
+		err = read_cell(
+			requests, row->buckets[i] * TL_QUARTER_MS, &place, &page->is_cut, why);
 	return err;
 }
 
@@ -296,8 +296,8 @@ put_figures(struct query_job *job, struct tl_pack_open *map, uint32_t session,
 		tl_pack_int(job->reply, row->totals.duration_ms / row->totals.timed_requests);
 	else
 		tl_pack_nil(job->reply);
-	tl_pack_key_int(job->reply, map, "value",
-		tl_totals_value(&row->totals, job->query->metric));
+	tl_pack_key_int(
+		job->reply, map, "value", tl_totals_value(&row->totals, job->query->metric));
 	reply_spark(job, map, "spark", board_find(&all, BOARD_KEY_ORG));
 	return put_models(job, map, &models, why);
 }

@@ -42,7 +42,7 @@ read_filters(struct list *list, bool *none_out, struct tl_why *why)
 	}
 	*none_out = err == TL_ENOT_FOUND;
 	list->has_filter = list->member != NULL || list->agent != NULL ||
-		list->agent_type.bytes > 0 || (list->repo != 0 && query->pr == 0);
+			   list->agent_type.bytes > 0 || (list->repo != 0 && query->pr == 0);
 	return *none_out ? TL_OK : err;
 }
 
@@ -150,7 +150,7 @@ static bool
 needs_rows(const struct query_job *job)
 {
 	return job->query->text.bytes > 0 || job->query->pr != 0 || job->only_member != 0 ||
-		job->window.range == TL_RANGE_CUSTOM;
+	       job->window.range == TL_RANGE_CUSTOM;
 }
 
 /*
@@ -170,8 +170,7 @@ ask_rows(struct list *list, struct listing_row *rows, uint32_t *count, struct tl
 		bool stays = false;
 
 		tl_arena_reset(&arena);
-		err = facts_session(
-			list->job->scene, (uint32_t)rows[i].key, &arena, &row, why);
+		err = facts_session(list->job->scene, (uint32_t)rows[i].key, &arena, &row, why);
 		if (err == TL_ENOT_FOUND) {
 			list->is_cut = true;
 			err = TL_OK;

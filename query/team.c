@@ -28,7 +28,7 @@ hours_cost(int64_t time_ms, int64_t rate_cents, int64_t *nusd_out)
 	int64_t rate_nusd;
 
 	return !__builtin_mul_overflow(rate_cents, NUSD_PER_CENT, &rate_nusd) &&
-		tl_muldiv(time_ms, rate_nusd, TL_HOUR_MS, nusd_out);
+	       tl_muldiv(time_ms, rate_nusd, TL_HOUR_MS, nusd_out);
 }
 
 /* rate_cents -1: none, then only what the machine cost counts. */
@@ -132,7 +132,7 @@ put_rate(struct query_job *job, struct tl_pack_open *map, int64_t rate_cents)
 	char text[TL_USD_TEXT_BYTES];
 	int64_t nusd = 0;
 	bool is_shown = job->sees_private && rate_cents >= 0 &&
-		!__builtin_mul_overflow(rate_cents, NUSD_PER_CENT, &nusd);
+			!__builtin_mul_overflow(rate_cents, NUSD_PER_CENT, &nusd);
 
 	if (is_shown)
 		tl_usd_format(nusd, text);
@@ -168,8 +168,7 @@ put_member(struct query_job *job, const struct tl_member *member, const struct t
 	tl_pack_key_str(reply, &map, "role", member->role == TL_ROLE_ADMIN ? "admin" : "member");
 	if (member->state == TL_MEMBER_PENDING)
 		tl_pack_key_bool(reply, &map, "pending", true);
-	put_true_cost(job, &map, &life->totals, &cost,
-		job->sees_private || member->rate_cents < 0);
+	put_true_cost(job, &map, &life->totals, &cost, job->sees_private || member->rate_cents < 0);
 	tl_pack_close(reply, &map);
 	return TL_OK;
 }

@@ -27,8 +27,8 @@ audit_differs(struct audit *audit, const char *fmt, ...)
 	if (audit->report.first_difference[0] != '\0')
 		return;
 	va_start(args, fmt);
-	vsnprintf(audit->report.first_difference, sizeof(audit->report.first_difference), fmt,
-		args);
+	vsnprintf(
+		audit->report.first_difference, sizeof(audit->report.first_difference), fmt, args);
 	va_end(args);
 }
 
@@ -242,8 +242,8 @@ visit_block(struct audit *audit, const struct audit_block *block, struct tl_slic
 		row.org = (uint32_t)tl_batch_get(&batch, TL_COL_ORG, row.idx);
 		row.sign = tl_batch_get(&batch, TL_COL_SIGN, row.idx) < 0 ? -1 : 1;
 		row.kind = (enum tl_kind)tl_batch_get(&batch, TL_COL_KIND, row.idx);
-		row.time_ms = tl_event_time(
-			tl_batch_get(&batch, TL_COL_TS, row.idx), head.received_ms);
+		row.time_ms =
+			tl_event_time(tl_batch_get(&batch, TL_COL_TS, row.idx), head.received_ms);
 		err = visit(audit, &row, arg, why);
 	}
 	return err;

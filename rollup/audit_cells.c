@@ -1,53 +1,26 @@
 /*
  * The cells of one day at a time, from raw: facts per quarter, and hours and days as sums of facts,
- * so that an error in a 15m page does not hide one above it. Shares of pull requests are divided
- * here once more, by hand.
+ * so that an error in a 15m page does not hide one above it.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "rollup/audit_parts.h"
+#include "rollup/audit_expect.h"
 #include "schema/model/bucket.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
 
 #define COLUMN(column) (UINT64_C(1) << (column))
-#define UNUSED_COLUMNS                                                                             \
-	(COLUMN(TL_COL_PROVIDER) | COLUMN(TL_COL_BRANCH) | COLUMN(TL_COL_COMMIT) |                 \
-		COLUMN(TL_COL_TAGS) | COLUMN(TL_COL_EMAIL_ENC) | COLUMN(TL_COL_RULE) |             \
+#define UNUSED_COLUMNS                                                                 \
+	(COLUMN(TL_COL_PROVIDER) | COLUMN(TL_COL_BRANCH) | COLUMN(TL_COL_COMMIT) |     \
+		COLUMN(TL_COL_TAGS) | COLUMN(TL_COL_EMAIL_ENC) | COLUMN(TL_COL_RULE) | \
 		COLUMN(TL_COL_SEVERITY))
-
-/* One row of one quarter. */
-struct fact {
-	uint32_t org;
-	int64_t bucket_no;
-	struct tl_cell_row row;
-};
-
-struct group_no {
-	struct group_no *next;
-	uint64_t group_no;
-};
-
-/* A quarter of an org, and the groups with rows in it; newest first. */
-struct quarter {
-	uint32_t org;
-	int64_t bucket_no;
-	struct group_no *groups;
-	uint32_t group_count;
-};
-
-/* A growing list of pointers in the day's arena. */
-struct list {
-	void **at;
-	size_t count, capacity;
-};
 
 struct day {
 	int64_t day_ms;
 	struct index fact_index, quarter_index;
-	struct list facts;    /* by (org, bucket, key) once complete */
-	struct list quarters; /* by (org, bucket) */
+	struct audit_list facts;    /* by (org, bucket, key) once complete */
+	struct audit_list quarters; /* by (org, bucket) */
 };
 
 /* Where stored cells are: (day, org). */
@@ -62,30 +35,12 @@ struct places {
 };
 
 static enum tl_err
-list_put(struct list *list, struct tl_arena *arena, void *what)
-{
-	if (list->count == list->capacity) {
-		size_t capacity = list->capacity * 2 + 256;
-		void **at = tl_arena_array(arena, capacity, sizeof(void *));
-
-		if (at == NULL)
-			return TL_ENOMEM;
-		if (list->count > 0)
-			memcpy(at, list->at, list->count * sizeof(void *));
-		list->at = at;
-		list->capacity = capacity;
-	}
-	list->at[list->count++] = what;
-	return TL_OK;
-}
-
-static enum tl_err
 quarter_of(struct audit *audit, struct day *day, uint32_t org, int64_t bucket_no,
-	struct quarter **quarter_out)
+	struct audit_quarter **quarter_out)
 {
 	uint64_t hash = index_hash(org, (uint64_t)bucket_no);
 	uint64_t at = hash;
-	struct quarter *quarter;
+	struct audit_quarter *quarter;
 	enum tl_err err;
 
 	while ((quarter = index_next(&day->quarter_index, hash, &at)) != NULL) {
@@ -101,22 +56,22 @@ quarter_of(struct audit *audit, struct day *day, uint32_t org, int64_t bucket_no
 	quarter->bucket_no = bucket_no;
 	err = index_put(&day->quarter_index, &audit->day_arena, hash, quarter);
 	if (!err)
-		err = list_put(&day->quarters, &audit->day_arena, quarter);
+		err = audit_list_put(&day->quarters, &audit->day_arena, quarter);
 	*quarter_out = quarter;
 	return err;
 }
 
 static enum tl_err
-note_group(struct audit *audit, struct quarter *quarter, uint64_t no)
+note_group(struct audit *audit, struct audit_quarter *quarter, uint64_t no)
 {
-	struct group_no *group;
+	struct audit_group *group;
 
 	if (quarter->groups != NULL && quarter->groups->group_no == no)
 		return TL_OK;
 	group = tl_arena_alloc(&audit->day_arena, sizeof(*group));
 	if (group == NULL)
 		return TL_ENOMEM;
-	*group = (struct group_no){.next = quarter->groups, .group_no = no};
+	*group = (struct audit_group){.next = quarter->groups, .group_no = no};
 	quarter->groups = group;
 	quarter->group_count++;
 	return TL_OK;
@@ -124,14 +79,14 @@ note_group(struct audit *audit, struct quarter *quarter, uint64_t no)
 
 static enum tl_err
 fact_of(struct audit *audit, struct day *day, uint32_t org, int64_t bucket_no,
-	const struct tl_cell_key *key, struct fact **fact_out)
+	const struct tl_cell_key *key, struct audit_fact **fact_out)
 {
-	uint64_t hash = index_hash(
-		index_hash((uint64_t)org << 32 | key->session, (uint64_t)bucket_no),
-		index_hash((uint64_t)key->member << 32 | key->agent,
-			(uint64_t)key->model << 32 | key->repo));
+	uint64_t hash =
+		index_hash(index_hash((uint64_t)org << 32 | key->session, (uint64_t)bucket_no),
+			index_hash((uint64_t)key->member << 32 | key->agent,
+				(uint64_t)key->model << 32 | key->repo));
 	uint64_t at = hash;
-	struct fact *fact;
+	struct audit_fact *fact;
 	enum tl_err err;
 
 	while ((fact = index_next(&day->fact_index, hash, &at)) != NULL) {
@@ -151,7 +106,7 @@ fact_of(struct audit *audit, struct day *day, uint32_t org, int64_t bucket_no,
 	fact->row.last_ms = INT64_MIN;
 	err = index_put(&day->fact_index, &audit->day_arena, hash, fact);
 	if (!err)
-		err = list_put(&day->facts, &audit->day_arena, fact);
+		err = audit_list_put(&day->facts, &audit->day_arena, fact);
 	*fact_out = fact;
 	return err;
 }
@@ -183,8 +138,8 @@ visit_row(struct audit *audit, const struct audit_row *row, void *arg, struct tl
 	struct day *day = arg;
 	int64_t bucket_no = tl_bucket_no(TL_SPAN_15M, row->time_ms);
 	struct tl_cell_key key;
-	struct quarter *quarter;
-	struct fact *fact;
+	struct audit_quarter *quarter;
+	struct audit_fact *fact;
 	struct tl_totals totals;
 	enum tl_err err;
 
@@ -211,8 +166,8 @@ visit_row(struct audit *audit, const struct audit_row *row, void *arg, struct tl
 static int
 compare_facts(const void *a_arg, const void *b_arg)
 {
-	const struct fact *a = *(struct fact *const *)a_arg;
-	const struct fact *b = *(struct fact *const *)b_arg;
+	const struct audit_fact *a = *(struct audit_fact *const *)a_arg;
+	const struct audit_fact *b = *(struct audit_fact *const *)b_arg;
 
 	if (a->org != b->org)
 		return a->org < b->org ? -1 : 1;
@@ -224,196 +179,12 @@ compare_facts(const void *a_arg, const void *b_arg)
 static int
 compare_quarters(const void *a_arg, const void *b_arg)
 {
-	const struct quarter *a = *(struct quarter *const *)a_arg;
-	const struct quarter *b = *(struct quarter *const *)b_arg;
+	const struct audit_quarter *a = *(struct audit_quarter *const *)a_arg;
+	const struct audit_quarter *b = *(struct audit_quarter *const *)b_arg;
 
 	if (a->org != b->org)
 		return a->org < b->org ? -1 : 1;
 	return (a->bucket_no > b->bucket_no) - (a->bucket_no < b->bucket_no);
-}
-
-static int
-compare_rows(const void *a_arg, const void *b_arg)
-{
-	return tl_cell_key_cmp(&((const struct tl_cell_row *)a_arg)->key,
-		&((const struct tl_cell_row *)b_arg)->key);
-}
-
-/* Facts of one page, copied and added up by key. */
-static enum tl_err
-expect_rows(struct audit *audit, struct fact *const *facts, size_t count, struct tl_page *page)
-{
-	struct tl_cell_row *rows = tl_arena_array(&audit->block_arena, count, sizeof(*rows));
-
-	if (rows == NULL)
-		return TL_ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		rows[i] = facts[i]->row;
-	qsort(rows, count, sizeof(*rows), compare_rows);
-	page->rows = rows;
-	for (size_t i = 0; i < count; i++) {
-		struct tl_cell_row *last = page->row_count > 0 ? &rows[page->row_count - 1] : NULL;
-		enum tl_err err;
-
-		if (last == NULL || tl_cell_key_cmp(&last->key, &rows[i].key) != 0) {
-			rows[page->row_count++] = rows[i];
-			continue;
-		}
-		if (rows[i].first_ms < last->first_ms)
-			last->first_ms = rows[i].first_ms;
-		if (rows[i].last_ms > last->last_ms)
-			last->last_ms = rows[i].last_ms;
-		err = tl_totals_add(&last->totals, &rows[i].totals, 1);
-		if (err)
-			return err;
-	}
-	return TL_OK;
-}
-
-static const struct audit_session *
-session_with_prs(const struct audit *audit, uint32_t org, uint32_t id)
-{
-	const struct audit_session *session =
-		id != 0 ? audit_session_of(audit, org, id) : NULL;
-
-	return session != NULL && session->row.pr_count > 0 ? session : NULL;
-}
-
-static enum tl_err
-expect_prs(struct audit *audit, uint32_t org, struct tl_page *page)
-{
-	size_t capacity = 0;
-
-	for (int is_filling = 0; is_filling <= 1; is_filling++) {
-		uint32_t before = 0;
-
-		if (is_filling) {
-			page->prs = tl_arena_array(
-				&audit->block_arena, capacity, sizeof(*page->prs));
-			if (page->prs == NULL)
-				return TL_ENOMEM;
-		}
-		for (uint32_t i = 0; i < page->row_count; i++) {
-			uint32_t id = page->rows[i].key.session;
-			const struct audit_session *session = NULL;
-
-			if (id != before)
-				session = session_with_prs(audit, org, id);
-			before = id;
-			for (uint32_t j = 0; session != NULL && j < session->row.pr_count; j++) {
-				if (is_filling)
-					page->prs[page->pr_count++] =
-						(struct tl_cell_pr){id, session->row.prs[j]};
-				else
-					capacity++;
-			}
-		}
-	}
-	return TL_OK;
-}
-
-/* Part part_idx of count of each measure: the floor, and one more for the first remainder parts
- * counted from start on, around. */
-static void
-share_by_hand(const struct tl_totals *totals, int64_t count, int64_t part_idx, int64_t start,
-	struct tl_totals *share)
-{
-	int64_t turn = (part_idx - start + count) % count;
-
-	for (int i = 0; i < TL_MEASURE_COUNT; i++)
-		share->measure[i] = totals->measure[i] / count +
-				    (turn < totals->measure[i] % count ? 1 : 0);
-}
-
-/* Shares of one session in one quarter go to the end of the page's splits. */
-static enum tl_err
-split_session(struct audit *audit, const struct audit_session *session, struct fact *const *facts,
-	size_t count, struct list *splits)
-{
-	int64_t pr_count = session->row.pr_count;
-	int64_t start = (facts[0]->bucket_no % pr_count + pr_count) % pr_count;
-	struct tl_totals sum = {0};
-	enum tl_err err = TL_OK;
-
-	for (size_t i = 0; !err && i < count; i++)
-		err = tl_totals_add(&sum, &facts[i]->row.totals, 1);
-	for (uint32_t i = 0; !err && i < session->row.pr_count; i++) {
-		struct tl_cell_split *split =
-			tl_arena_alloc(&audit->block_arena, sizeof(*split));
-
-		if (split == NULL)
-			return TL_ENOMEM;
-		split->pr = session->row.prs[i];
-		share_by_hand(&sum, pr_count, i, start, &split->totals);
-		err = list_put(splits, &audit->block_arena, split);
-	}
-	return err;
-}
-
-static int
-compare_splits(const void *a_arg, const void *b_arg)
-{
-	const struct tl_pr *a = &(*(struct tl_cell_split *const *)a_arg)->pr;
-	const struct tl_pr *b = &(*(struct tl_cell_split *const *)b_arg)->pr;
-
-	if (a->repo != b->repo)
-		return a->repo < b->repo ? -1 : 1;
-	return (a->number > b->number) - (a->number < b->number);
-}
-
-/* Facts are by (bucket, session), so a run of both is one session in one quarter. */
-static enum tl_err
-expect_splits(struct audit *audit, uint32_t org, struct fact *const *facts, size_t count,
-	struct tl_page *page)
-{
-	struct list splits = {0};
-	enum tl_err err = TL_OK;
-
-	for (size_t from = 0, to; !err && from < count; from = to) {
-		uint32_t id = facts[from]->row.key.session;
-		const struct audit_session *session = session_with_prs(audit, org, id);
-
-		for (to = from; to < count && facts[to]->row.key.session == id; to++) {
-			if (facts[to]->bucket_no != facts[from]->bucket_no)
-				break;
-		}
-		if (session != NULL)
-			err = split_session(audit, session, facts + from, to - from, &splits);
-	}
-	if (err || splits.count == 0)
-		return err;
-	qsort(splits.at, splits.count, sizeof(void *), compare_splits);
-	page->splits = tl_arena_array(&audit->block_arena, splits.count, sizeof(*page->splits));
-	if (page->splits == NULL)
-		return TL_ENOMEM;
-	for (size_t from = 0, to; !err && from < splits.count; from = to) {
-		struct tl_cell_split *sum = &page->splits[page->split_count];
-
-		sum->pr = ((struct tl_cell_split *)splits.at[from])->pr;
-		for (to = from; to < splits.count &&
-				compare_splits(&splits.at[from], &splits.at[to]) == 0;
-			to++) {
-			const struct tl_cell_split *split = splits.at[to];
-
-			err = err ? err : tl_totals_add(&sum->totals, &split->totals, 1);
-		}
-		page->split_count += !tl_totals_is_zero(&sum->totals);
-	}
-	return err;
-}
-
-static enum tl_err
-expect_groups(struct audit *audit, const struct quarter *quarter, struct tl_page *page)
-{
-	page->group_count = quarter->group_count;
-	page->groups = tl_arena_array(
-		&audit->block_arena, quarter->group_count, sizeof(*page->groups));
-	if (page->groups == NULL)
-		return TL_ENOMEM;
-	for (const struct group_no *group = quarter->groups; group != NULL; group = group->next)
-		page->groups[--page->group_count] = group->group_no;
-	page->group_count = quarter->group_count;
-	return TL_OK;
 }
 
 static const char *
@@ -450,8 +221,10 @@ differing_row(struct audit *audit, enum tl_span span, uint32_t org, int64_t buck
 			break;
 	}
 	audit_differs(audit,
-		"cell %s org %u bucket %" PRId64 ": stored row (session %u member %u model %u repo %u) "
-		"%" PRId64 " requests %" PRId64 " nusd; recounted (%u %u %u %u) %" PRId64 " %" PRId64,
+		"cell %s org %u bucket %" PRId64
+		": stored row (session %u member %u model %u repo %u) "
+		"%" PRId64 " requests %" PRId64 " nusd; recounted (%u %u %u %u) %" PRId64
+		" %" PRId64,
 		tl_span_name(span), org, bucket_ms, a->key.session, a->key.member, a->key.model,
 		a->key.repo, a->totals.requests, a->totals.cost_nusd, b->key.session, b->key.member,
 		b->key.model, b->key.repo, b->totals.requests, b->totals.cost_nusd);
@@ -476,8 +249,8 @@ compare_page(struct audit *audit, enum tl_span span, uint32_t org, int64_t bucke
 	if (err)
 		return err;
 	audit->report.pages++;
-	err = tl_page_decode(tl_buf_slice(&audit->bytes), span, bucket_ms, &audit->block_arena,
-		&stored);
+	err = tl_page_decode(
+		tl_buf_slice(&audit->bytes), span, bucket_ms, &audit->block_arena, &stored);
 	if (err == TL_ESTORAGE_CORRUPT) {
 		audit_differs(audit, "cell %s org %u bucket %" PRId64 " is damaged",
 			tl_span_name(span), org, bucket_ms);
@@ -496,19 +269,12 @@ compare_page(struct audit *audit, enum tl_span span, uint32_t org, int64_t bucke
 /* The page that facts[0..count) of one bucket should have made, against the stored one. */
 static enum tl_err
 check_page(struct audit *audit, enum tl_span span, uint32_t org, int64_t bucket_ms,
-	struct fact *const *facts, size_t count, const struct quarter *quarter, struct tl_why *why)
+	struct audit_fact *const *facts, size_t count, const struct audit_quarter *quarter,
+	struct tl_why *why)
 {
-	struct tl_page expected = {0};
-	enum tl_err err;
+	struct tl_page expected;
+	enum tl_err err = audit_expect(audit, org, facts, count, quarter, &expected);
 
-	tl_arena_reset(&audit->block_arena);
-	err = expect_rows(audit, facts, count, &expected);
-	if (!err)
-		err = expect_prs(audit, org, &expected);
-	if (!err)
-		err = expect_splits(audit, org, facts, count, &expected);
-	if (!err && quarter != NULL)
-		err = expect_groups(audit, quarter, &expected);
 	return err ? err : compare_page(audit, span, org, bucket_ms, &expected, why);
 }
 
@@ -516,12 +282,12 @@ check_page(struct audit *audit, enum tl_span span, uint32_t org, int64_t bucket_
 static enum tl_err
 check_quarters(struct audit *audit, const struct day *day, struct tl_why *why)
 {
-	struct fact **facts = (struct fact **)day->facts.at;
+	struct audit_fact **facts = (struct audit_fact **)day->facts.at;
 	size_t from = 0;
 	enum tl_err err = TL_OK;
 
 	for (size_t i = 0; !err && i < day->quarters.count; i++) {
-		const struct quarter *quarter = day->quarters.at[i];
+		const struct audit_quarter *quarter = day->quarters.at[i];
 		size_t to = from;
 
 		while (to < day->facts.count && facts[to]->org == quarter->org &&
@@ -537,21 +303,19 @@ check_quarters(struct audit *audit, const struct day *day, struct tl_why *why)
 static enum tl_err
 check_sums(struct audit *audit, const struct day *day, enum tl_span span, struct tl_why *why)
 {
-	struct fact **facts = (struct fact **)day->facts.at;
+	struct audit_fact **facts = (struct audit_fact **)day->facts.at;
 	enum tl_err err = TL_OK;
 
 	for (size_t from = 0, to; !err && from < day->facts.count; from = to) {
 		uint32_t org = facts[from]->org;
-		int64_t bucket_ms =
-			tl_bucket_floor(span, facts[from]->bucket_no * TL_QUARTER_MS);
+		int64_t bucket_ms = tl_bucket_floor(span, facts[from]->bucket_no * TL_QUARTER_MS);
 
 		for (to = from; to < day->facts.count && facts[to]->org == org; to++) {
 			if (tl_bucket_floor(span, facts[to]->bucket_no * TL_QUARTER_MS) !=
 				bucket_ms)
 				break;
 		}
-		err = check_page(
-			audit, span, org, bucket_ms, facts + from, to - from, NULL, why);
+		err = check_page(audit, span, org, bucket_ms, facts + from, to - from, NULL, why);
 	}
 	return err;
 }
@@ -566,7 +330,7 @@ is_expected(const struct day *day, enum tl_span span, uint32_t org, int64_t buck
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct quarter *quarter = NULL;
+		const struct audit_quarter *quarter = NULL;
 		uint32_t at_org;
 		int64_t at_ms;
 
@@ -575,7 +339,7 @@ is_expected(const struct day *day, enum tl_span span, uint32_t org, int64_t buck
 			at_org = quarter->org;
 			at_ms = quarter->bucket_no * TL_QUARTER_MS;
 		} else {
-			const struct fact *fact = day->facts.at[middle];
+			const struct audit_fact *fact = day->facts.at[middle];
 
 			at_org = fact->org;
 			at_ms = tl_bucket_floor(span, fact->bucket_no * TL_QUARTER_MS);
@@ -702,8 +466,8 @@ check_day(struct audit *audit, size_t day_idx, struct day *day, struct tl_why *w
 {
 	enum tl_err err;
 
-	err = audit_read_day(audit, day_idx, TL_BLOCK_ALL_COLUMNS & ~UNUSED_COLUMNS, visit_row,
-		day, why);
+	err = audit_read_day(
+		audit, day_idx, TL_BLOCK_ALL_COLUMNS & ~UNUSED_COLUMNS, visit_row, day, why);
 	if (err)
 		return err;
 	if (day->facts.count > 0)

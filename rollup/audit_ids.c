@@ -8,7 +8,7 @@
 #include "schema/base/crypt.h"
 
 #define COLUMN(column) (UINT64_C(1) << (column))
-#define ID_COLUMNS                                                                                 \
+#define ID_COLUMNS \
 	(COLUMN(TL_COL_ORG) | COLUMN(TL_COL_SIGN) | COLUMN(TL_COL_REV) | COLUMN(TL_COL_TS))
 
 /* Ids a round; a slot is 32 bytes and the table at most half full: half a GiB. */
@@ -159,8 +159,8 @@ judge_id(struct audit *audit, const struct id_slot *slot)
 	*corrected = (struct audit_corrected){
 		.org = slot->org, .rev = slot->net > 0 ? slot->rev_max : INT64_MAX};
 	memcpy(corrected->id, slot->id, sizeof(corrected->id));
-	return index_put(&audit->corrected, &audit->arena,
-		hash_corrected(slot->org, slot->id), corrected);
+	return index_put(
+		&audit->corrected, &audit->arena, hash_corrected(slot->org, slot->id), corrected);
 }
 
 static enum tl_err

@@ -46,8 +46,7 @@ add(struct audit *audit, uint32_t org, enum tl_dim dim, uint32_t entity,
 			.entity = entity,
 			.life = {.first_ms = INT64_MAX, .last_ms = INT64_MIN}};
 		audit->life_list = life;
-		err = index_put(
-			&audit->lives, &audit->arena, hash_life(org, dim, entity), life);
+		err = index_put(&audit->lives, &audit->arena, hash_life(org, dim, entity), life);
 		if (err)
 			return err;
 	}

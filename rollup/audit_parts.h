@@ -105,8 +105,8 @@ void audit_differs(struct audit *audit, const char *fmt, ...) TL_PRINTF(2, 3);
  * its blocks are those of the journal.
  */
 TL_MUST enum tl_err audit_read_day(struct audit *audit, size_t day_idx, uint64_t column_mask,
-	enum tl_err (*visit)(struct audit *audit, const struct audit_row *row, void *arg,
-		struct tl_why *why),
+	enum tl_err (*visit)(
+		struct audit *audit, const struct audit_row *row, void *arg, struct tl_why *why),
 	void *arg, struct tl_why *why);
 
 /* Pass 1: every (org, id) has exactly one row that counts; notes the corrected ones. */

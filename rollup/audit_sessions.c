@@ -12,9 +12,9 @@
 #include "schema/store/scan.h"
 
 #define COLUMN(column) (UINT64_C(1) << (column))
-#define UNUSED_COLUMNS                                                                             \
-	(COLUMN(TL_COL_PROVIDER) | COLUMN(TL_COL_BRANCH) | COLUMN(TL_COL_COMMIT) |                 \
-		COLUMN(TL_COL_TAGS) | COLUMN(TL_COL_EMAIL_ENC) | COLUMN(TL_COL_RULE) |             \
+#define UNUSED_COLUMNS                                                                 \
+	(COLUMN(TL_COL_PROVIDER) | COLUMN(TL_COL_BRANCH) | COLUMN(TL_COL_COMMIT) |     \
+		COLUMN(TL_COL_TAGS) | COLUMN(TL_COL_EMAIL_ENC) | COLUMN(TL_COL_RULE) | \
 		COLUMN(TL_COL_SEVERITY))
 
 struct audit_session *
@@ -209,8 +209,7 @@ static enum tl_err
 list_buckets(struct audit *audit, struct audit_session *session)
 {
 	struct tl_session_row *row = &session->row;
-	int64_t *all =
-		tl_arena_array(&audit->arena, session->bucket_count, sizeof(*row->buckets));
+	int64_t *all = tl_arena_array(&audit->arena, session->bucket_count, sizeof(*row->buckets));
 	uint32_t count = 0;
 
 	if (all == NULL)
@@ -241,12 +240,11 @@ static enum tl_err
 list_event_prs(struct audit *audit, struct audit_session *session)
 {
 	struct tl_session_row *row = &session->row;
-	struct tl_pr *all =
-		tl_arena_array(&audit->arena, session->event_pr_count, sizeof(*all));
+	struct tl_pr *all = tl_arena_array(&audit->arena, session->event_pr_count, sizeof(*all));
 	uint32_t count = 0;
 
-	row->event_prs = tl_arena_array(
-		&audit->arena, session->event_pr_count, sizeof(*row->event_prs));
+	row->event_prs =
+		tl_arena_array(&audit->arena, session->event_pr_count, sizeof(*row->event_prs));
 	if (all == NULL || row->event_prs == NULL)
 		return TL_ENOMEM;
 	for (const struct audit_pr *pr = session->event_prs; pr != NULL; pr = pr->next)
@@ -279,8 +277,8 @@ static enum tl_err
 name_pr(struct audit *audit, uint32_t org, struct tl_pr pr, struct named_pr *named_out,
 	struct tl_why *why)
 {
-	enum tl_err err = tl_dict_name(audit->store, audit->view, org, TL_NAME_REPO, pr.repo,
-		&audit->bytes, why);
+	enum tl_err err = tl_dict_name(
+		audit->store, audit->view, org, TL_NAME_REPO, pr.repo, &audit->bytes, why);
 
 	if (err)
 		return tl_fail(why, err == TL_ENOT_FOUND ? TL_ESTORAGE_CORRUPT : err,
@@ -404,8 +402,7 @@ take_stored(struct audit *audit, struct audit_session *session, const struct tl_
 	if (session->row.prs == NULL)
 		return TL_ENOMEM;
 	if (stored->pr_count > 0)
-		memcpy(session->row.prs, stored->prs,
-			stored->pr_count * sizeof(*session->row.prs));
+		memcpy(session->row.prs, stored->prs, stored->pr_count * sizeof(*session->row.prs));
 	return TL_OK;
 }
 

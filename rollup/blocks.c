@@ -96,8 +96,8 @@ blocks_get(struct blocks *blocks, uint64_t group_no, const struct tl_journal_blo
 	if (err)
 		return err;
 	tl_arena_reset(&blocks->arena);
-	err = tl_block_decode(tl_buf_slice(&blocks->bytes), column_mask, &blocks->arena, head_out,
-		batch_out);
+	err = tl_block_decode(
+		tl_buf_slice(&blocks->bytes), column_mask, &blocks->arena, head_out, batch_out);
 	if (err == TL_OK && head_out->row_count != block->row_count)
 		err = TL_ESTORAGE_CORRUPT;
 	if (err)

@@ -3,7 +3,8 @@
  * up, plus the rows of moved sessions once negative under their old repo and once positive under
  * the new one. Deltas of quarters add up to the delta of their hour, those of hours to the day's:
  *
- *   15m page  --delta rows, PR lists, split after - split before-->  1h page  --the same-->  1d page
+ *   15m page  --delta rows, PR lists, split after - split before-->  1h page  --the same-->  1d
+ * page
  *
  * Pages of one org lie next to each other in page_list, hours and days close in order.
  */
@@ -21,7 +22,8 @@
 
 struct cells_delta {
 	struct tl_page page;
-	struct session_touch **touches; /* whose PR lists are in page, by session; never session 0 */
+	struct session_touch *
+		*touches; /* whose PR lists are in page, by session; never session 0 */
 	uint32_t touch_count;
 	bool has_taken_back;
 };
@@ -178,8 +180,7 @@ combine_splits(struct tl_page *page)
 			page->splits[count++] = page->splits[i];
 			continue;
 		}
-		err = tl_totals_add(
-			&page->splits[count - 1].totals, &page->splits[i].totals, 1);
+		err = tl_totals_add(&page->splits[count - 1].totals, &page->splits[i].totals, 1);
 		if (err)
 			return err;
 	}
@@ -258,17 +259,16 @@ static enum tl_err
 put_page(struct fold *fold, enum tl_span span, const struct fold_org *org, int64_t bucket_ms,
 	const struct tl_page *page)
 {
-	struct tl_key key = tl_key_cell(org->org, span, bucket_ms);
+	struct cache_key key = cache_key_cell(org->org, span, bucket_ms);
 
 	if (page->row_count == 0 && page->group_count == 0) {
-		tl_write_delete(fold->write, tl_cell_family(span), tl_key_slice(&key));
+		cache_delete(&fold->cache, &key, fold->write);
 	} else {
 		tl_buf_reset(&fold->value);
 		tl_page_encode(page, span, bucket_ms, &fold->value);
 		if (fold->value.err)
 			return fold->value.err;
-		tl_write_put(fold->write, tl_cell_family(span), tl_key_slice(&key),
-			tl_buf_slice(&fold->value));
+		cache_put(&fold->cache, &key, tl_buf_slice(&fold->value), fold->write);
 	}
 	return org->has_taken_back ? keep_page(fold, span, org->org, bucket_ms, page) : TL_OK;
 }
@@ -387,8 +387,8 @@ quarter_delta(struct fold *fold, const struct fold_page *page, const struct tl_p
  * sessions that are left without a row forget the page.
  */
 static enum tl_err
-correct_quarter(struct fold *fold, const struct fold_page *page, struct tl_page *after,
-	struct tl_why *why)
+correct_quarter(
+	struct fold *fold, const struct fold_page *page, struct tl_page *after, struct tl_why *why)
 {
 	uint32_t *sessions = tl_arena_array(&fold->arena, page->delta_count, sizeof(*sessions));
 	uint32_t session_count = 0;
@@ -399,8 +399,7 @@ correct_quarter(struct fold *fold, const struct fold_page *page, struct tl_page 
 	for (const struct fold_delta *delta = page->deltas; delta != NULL; delta = delta->next) {
 		const struct tl_cell_row *row = cells_row(after, &delta->row.key);
 
-		if (delta->has_taken_back && row != NULL &&
-			delta->taken_last_ms != INT64_MIN &&
+		if (delta->has_taken_back && row != NULL && delta->taken_last_ms != INT64_MIN &&
 			(delta->taken_first_ms <= row->first_ms ||
 				delta->taken_last_ms >= row->last_ms))
 			sessions[session_count++] = delta->row.key.session;
@@ -444,8 +443,8 @@ fold_quarter(struct fold *fold, const struct fold_page *page, struct cells_delta
 	bool is_stored;
 	enum tl_err err;
 
-	err = load_page(fold, TL_SPAN_15M, page->org->org, bucket_ms, arena, &before, &is_stored,
-		why);
+	err = load_page(
+		fold, TL_SPAN_15M, page->org->org, bucket_ms, arena, &before, &is_stored, why);
 	if (err)
 		return err;
 	if (!is_stored && page->deltas == NULL)
@@ -492,10 +491,8 @@ sum_deltas(struct fold *fold, const struct cells_delta *parts, uint32_t part_cou
 		sum->has_taken_back |= parts[i].has_taken_back;
 	}
 	from = tl_arena_array(&fold->arena, row_count, sizeof(const struct tl_cell_row *));
-	sum->touches =
-		tl_arena_array(&fold->arena, touch_count, sizeof(struct session_touch *));
-	sum->page.splits =
-		tl_arena_array(&fold->arena, split_count, sizeof(*sum->page.splits));
+	sum->touches = tl_arena_array(&fold->arena, touch_count, sizeof(struct session_touch *));
+	sum->page.splits = tl_arena_array(&fold->arena, split_count, sizeof(*sum->page.splits));
 	if (from == NULL || sum->touches == NULL || sum->page.splits == NULL)
 		return TL_ENOMEM;
 	for (uint32_t i = 0; i < part_count; i++) {
@@ -542,8 +539,8 @@ fold_hour(struct fold *fold, uint32_t *at, struct cells_delta *hour_out, struct 
 {
 	struct cells_delta quarters[QUARTERS_OF_HOUR] = {0};
 	const struct fold_org *org = fold->page_list[*at]->org;
-	int64_t hour_ms = tl_bucket_floor(
-		TL_SPAN_1H, fold->page_list[*at]->bucket_no * TL_QUARTER_MS);
+	int64_t hour_ms =
+		tl_bucket_floor(TL_SPAN_1H, fold->page_list[*at]->bucket_no * TL_QUARTER_MS);
 	uint32_t count = 0;
 	enum tl_err err = TL_OK;
 
@@ -567,8 +564,8 @@ fold_day(struct fold *fold, uint32_t *at, struct tl_why *why)
 	struct cells_delta hours[HOURS_OF_DAY] = {0};
 	struct cells_delta day = {0};
 	const struct fold_org *org = fold->page_list[*at]->org;
-	int64_t day_ms = tl_bucket_floor(
-		TL_SPAN_1D, fold->page_list[*at]->bucket_no * TL_QUARTER_MS);
+	int64_t day_ms =
+		tl_bucket_floor(TL_SPAN_1D, fold->page_list[*at]->bucket_no * TL_QUARTER_MS);
 	uint32_t count = 0;
 	enum tl_err err = TL_OK;
 
@@ -604,8 +601,7 @@ cells_fold(struct fold *fold, struct tl_why *why)
 	enum tl_err err = TL_OK;
 
 	if (fold->page_count > 0)
-		qsort(fold->page_list, fold->page_count, sizeof(struct fold_page *),
-			compare_pages);
+		qsort(fold->page_list, fold->page_count, sizeof(struct fold_page *), compare_pages);
 	while (!err && at < fold->page_count)
 		err = fold_day(fold, &at, why);
 	return err;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "schema/model/bucket.h"
@@ -22,6 +23,7 @@
 #define SESSION_ARENA_BYTES_MAX (256u << 20)
 
 static pthread_mutex_t session_mtx = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic uint64_t generation;
 
 void
 expire_hold(void)
@@ -33,6 +35,12 @@ void
 expire_release(void)
 {
 	pthread_mutex_unlock(&session_mtx);
+}
+
+uint64_t
+expire_generation(void)
+{
+	return atomic_load(&generation);
 }
 
 enum tl_err
@@ -62,8 +70,8 @@ expire_cut_get(struct tl_store *store, const struct tl_view *view, struct expire
 
 /* The cut only rises: a longer retention does not bring back what is gone. */
 static enum tl_err
-raise_cut(struct tl_store *store, struct tl_write *write, struct expire_cut *cut,
-	struct tl_why *why)
+raise_cut(
+	struct tl_store *store, struct tl_write *write, struct expire_cut *cut, struct tl_why *why)
 {
 	struct tl_key key = tl_key_mark(MARK_EXPIRED);
 	struct expire_cut before;
@@ -113,6 +121,15 @@ drop_days(struct tl_store *store, int64_t cut_ms, uint64_t *count_out, struct tl
 	return err;
 }
 
+static enum tl_err
+commit_deletes(struct tl_write *write, struct tl_why *why)
+{
+	enum tl_err err = tl_write_commit(write, TL_NO_SYNC, why);
+
+	atomic_fetch_add(&generation, 1);
+	return err;
+}
+
 /* The cells of one org before the cut; the buckets of an org are in order of time. */
 static enum tl_err
 drop_org_cells(struct tl_store *store, struct tl_write *write, uint32_t org, enum tl_span span,
@@ -133,12 +150,12 @@ drop_org_cells(struct tl_store *store, struct tl_write *write, uint32_t org, enu
 		++*count_out;
 		if (++pending == DELETES_MAX) {
 			pending = 0;
-			err = tl_write_commit(write, TL_NO_SYNC, why);
+			err = commit_deletes(write, why);
 		}
 	}
 	tl_scan_free(scan);
 	if (err == TL_EEND)
-		err = tl_write_commit(write, TL_NO_SYNC, why);
+		err = commit_deletes(write, why);
 	return err;
 }
 
@@ -231,7 +248,7 @@ drop_some_sessions(struct tl_store *store, struct tl_write *write, int64_t cut_m
 	}
 	tl_scan_free(scan);
 	if (!err || err == TL_EEND) {
-		enum tl_err write_err = tl_write_commit(write, TL_NO_SYNC, why);
+		enum tl_err write_err = commit_deletes(write, why);
 
 		err = write_err ? write_err : err;
 	}

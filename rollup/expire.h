@@ -37,4 +37,7 @@ int64_t expire_last_activity_ms(const struct tl_session_row *row);
 void expire_hold(void);
 void expire_release(void);
 
+/* Rises whenever derived rows were deleted. Any thread. */
+uint64_t expire_generation(void);
+
 #endif

@@ -13,7 +13,6 @@
 
 #include "rollup/cells.h"
 #include "rollup/recount.h"
-#include "schema/store/key.h"
 
 /* A step is bounded by its rows; these are far above what those can need. */
 #define STEP_ARENA_BYTES_MAX (4ull << 30)
@@ -25,11 +24,11 @@
 #define COLUMN(column) (UINT64_C(1) << (column))
 
 /* Everything but what no figure depends on. */
-#define FOLD_COLUMNS                                                                               \
-	(TL_BLOCK_ALL_COLUMNS & ~(COLUMN(TL_COL_REV) | COLUMN(TL_COL_PROVIDER) |                   \
-					COLUMN(TL_COL_BRANCH) | COLUMN(TL_COL_COMMIT) |            \
-					COLUMN(TL_COL_TAGS) | COLUMN(TL_COL_EMAIL_ENC) |           \
-					COLUMN(TL_COL_RULE) | COLUMN(TL_COL_SEVERITY)))
+#define FOLD_COLUMNS                                                                             \
+	(TL_BLOCK_ALL_COLUMNS &                                                                  \
+		~(COLUMN(TL_COL_REV) | COLUMN(TL_COL_PROVIDER) | COLUMN(TL_COL_BRANCH) |         \
+			COLUMN(TL_COL_COMMIT) | COLUMN(TL_COL_TAGS) | COLUMN(TL_COL_EMAIL_ENC) | \
+			COLUMN(TL_COL_RULE) | COLUMN(TL_COL_SEVERITY)))
 
 enum tl_err
 fold_new(struct tl_store *store, struct fold **fold_out)
@@ -41,11 +40,12 @@ fold_new(struct tl_store *store, struct fold **fold_out)
 		return TL_ENOMEM;
 	fold->store = store;
 	blocks_init(&fold->blocks, store);
+	cache_init(&fold->cache, store);
 	tl_arena_init(&fold->arena, STEP_ARENA_BYTES_MAX);
 	tl_arena_init(&fold->page_arena, PAGE_ARENA_BYTES_MAX);
 	tl_buf_init(&fold->bytes, 0);
 	tl_buf_init(&fold->value, 0);
-	err = sessions_init(&fold->sessions, store);
+	err = sessions_init(&fold->sessions, store, &fold->cache);
 	if (err) {
 		fold_free(fold);
 		return err;
@@ -60,6 +60,7 @@ fold_free(struct fold *fold)
 	if (fold == NULL)
 		return;
 	blocks_fini(&fold->blocks);
+	cache_fini(&fold->cache);
 	sessions_fini(&fold->sessions);
 	tl_arena_fini(&fold->arena);
 	tl_arena_fini(&fold->page_arena);
@@ -326,8 +327,7 @@ fold_usage(struct fold *fold, const struct fold_row *row, struct session_touch *
 	struct fold_delta *delta;
 	enum tl_err err;
 
-	err = delta_of(
-		fold, touch, &key, tl_bucket_no(TL_SPAN_15M, row->time_ms), &delta);
+	err = delta_of(fold, touch, &key, tl_bucket_no(TL_SPAN_15M, row->time_ms), &delta);
 	if (!err)
 		err = note_group(fold, delta->page, row->group_no);
 	if (!err)
@@ -354,11 +354,12 @@ fold_row(struct fold *fold, const struct fold_row *row)
 			return TL_OK;
 	} else {
 		tl_event_totals(row->batch, row->idx, &totals);
-		if (tl_totals_is_zero(&totals))
-			return TL_OK; /* an activity of nothing leaves no row anywhere */
+		/* An activity of nothing leaves no row anywhere; a request counts itself. */
+		if (row->kind != TL_KIND_REQUEST && tl_totals_is_zero(&totals))
+			return TL_OK;
 	}
-	err = sessions_touch(&fold->sessions, &fold->arena,
-		id_at(row->batch, TL_COL_ORG, row->idx), row->session, &touch);
+	err = sessions_touch(&fold->sessions, &fold->arena, id_at(row->batch, TL_COL_ORG, row->idx),
+		row->session, &touch);
 	if (err)
 		return err;
 	if (row->time_ms < touch->low_ms)
@@ -383,8 +384,8 @@ fold_block(struct fold *fold, uint64_t group_no, const struct tl_journal_block *
 	for (row.idx = 0; row.idx < batch.row_count; row.idx++) {
 		row.sign = tl_batch_get(&batch, TL_COL_SIGN, row.idx) < 0 ? -1 : 1;
 		row.kind = (enum tl_kind)tl_batch_get(&batch, TL_COL_KIND, row.idx);
-		row.time_ms = tl_event_time(
-			tl_batch_get(&batch, TL_COL_TS, row.idx), head.received_ms);
+		row.time_ms =
+			tl_event_time(tl_batch_get(&batch, TL_COL_TS, row.idx), head.received_ms);
 		row.session = id_at(&batch, TL_COL_SESSION, row.idx);
 		row.repo = id_at(&batch, TL_COL_REPO, row.idx);
 		err = fold_row(fold, &row);
@@ -502,7 +503,7 @@ put_sessions(struct fold *fold, struct tl_why *why)
 			if (err)
 				return err;
 		}
-		sessions_put(touch, &fold->value, fold->write);
+		sessions_put(&fold->sessions, touch, &fold->value, fold->write);
 	}
 	return TL_OK;
 }
@@ -514,7 +515,10 @@ fold_finish(struct fold *fold, struct tl_write *write, struct tl_why *why)
 
 	fold->write = write;
 	tl_fail(why, TL_OK, "%s", "");
-	err = settle_sessions(fold, why);
+	cache_check(&fold->cache);
+	err = sessions_sort(&fold->sessions, &fold->arena);
+	if (!err)
+		err = settle_sessions(fold, why);
 	for (uint32_t i = 0; !err && i < fold->page_count; i++)
 		err = settle_page(fold, fold->page_list[i]);
 	if (!err)
@@ -530,6 +534,13 @@ fold_finish(struct fold *fold, struct tl_write *write, struct tl_why *why)
 	if (err && why != NULL && why->text[0] == '\0')
 		return tl_fail(why, err, "the fold: %s", tl_err_text(err));
 	return err;
+}
+
+void
+fold_forget(struct fold *fold)
+{
+	blocks_release(&fold->blocks);
+	cache_clear(&fold->cache);
 }
 
 static int
@@ -549,7 +560,8 @@ fold_page_get(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket
 {
 	struct fold_kept wanted = {.org = org, .bucket_ms = bucket_ms};
 	const struct fold_kept *kept = NULL;
-	struct tl_key key = tl_key_cell(org, span, bucket_ms);
+	struct cache_key key = cache_key_cell(org, span, bucket_ms);
+	struct tl_slice value;
 	enum tl_err err;
 
 	if (fold->kept_count[span] > 0)
@@ -559,11 +571,10 @@ fold_page_get(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket
 		*page_out = kept->page;
 		return TL_OK;
 	}
-	err = tl_store_get(fold->store, NULL, tl_cell_family(span), tl_key_slice(&key),
-		&fold->bytes, why);
+	err = cache_get(&fold->cache, &key, &fold->bytes, &value, why);
 	if (err)
 		return err;
-	err = tl_page_decode(tl_buf_slice(&fold->bytes), span, bucket_ms, arena, page_out);
+	err = tl_page_decode(value, span, bucket_ms, arena, page_out);
 	if (err)
 		return tl_fail(why, err, "cell %s org %u bucket %" PRId64 ": %s",
 			tl_span_name(span), org, bucket_ms, tl_err_text(err));

@@ -1,12 +1,13 @@
 /*
  * One step of the fold: groups of the journal in, changed rows of the derived families out, as
- * puts of one write. begin, group .. group, finish. Nothing here is kept between steps but memory
- * and names.
+ * puts of one write. begin, group .. group, finish. Nothing is kept between steps but memory,
+ * names, and rows that are as the last write left them.
  */
 #ifndef ROLLUP_FOLD_H
 #define ROLLUP_FOLD_H
 
 #include "rollup/blocks.h"
+#include "rollup/cache.h"
 #include "rollup/index.h"
 #include "rollup/lives.h"
 #include "rollup/sessions.h"
@@ -17,7 +18,7 @@
 struct fold_org {
 	struct fold_org *next;
 	uint32_t org;
-	int64_t low_ms;	    /* the lowest event time that the step changes */
+	int64_t low_ms;	     /* the lowest event time that the step changes */
 	bool has_taken_back; /* its pages of this step are kept: slow paths read them */
 };
 
@@ -68,6 +69,7 @@ struct fold_kept {
 struct fold {
 	struct tl_store *store;
 	struct blocks blocks;
+	struct cache cache;
 	struct sessions sessions;
 	struct lives lives;
 	struct tl_arena arena;	    /* until the next step begins */
@@ -79,7 +81,7 @@ struct fold {
 	uint32_t page_count, page_capacity;
 	struct fold_org *org_list;
 	uint32_t org_count;
-	struct fold_delta *delta_last; /* of the row before */
+	struct fold_delta *delta_last;	       /* of the row before */
 	struct fold_kept *kept[TL_SPAN_COUNT]; /* in order of (org, bucket) */
 	uint32_t kept_count[TL_SPAN_COUNT], kept_capacity[TL_SPAN_COUNT];
 	uint64_t row_count; /* of the step so far */
@@ -92,15 +94,20 @@ void fold_free(struct fold *fold);
 void fold_begin(struct fold *fold);
 
 /* Take in the blocks of one group. */
-TL_MUST enum tl_err fold_group(struct fold *fold, const struct tl_journal_row *row,
-	struct tl_why *why);
+TL_MUST enum tl_err fold_group(
+	struct fold *fold, const struct tl_journal_row *row, struct tl_why *why);
 
-/* Everything that the step changes into write. After a failure only begin is of use. */
+/*
+ * Everything that the step changes into write, which is committed next. When this or the commit
+ * fails, or derived rows are deleted, fold_forget is due.
+ */
 TL_MUST enum tl_err fold_finish(struct fold *fold, struct tl_write *write, struct tl_why *why);
 
+void fold_forget(struct fold *fold);
+
 /* The 15m cell as part of the step, made when it is not yet. */
-TL_MUST enum tl_err fold_page_of(struct fold *fold, uint32_t org, int64_t bucket_no,
-	struct fold_page **page_out);
+TL_MUST enum tl_err fold_page_of(
+	struct fold *fold, uint32_t org, int64_t bucket_no, struct fold_page **page_out);
 
 /*
  * The page as it stands after this step: kept, else stored. TL_ENOT_FOUND. Only for orgs with

@@ -80,16 +80,16 @@ lives_add(struct lives *lives, struct tl_arena *arena, const struct fold_delta *
 static enum tl_err
 settle(struct fold *fold, struct life_touch *touch, struct tl_why *why)
 {
-	struct tl_key key = tl_key_life(touch->org, touch->dim, touch->entity);
+	struct cache_key key = cache_key_life(touch->org, touch->dim, touch->entity);
 	struct tl_life stored;
+	struct tl_slice value;
 	enum tl_err err;
 
-	err = tl_store_get(
-		fold->store, NULL, TL_FAMILY_LIFE, tl_key_slice(&key), &fold->bytes, why);
+	err = cache_get(&fold->cache, &key, &fold->bytes, &value, why);
 	if (err && err != TL_ENOT_FOUND)
 		return err;
 	if (!err) {
-		err = tl_life_decode(tl_buf_slice(&fold->bytes), &stored);
+		err = tl_life_decode(value, &stored);
 		if (err)
 			return tl_fail(why, err, "life of org %u, entity %u: %s", touch->org,
 				touch->entity, tl_err_text(err));
@@ -193,12 +193,49 @@ search_lost(struct fold *fold, struct tl_why *why)
 	return TL_OK;
 }
 
+static int
+compare_touches(const void *a_arg, const void *b_arg)
+{
+	const struct life_touch *a = *(struct life_touch *const *)a_arg;
+	const struct life_touch *b = *(struct life_touch *const *)b_arg;
+
+	if (a->org != b->org)
+		return a->org < b->org ? -1 : 1;
+	if (a->dim != b->dim)
+		return a->dim < b->dim ? -1 : 1;
+	return (a->entity > b->entity) - (a->entity < b->entity);
+}
+
+/* In the order of their keys: neighbours in the store one after the other. */
+static enum tl_err
+sort(struct lives *lives, struct tl_arena *arena)
+{
+	struct life_touch **sorted =
+		tl_arena_array(arena, lives->count, sizeof(struct life_touch *));
+	struct life_touch **tail = &lives->list;
+	uint32_t count = 0;
+
+	if (sorted == NULL)
+		return TL_ENOMEM;
+	for (struct life_touch *touch = lives->list; touch != NULL; touch = touch->next)
+		sorted[count++] = touch;
+	qsort(sorted, count, sizeof(struct life_touch *), compare_touches);
+	for (uint32_t i = 0; i < count; i++) {
+		*tail = sorted[i];
+		tail = &sorted[i]->next;
+	}
+	*tail = NULL;
+	return TL_OK;
+}
+
 enum tl_err
 lives_fold(struct fold *fold, struct tl_why *why)
 {
 	struct life_touch *touch;
-	enum tl_err err;
+	enum tl_err err = sort(&fold->lives, &fold->arena);
 
+	if (err)
+		return err;
 	for (touch = fold->lives.list; touch != NULL; touch = touch->next) {
 		err = settle(fold, touch, why);
 		if (err)
@@ -206,16 +243,15 @@ lives_fold(struct fold *fold, struct tl_why *why)
 	}
 	err = search_lost(fold, why);
 	for (touch = fold->lives.list; !err && touch != NULL; touch = touch->next) {
-		struct tl_key key = tl_key_life(touch->org, touch->dim, touch->entity);
+		struct cache_key key = cache_key_life(touch->org, touch->dim, touch->entity);
 
 		if (tl_totals_is_zero(&touch->life.totals)) {
-			tl_write_delete(fold->write, TL_FAMILY_LIFE, tl_key_slice(&key));
+			cache_delete(&fold->cache, &key, fold->write);
 			continue;
 		}
 		tl_buf_reset(&fold->value);
 		tl_life_encode(&touch->life, &fold->value);
-		tl_write_put(fold->write, TL_FAMILY_LIFE, tl_key_slice(&key),
-			tl_buf_slice(&fold->value));
+		cache_put(&fold->cache, &key, tl_buf_slice(&fold->value), fold->write);
 	}
 	return err;
 }

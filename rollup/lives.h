@@ -28,8 +28,8 @@ struct lives {
 void lives_begin(struct lives *lives);
 
 /* Member 0 and agent 0 have no life. */
-TL_MUST enum tl_err lives_add(struct lives *lives, struct tl_arena *arena,
-	const struct fold_delta *delta);
+TL_MUST enum tl_err lives_add(
+	struct lives *lives, struct tl_arena *arena, const struct fold_delta *delta);
 
 /* Put every life that changed; after the day cells of the step. */
 TL_MUST enum tl_err lives_fold(struct fold *fold, struct tl_why *why);

@@ -8,9 +8,9 @@
 
 #define COLUMN(column) (UINT64_C(1) << (column))
 
-#define RECOUNT_COLUMNS                                                                            \
-	(COLUMN(TL_COL_ORG) | COLUMN(TL_COL_TS) | COLUMN(TL_COL_SIGN) | COLUMN(TL_COL_REV) |       \
-		COLUMN(TL_COL_KIND) | COLUMN(TL_COL_MEMBER) | COLUMN(TL_COL_AGENT) |               \
+#define RECOUNT_COLUMNS                                                                      \
+	(COLUMN(TL_COL_ORG) | COLUMN(TL_COL_TS) | COLUMN(TL_COL_SIGN) | COLUMN(TL_COL_REV) | \
+		COLUMN(TL_COL_KIND) | COLUMN(TL_COL_MEMBER) | COLUMN(TL_COL_AGENT) |         \
 		COLUMN(TL_COL_SESSION) | COLUMN(TL_COL_MODEL) | COLUMN(TL_COL_REPO))
 
 /* A request of the bucket, as far as first and last go. */
@@ -265,8 +265,7 @@ recount_sum(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket_m
 		enum tl_err err;
 
 		tl_arena_reset(&fold->page_arena);
-		err = fold_page_get(
-			fold, part_span, org, part_ms, &fold->page_arena, &part, why);
+		err = fold_page_get(fold, part_span, org, part_ms, &fold->page_arena, &part, why);
 		if (err == TL_ENOT_FOUND)
 			continue;
 		if (err)
@@ -274,13 +273,13 @@ recount_sum(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket_m
 		for (uint32_t j = 0; j < part.row_count; j++) {
 			int order = -1;
 
-			while (at < page->row_count &&
-				(order = tl_cell_key_cmp(
-					 &page->rows[at].key, &part.rows[j].key)) < 0)
+			while (at < page->row_count && (order = tl_cell_key_cmp(&page->rows[at].key,
+								&part.rows[j].key)) < 0)
 				at++;
 			if (order != 0)
 				return tl_fail(why, TL_ESTORAGE_CORRUPT,
-					"cell %s org %u bucket %" PRId64 " lacks a row of its parts",
+					"cell %s org %u bucket %" PRId64
+					" lacks a row of its parts",
 					tl_span_name(span), org, bucket_ms);
 			widen(&page->rows[at], part.rows[j].first_ms, part.rows[j].last_ms);
 		}
@@ -364,8 +363,8 @@ recount_session(struct fold *fold, struct session_touch *touch, struct tl_why *w
 	}
 	row->last_ms = times.last_ms;
 	if (times.last_ms != INT64_MIN)
-		return recount_last(fold, touch, &page,
-			tl_bucket_floor(TL_SPAN_15M, times.last_ms), why);
+		return recount_last(
+			fold, touch, &page, tl_bucket_floor(TL_SPAN_15M, times.last_ms), why);
 	memset(row->last_id, 0, sizeof(row->last_id));
 	row->member = row->agent = 0;
 	return TL_OK;

@@ -12,15 +12,14 @@
  * rows of the page's groups.
  */
 TL_MUST enum tl_err recount_quarter(struct fold *fold, uint32_t org, int64_t bucket_ms,
-	const uint32_t *sessions, uint32_t session_count, struct tl_page *page,
-	struct tl_why *why);
+	const uint32_t *sessions, uint32_t session_count, struct tl_page *page, struct tl_why *why);
 
 /* First and last of all rows of an hour or a day from its parts, after the step. */
 TL_MUST enum tl_err recount_sum(struct fold *fold, enum tl_span span, uint32_t org,
 	int64_t bucket_ms, struct tl_page *page, struct tl_why *why);
 
 /* First, last and who made the last request of a session, after the step. */
-TL_MUST enum tl_err recount_session(struct fold *fold, struct session_touch *touch,
-	struct tl_why *why);
+TL_MUST enum tl_err recount_session(
+	struct fold *fold, struct session_touch *touch, struct tl_why *why);
 
 #endif

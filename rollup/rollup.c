@@ -1,11 +1,6 @@
 /*
- * The mark says how far the derived families go. It is written together with them, unsynced: a
- * power cut drops both and the same groups are folded again. Derived rows are never ahead of raw,
- * because only what the journal holds is folded and all families share one log.
- *
- * A rebuild erases family by family, which no single write can do, so the mark that it runs stands
- * from the write that sets the position to zero until the last family is empty. Whoever finds it
- * erases again.
+ * Derived rows are never ahead of raw: only what the journal holds is folded, and all families
+ * share one log. Everything here but the flags under mtx belongs to whoever steps.
  */
 #include "rollup/rollup.h"
 
@@ -17,27 +12,27 @@
 
 #include "rollup/expire.h"
 #include "rollup/fold.h"
+#include "rollup/mark.h"
 #include "schema/base/clock.h"
 #include "schema/store/key.h"
 #include "schema/store/value.h"
 
 /* A step: large enough to spread the cost of its pages, small enough to keep readers current. */
 #define STEP_GROUPS_MAX 256u
-#define STEP_ROWS_MAX 100000u
+#define STEP_ROWS_MAX 200000u
 
-/* Under load a little patience makes fewer and fuller steps. Nobody idle waits. */
-#define GATHER_GROUPS 32u
-#define GATHER_NS 1500000L
+/*
+ * A step costs its pages, however few rows it brings: patience makes fewer and fuller steps. After
+ * a step the next waits as long as that one took, or until what it wrote is WRITE_BYTES_PER_US of
+ * the time, whatever is longer; at least GATHER_US while groups keep coming, at most PACE_US_MAX
+ * (an acknowledged event is to be seen within 50 ms). Nobody waits for the first step after a rest,
+ * nor with a whole step at hand.
+ */
+#define GATHER_US 1500
+#define PACE_US_MAX 25000
+#define WRITE_BYTES_PER_US 20
 
 #define JOURNAL_ARENA_BYTES_MAX (16u << 20)
-
-#define MARK_POSITION "rollup"
-#define MARK_ERASING "rollup.erasing"
-
-static const enum tl_family derived_families[] = {TL_FAMILY_CELL_15M, TL_FAMILY_CELL_1H,
-	TL_FAMILY_CELL_1D, TL_FAMILY_SESSION, TL_FAMILY_LIFE};
-
-#define DERIVED_FAMILY_COUNT (sizeof(derived_families) / sizeof(derived_families[0]))
 
 struct rollup {
 	/* fixed after start */
@@ -53,6 +48,8 @@ struct rollup {
 	struct tl_mark mark;
 	struct tl_change *changes; /* since the last publication */
 	size_t change_count, change_capacity;
+	int64_t step_end_us, pace_us; /* the end of the last step, and the rest after it */
+	uint64_t step_groups;	      /* how many groups like the last ones fill a step */
 
 	/* guarded by mtx */
 	pthread_mutex_t mtx;
@@ -66,37 +63,6 @@ struct rollup {
 
 	struct rollup_stats stats;
 };
-
-static enum tl_err
-read_mark(struct tl_store *store, struct tl_mark *mark_out, struct tl_why *why)
-{
-	struct tl_key key = tl_key_mark(MARK_POSITION);
-	struct tl_buf value;
-	enum tl_err err;
-
-	*mark_out = (struct tl_mark){0};
-	tl_buf_init(&value, 0);
-	err = tl_store_get(store, NULL, TL_FAMILY_MARK, tl_key_slice(&key), &value, why);
-	if (err == TL_ENOT_FOUND) {
-		err = TL_OK;
-	} else if (!err) {
-		err = tl_mark_decode(tl_buf_slice(&value), mark_out);
-		if (err)
-			err = tl_fail(why, err, "the rollup's mark: %s", tl_err_text(err));
-	}
-	tl_buf_fini(&value);
-	return err;
-}
-
-static void
-put_mark(struct tl_write *write, const struct tl_mark *mark, struct tl_buf *value)
-{
-	struct tl_key key = tl_key_mark(MARK_POSITION);
-
-	tl_buf_reset(value);
-	tl_mark_encode(mark, value);
-	tl_write_put(write, TL_FAMILY_MARK, tl_key_slice(&key), tl_buf_slice(value));
-}
 
 static void
 set_mark(struct rollup *rollup, const struct tl_mark *mark)
@@ -124,45 +90,6 @@ journal_end(struct tl_store *store, uint64_t *group_no_out, struct tl_why *why)
 }
 
 static enum tl_err
-erase_derived(struct rollup *rollup, struct tl_why *why)
-{
-	struct tl_key erasing = tl_key_mark(MARK_ERASING);
-	struct tl_mark zero = {0};
-	enum tl_err err;
-
-	tl_write_reset(rollup->write);
-	put_mark(rollup->write, &zero, &rollup->fold->value);
-	tl_write_put(
-		rollup->write, TL_FAMILY_MARK, tl_key_slice(&erasing), tl_slice_of("\1", 1));
-	err = tl_write_commit(rollup->write, TL_NO_SYNC, why);
-	for (size_t i = 0; !err && i < DERIVED_FAMILY_COUNT; i++)
-		err = tl_store_erase(rollup->store, derived_families[i], why);
-	if (err)
-		return err;
-	tl_write_delete(rollup->write, TL_FAMILY_MARK, tl_key_slice(&erasing));
-	err = tl_write_commit(rollup->write, TL_NO_SYNC, why);
-	if (!err)
-		set_mark(rollup, &zero);
-	return err;
-}
-
-/* A rebuild that was cut off while it erased: the position is zero, what is left must go. */
-static enum tl_err
-finish_erasing(struct rollup *rollup, struct tl_why *why)
-{
-	struct tl_key erasing = tl_key_mark(MARK_ERASING);
-	struct tl_buf *value = &rollup->fold->value;
-	enum tl_err err;
-
-	tl_buf_reset(value);
-	err = tl_store_get(
-		rollup->store, NULL, TL_FAMILY_MARK, tl_key_slice(&erasing), value, why);
-	if (err)
-		return err == TL_ENOT_FOUND ? TL_OK : err;
-	return erase_derived(rollup, why);
-}
-
-static enum tl_err
 open_at_mark(struct rollup *rollup, struct tl_why *why)
 {
 	struct tl_mark mark;
@@ -174,9 +101,9 @@ open_at_mark(struct rollup *rollup, struct tl_why *why)
 		err = tl_write_new(rollup->store, &rollup->write);
 	if (err)
 		return tl_fail(why, err, "rollup: %s", tl_err_text(err));
-	err = finish_erasing(rollup, why);
+	err = mark_finish_erasing(rollup->store, rollup->write, &rollup->fold->value, why);
 	if (!err)
-		err = read_mark(rollup->store, &mark, why);
+		err = mark_read(rollup->store, &mark, why);
 	if (!err)
 		err = journal_end(rollup->store, &end, why);
 	if (err)
@@ -186,6 +113,8 @@ open_at_mark(struct rollup *rollup, struct tl_why *why)
 			"rollup stands at group %" PRIu64 ", the journal ends at %" PRIu64,
 			mark.group_no, end);
 	set_mark(rollup, &mark);
+	if (mark.group_no == 0)
+		cache_begin_empty(&rollup->fold->cache);
 	return tl_view_publish(rollup->store, mark.group_no, mark.seq, NULL, 0, why);
 }
 
@@ -248,8 +177,7 @@ note_changes(struct rollup *rollup)
 	size_t kept_count = 0;
 
 	if (count > rollup->change_capacity) {
-		struct tl_change *changes =
-			realloc(rollup->changes, 2 * count * sizeof(*changes));
+		struct tl_change *changes = realloc(rollup->changes, 2 * count * sizeof(*changes));
 
 		if (changes == NULL)
 			return TL_ENOMEM;
@@ -306,6 +234,15 @@ take_group(void *arg, const struct tl_journal_row *row, struct tl_why *why)
 	return TL_OK;
 }
 
+/* How many groups of this size make a whole step. */
+static uint64_t
+groups_a_step(uint32_t group_count, uint64_t row_count)
+{
+	uint64_t groups = (uint64_t)group_count * STEP_ROWS_MAX / (row_count + 1) + 1;
+
+	return groups < STEP_GROUPS_MAX ? groups : STEP_GROUPS_MAX;
+}
+
 static enum tl_err
 commit_step(struct rollup *rollup, const struct step *step, struct tl_why *why)
 {
@@ -316,7 +253,7 @@ commit_step(struct rollup *rollup, const struct step *step, struct tl_why *why)
 	expire_hold();
 	err = fold_finish(rollup->fold, rollup->write, why);
 	if (!err) {
-		put_mark(rollup->write, &step->mark, &rollup->fold->value);
+		mark_put(rollup->write, &step->mark, &rollup->fold->value);
 		bytes = tl_write_bytes(rollup->write);
 		err = tl_write_commit(rollup->write, TL_NO_SYNC, why);
 	}
@@ -328,6 +265,8 @@ commit_step(struct rollup *rollup, const struct step *step, struct tl_why *why)
 	tl_counter_add(&stats->folded_rows, rollup->fold->row_count);
 	tl_counter_add(&stats->writes, 1);
 	tl_counter_add(&stats->written_bytes, bytes);
+	rollup->step_groups = groups_a_step(step->group_count, rollup->fold->row_count);
+	rollup->pace_us = (int64_t)(bytes / WRITE_BYTES_PER_US);
 	err = note_changes(rollup);
 	return err ? tl_fail(why, err, "rollup: %s", tl_err_text(err)) : TL_OK;
 }
@@ -346,18 +285,20 @@ fold_step(struct rollup *rollup, uint64_t group_no_max, bool *folded_out, struct
 		return TL_OK;
 	tl_write_reset(rollup->write);
 	fold_begin(rollup->fold);
-	err = tl_journal_walk(
-		rollup->store, rollup->mark.group_no + 1, take_group, &step, why);
+	err = tl_journal_walk(rollup->store, rollup->mark.group_no + 1, take_group, &step, why);
 	if (!err && step.group_count == 0)
 		return TL_OK;
 	if (!err)
 		err = commit_step(rollup, &step, why);
 	if (err) {
-		blocks_release(&rollup->fold->blocks);
+		fold_forget(rollup->fold);
 		tl_write_reset(rollup->write);
 		return err;
 	}
-	tl_histogram_add(&rollup->stats.fold_us, tl_clock_mono_us() - start_us);
+	rollup->step_end_us = tl_clock_mono_us();
+	tl_histogram_add(&rollup->stats.fold_us, rollup->step_end_us - start_us);
+	if (rollup->pace_us < rollup->step_end_us - start_us)
+		rollup->pace_us = rollup->step_end_us - start_us;
 	*folded_out = true;
 	return TL_OK;
 }
@@ -425,6 +366,21 @@ is_stopping(struct rollup *rollup)
 	return stopping;
 }
 
+static enum tl_err
+erase_derived(struct rollup *rollup, struct tl_why *why)
+{
+	struct tl_mark zero = {0};
+	enum tl_err err;
+
+	fold_forget(rollup->fold);
+	err = mark_erase_derived(rollup->store, rollup->write, &rollup->fold->value, why);
+	if (err)
+		return err;
+	cache_begin_empty(&rollup->fold->cache);
+	set_mark(rollup, &zero);
+	return TL_OK;
+}
+
 /* After check_raw. */
 static enum tl_err
 fold_anew(struct rollup *rollup, struct tl_why *why)
@@ -437,7 +393,8 @@ fold_anew(struct rollup *rollup, struct tl_why *why)
 
 		if (is_stopping(rollup))
 			return tl_fail(why, TL_ESHUTTING_DOWN,
-				"stopped at group %" PRIu64 " of %" PRIu64 "; the next start goes on",
+				"stopped at group %" PRIu64 " of %" PRIu64
+				"; the next start goes on",
 				rollup->mark.group_no, group_no_before);
 		err = fold_step(rollup, group_no_before, &folded, why);
 		if (!err && !folded)
@@ -487,20 +444,25 @@ wait_for_work(struct rollup *rollup)
 	return was_there;
 }
 
-/* Let a few more groups come, mtx held. */
+/* Let more groups come, mtx held. */
 static void
-gather(struct rollup *rollup)
+gather(struct rollup *rollup, bool is_busy)
 {
+	int64_t pace_us = rollup->pace_us;
+	int64_t until_us;
 	struct timespec until;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += GATHER_NS;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
+	if (is_busy && pace_us < GATHER_US)
+		pace_us = GATHER_US;
+	if (pace_us > PACE_US_MAX)
+		pace_us = PACE_US_MAX;
+	until_us = rollup->step_end_us + pace_us;
+	if (tl_clock_mono_us() >= until_us)
+		return;
+	until.tv_sec = until_us / 1000000;
+	until.tv_nsec = until_us % 1000000 * 1000;
 	while (!rollup->is_stopping && !rollup->is_rebuild_wanted &&
-		rollup->group_no_wanted < rollup->mark.group_no + GATHER_GROUPS) {
+		rollup->group_no_wanted < rollup->mark.group_no + rollup->step_groups) {
 		if (pthread_cond_timedwait(&rollup->wake, &rollup->mtx, &until) != 0)
 			return;
 	}
@@ -543,8 +505,7 @@ run(void *arg)
 			}
 			continue;
 		}
-		if (is_busy)
-			gather(rollup);
+		gather(rollup, is_busy);
 		if (step_on_thread(rollup, &why, &err))
 			break;
 	}
@@ -557,8 +518,9 @@ run(void *arg)
 }
 
 enum tl_err
-rollup_start(struct rollup *rollup, void (*on_failure)(void *arg, enum tl_err err, const char *text),
-	void *arg, struct tl_why *why)
+rollup_start(struct rollup *rollup,
+	void (*on_failure)(void *arg, enum tl_err err, const char *text), void *arg,
+	struct tl_why *why)
 {
 	enum tl_err err;
 

@@ -16,9 +16,9 @@
 #define NAME_ARENA_BYTES_MAX (64u << 20)
 
 enum tl_err
-sessions_init(struct sessions *sessions, struct tl_store *store)
+sessions_init(struct sessions *sessions, struct tl_store *store, struct cache *cache)
 {
-	*sessions = (struct sessions){.store = store};
+	*sessions = (struct sessions){.store = store, .cache = cache};
 	tl_buf_init(&sessions->bytes, 0);
 	tl_arena_init(&sessions->name_arena, NAME_ARENA_BYTES_MAX);
 	return tl_map_new(NAMES_MAX, &sessions->names);
@@ -271,7 +271,8 @@ settle_event_prs(struct session_touch *touch, struct tl_arena *arena, struct tl_
 			sum.event_count += all[i++].event_count;
 		if (sum.event_count < 0)
 			return tl_fail(why, TL_ESTORAGE_CORRUPT,
-				"org %u session %u: more events with PR %u taken back than there were",
+				"org %u session %u: more events with PR %u taken back than there "
+				"were",
 				touch->org, touch->session, sum.pr.number);
 		if (sum.event_count > 0)
 			all[count++] = sum;
@@ -301,8 +302,7 @@ repo_name(struct sessions *sessions, uint32_t org, uint32_t repo, struct tl_slic
 		*name_out = *(const struct tl_slice *)(uintptr_t)value;
 		return TL_OK;
 	}
-	err = tl_dict_name(
-		sessions->store, NULL, org, TL_NAME_REPO, repo, &sessions->bytes, why);
+	err = tl_dict_name(sessions->store, NULL, org, TL_NAME_REPO, repo, &sessions->bytes, why);
 	if (err == TL_ENOT_FOUND)
 		return tl_fail(why, TL_ESTORAGE_CORRUPT, "org %u: repo %u has no name", org, repo);
 	if (err)
@@ -365,8 +365,8 @@ settle_prs(struct sessions *sessions, struct session_touch *touch, struct tl_are
 		named[all_count++].pr = row->event_prs[i].pr;
 	bound_names(sessions, all_count);
 	for (uint32_t i = 0; i < all_count; i++) {
-		enum tl_err err = repo_name(
-			sessions, touch->org, named[i].pr.repo, &named[i].name, why);
+		enum tl_err err =
+			repo_name(sessions, touch->org, named[i].pr.repo, &named[i].name, why);
 
 		if (err)
 			return err;
@@ -395,22 +395,54 @@ settle_repo_and_name(struct tl_session_row *row)
 	}
 }
 
+static int
+compare_touches(const void *a_arg, const void *b_arg)
+{
+	const struct session_touch *a = *(struct session_touch *const *)a_arg;
+	const struct session_touch *b = *(struct session_touch *const *)b_arg;
+
+	if (a->org != b->org)
+		return a->org < b->org ? -1 : 1;
+	return (a->session > b->session) - (a->session < b->session);
+}
+
+enum tl_err
+sessions_sort(struct sessions *sessions, struct tl_arena *arena)
+{
+	struct session_touch **sorted =
+		tl_arena_array(arena, sessions->count, sizeof(struct session_touch *));
+	struct session_touch **tail = &sessions->list;
+	uint32_t count = 0;
+
+	if (sorted == NULL)
+		return TL_ENOMEM;
+	for (struct session_touch *touch = sessions->list; touch != NULL; touch = touch->next)
+		sorted[count++] = touch;
+	qsort(sorted, count, sizeof(struct session_touch *), compare_touches);
+	for (uint32_t i = 0; i < count; i++) {
+		*tail = sorted[i];
+		tail = &sorted[i]->next;
+	}
+	*tail = NULL;
+	return TL_OK;
+}
+
 static enum tl_err
 load(struct sessions *sessions, struct tl_arena *arena, struct session_touch *touch,
 	struct tl_why *why)
 {
-	struct tl_key key = tl_key_session(touch->org, touch->session);
+	struct cache_key key = cache_key_session(touch->org, touch->session);
 	struct tl_session_row *row = &touch->row;
+	struct tl_slice value;
 	enum tl_err err;
 
 	tl_session_row_init(row);
-	err = tl_store_get(sessions->store, NULL, TL_FAMILY_SESSION, tl_key_slice(&key),
-		&sessions->bytes, why);
+	err = cache_get(sessions->cache, &key, &sessions->bytes, &value, why);
 	if (err == TL_ENOT_FOUND)
 		return TL_OK;
 	if (err)
 		return err;
-	err = tl_session_row_decode(tl_buf_slice(&sessions->bytes), arena, row);
+	err = tl_session_row_decode(value, arena, row);
 	if (err)
 		return tl_fail(why, err, "org %u session %u: %s", touch->org, touch->session,
 			tl_err_text(err));
@@ -549,16 +581,17 @@ is_empty(const struct tl_session_row *row)
 }
 
 void
-sessions_put(const struct session_touch *touch, struct tl_buf *value, struct tl_write *write)
+sessions_put(struct sessions *sessions, const struct session_touch *touch, struct tl_buf *value,
+	struct tl_write *write)
 {
-	struct tl_key key = tl_key_session(touch->org, touch->session);
+	struct cache_key key = cache_key_session(touch->org, touch->session);
 
 	if (is_empty(&touch->row)) {
 		if (touch->is_stored)
-			tl_write_delete(write, TL_FAMILY_SESSION, tl_key_slice(&key));
+			cache_delete(sessions->cache, &key, write);
 		return;
 	}
 	tl_buf_reset(value);
 	tl_session_row_encode(&touch->row, value);
-	tl_write_put(write, TL_FAMILY_SESSION, tl_key_slice(&key), tl_buf_slice(value));
+	cache_put(sessions->cache, &key, tl_buf_slice(value), write);
 }

@@ -5,6 +5,7 @@
 #ifndef ROLLUP_SESSIONS_H
 #define ROLLUP_SESSIONS_H
 
+#include "rollup/cache.h"
 #include "rollup/index.h"
 #include "schema/base/map.h"
 #include "schema/model/event.h"
@@ -37,7 +38,7 @@ struct session_touch {
 	uint32_t pr_count;
 	int64_t first_ms, last_ms; /* requests */
 	uint8_t last_id[16];
-	uint32_t member, agent;			/* of the last */
+	uint32_t member, agent;		       /* of the last */
 	int64_t taken_first_ms, taken_last_ms; /* requests taken back */
 
 	/* filled by settle */
@@ -55,6 +56,7 @@ struct session_touch {
 
 struct sessions {
 	struct tl_store *store;
+	struct cache *cache;
 	struct tl_buf bytes;
 	struct index index;
 	struct session_touch *list;
@@ -65,7 +67,8 @@ struct sessions {
 	struct tl_arena name_arena;
 };
 
-TL_MUST enum tl_err sessions_init(struct sessions *sessions, struct tl_store *store);
+TL_MUST enum tl_err sessions_init(
+	struct sessions *sessions, struct tl_store *store, struct cache *cache);
 void sessions_fini(struct sessions *sessions);
 
 /* Forget the touches of the step before; their memory is the step's arena. */
@@ -79,16 +82,19 @@ void sessions_request(struct session_touch *touch, int64_t time_ms, const uint8_
 	uint32_t member, uint32_t agent);
 TL_MUST enum tl_err sessions_link(struct session_touch *touch, struct tl_arena *arena,
 	const struct tl_session_link *link, int sign);
-TL_MUST enum tl_err sessions_event_pr(struct session_touch *touch, struct tl_arena *arena,
-	struct tl_pr pr, int sign);
+TL_MUST enum tl_err sessions_event_pr(
+	struct session_touch *touch, struct tl_arena *arena, struct tl_pr pr, int sign);
+
+/* Order the list by (org, session): neighbours in the store one after the other. */
+TL_MUST enum tl_err sessions_sort(struct sessions *sessions, struct tl_arena *arena);
 
 /* Load the row and apply what the step brings: links, PRs, repo, name, first and last. */
 TL_MUST enum tl_err sessions_settle(struct sessions *sessions, struct tl_arena *arena,
 	struct session_touch *touch, struct tl_why *why);
 
 /* The session has rows in this 15m cell, or none any more. */
-TL_MUST enum tl_err sessions_add_bucket(struct session_touch *touch, struct tl_arena *arena,
-	int64_t bucket_no);
+TL_MUST enum tl_err sessions_add_bucket(
+	struct session_touch *touch, struct tl_arena *arena, int64_t bucket_no);
 void sessions_drop_bucket(struct session_touch *touch, int64_t bucket_no);
 
 /* A request was taken back whose time is the session's first or last: ask the raw rows. */
@@ -96,6 +102,7 @@ bool sessions_lost_first(const struct session_touch *touch);
 bool sessions_lost_last(const struct session_touch *touch);
 
 /* Put the row into write; a session of which nothing is left goes. */
-void sessions_put(const struct session_touch *touch, struct tl_buf *value, struct tl_write *write);
+void sessions_put(struct sessions *sessions, const struct session_touch *touch,
+	struct tl_buf *value, struct tl_write *write);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * One column of int64 <-> bytes, the smallest of four forms. Blocks and pages are made of these.
+ * One column of int64 <-> bytes, about the smallest of four forms (schema/README.md says how it is
+ * chosen). Blocks and pages are made of these.
  *
  *   form u8, payload:
  *   0 const       zigzag varint

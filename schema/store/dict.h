@@ -17,8 +17,9 @@ TL_MUST enum tl_err tl_dict_new(struct tl_store *store, size_t cache_count_max,
 void tl_dict_free(struct tl_dict *dict);
 
 /*
- * The id of a name, made when new: its rows go into write. After a failed commit the dictionary
- * must be thrown away: it knows names the store does not.
+ * The id of a name, made when new: its rows go into write. One write is filled and committed before
+ * another gets names; after a failed commit or a reset of the write the dictionary must be thrown
+ * away: it knows names the store does not.
  */
 TL_MUST enum tl_err tl_dict_id(struct tl_dict *dict, uint32_t org, enum tl_name_kind kind,
 	struct tl_slice name, struct tl_write *write, uint32_t *id_out, struct tl_why *why);

@@ -101,6 +101,11 @@ TL_MUST enum tl_err tl_store_get_from(struct tl_store *store, const struct tl_vi
 TL_MUST enum tl_err tl_store_last(struct tl_store *store, enum tl_family family, struct tl_buf *key,
 	struct tl_buf *value, struct tl_why *why);
 
+/* Open: options as README.md says, then all families, each handle at its place in the store. */
+void tl_store_make_options(struct tl_store *store, const struct tl_store_options *options);
+TL_MUST enum tl_err tl_store_open_families(
+	struct tl_store *store, const char *path, bool exists, struct tl_why *why);
+
 /* Open: take over the handle of an existing day. */
 TL_MUST enum tl_err tl_days_add(
 	struct tl_store *store, int64_t day_ms, rocksdb_column_family_handle_t *handle);

@@ -31,7 +31,10 @@ uint64_t tl_view_seq(const struct tl_view *view);
 /* Rises by one with each publication; 1 is the first. */
 uint64_t tl_view_generation(const struct tl_view *view);
 
-/* The newest publication, not later than view, that changed the org (0: none since start). */
+/*
+ * The newest publication, not later than view, that changed the org (0: none since start). For an
+ * old view that may be forgotten: then view's own generation, which fits no other view.
+ */
 uint64_t tl_view_org_generation(const struct tl_view *view, uint32_t org);
 
 /*

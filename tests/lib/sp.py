@@ -9,6 +9,8 @@ import time
 
 import msgpack
 
+import invariants
+
 
 class Refused(Exception):
     """An error reply: code, message and the rest of the error map."""
@@ -87,6 +89,7 @@ class Req:
         reply = msgpack.unpackb(self.raw(msgpack.packb(request)), strict_map_key=False)
         if reply.get("ok") is False and "error" in reply:
             raise Refused(reply["error"])
+        invariants.check(request, reply)
         return reply
 
 

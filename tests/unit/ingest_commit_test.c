@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "ingest/commit.h"
+#include "ingest/writer.h"
 #include "schema/base/crypt.h"
 #include "schema/model/bucket.h"
 #include "schema/store/block.h"
@@ -1405,29 +1406,36 @@ an_import_finds_an_event_that_was_moved_to_another_day(void **state)
 	check_recount(p, 1, 5);
 }
 
+/* Below commit_group, because a store with a thousand days takes minutes to make. */
 static void
 a_group_takes_as_many_days_as_a_place_can_number(void **state)
 {
 	struct place *p = *state;
-	struct work *first, *second;
+	struct commit *commit = p->commit;
+	struct verdicts verdicts;
+	uint16_t day_idx;
+	struct work *work;
 
-	p->settings.retention_days = 1300;
-	REOPEN(p);
-	for (uint32_t i = 0; i < 1000; i++)
+	for (uint32_t i = 0; i < 30; i++)
 		add(p, i)->ts_ms = NOW_MS - (int64_t)i * TL_DAY_MS;
-	first = batch_from(p, p->admin, true);
-	for (uint32_t i = 1000; i < 1100; i++)
-		add(p, i)->ts_ms = NOW_MS - (int64_t)i * TL_DAY_MS;
-	add(p, 1099)->ts_ms = NOW_MS - 1099 * TL_DAY_MS;
-	second = batch_from(p, p->admin, true);
-	group(p);
-	check(p, first, "1000 0 0 0");
-	check(p, second, "24 0 0 77");
-	check_first_error(p, "overloaded", "ts");
-	/* Refused is not known: it comes again. */
-	for (uint32_t i = 1000; i < 1100; i++)
-		add(p, i)->ts_ms = NOW_MS - (int64_t)i * TL_DAY_MS;
-	import_batch(p, "76 24 0 0");
+	add(p, 29)->ts_ms = NOW_MS - 29 * TL_DAY_MS;
+	work = batch(p);
+	assert_int_equal(group_begin(&commit->group, 1, NOW_MS, 31), TL_OK);
+	assert_int_equal(tl_edit_begin(p->roster, commit->write, &commit->edit), TL_OK);
+	assert_int_equal(dedupe_reserve(commit->dedupe, 31), TL_OK);
+	sources_begin(commit->sources, NOW_MS);
+	for (uint32_t i = 0; i < GROUP_DAYS_MAX - 10; i++)
+		assert_true(group_find_day(
+			&commit->group, NOW_MS - (int64_t)(100 + i) * TL_DAY_MS, &day_idx));
+	assert_int_equal(verdict_batch(commit, &work->admitted, &verdicts, &p->why), TL_OK);
+	assert_int_equal(verdicts.accepted, 10);
+	assert_int_equal(verdicts.rejected, 21);
+	assert_int_equal(work->admitted.batch.rejects[0].event_idx, 10);
+	assert_int_equal(work->admitted.batch.rejects[0].err, TL_EOVERLOADED);
+	assert_int_equal(work->admitted.batch.rejects[20].event_idx, 30);
+	/* Refused is not known: it may come again. */
+	assert_int_equal(dedupe_count(commit->dedupe), 10);
+	p->job_count = 0;
 }
 
 static void
@@ -1544,32 +1552,12 @@ any_order_of_new_known_and_corrected_events_counts_each_once(void **state)
 
 		for (uint32_t b = 0; b < jobs; b++) {
 			uint32_t count = 1 + next_random(&seed) % 40;
-			uint8_t id[16];
 
-			for (uint32_t i = 0; i < count; i++)
+			for (uint32_t i = 0; i < count; i++) {
 				add_random(p, &seed);
-			/* New ids are taken before known ones, so judge in that order. */
-			for (int pass = 0; pass < 2; pass++) {
-				bool seen[IDS];
-
-				for (size_t k = 0; k < IDS; k++)
-					seen[k] = pass == 0 && truths[k].is_stored;
-				for (uint32_t i = 0; i < count; i++) {
-					struct tl_wire_event *event = &p->events[i];
-					uint64_t no = tl_get_be64(event->id);
-
-					make_id(no, id);
-					if (pass == 0 && !seen[no]) {
-						judge(&truths[no], event, counts[b]);
-						event->id[8] = 0; /* judged */
-					} else if (pass == 1 && event->id[8] != 0) {
-						judge(&truths[no], event, counts[b]);
-					}
-					seen[no] = true;
-				}
+				judge(&truths[tl_get_be64(p->events[i].id)], &p->events[i],
+					counts[b]);
 			}
-			for (uint32_t i = 0; i < count; i++)
-				p->events[i].id[8] = 1;
 			(void)batch(p);
 		}
 		group(p);

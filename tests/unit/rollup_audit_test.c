@@ -11,14 +11,37 @@ set_up(void **state)
 	uint32_t repo = world_name(world, 1, TL_NAME_REPO, "github.com/o/a");
 	struct event events[] = {
 		{.id = 1, .session = 8, .ts = T0, .member = 3, .agent = 4, .model = 5, .cost = 7},
-		{.id = 2, .session = 8, .ts = T0 + 1, .member = 3, .agent = 4, .model = 6, .cost = 9},
-		{.id = 3, .session = 9, .ts = T0 + TL_DAY_MS, .member = 2, .agent = 1, .model = 5,
+		{.id = 2,
+			.session = 8,
+			.ts = T0 + 1,
+			.member = 3,
+			.agent = 4,
+			.model = 6,
+			.cost = 9},
+		{.id = 3,
+			.session = 9,
+			.ts = T0 + TL_DAY_MS,
+			.member = 2,
+			.agent = 1,
+			.model = 5,
 			.cost = 11},
-		{.id = 4, .session = 8, .ts = T0, .kind = TL_KIND_LINK, .op = TL_LINK_SET_REPO,
+		{.id = 4,
+			.session = 8,
+			.ts = T0,
+			.kind = TL_KIND_LINK,
+			.op = TL_LINK_SET_REPO,
 			.repo = repo},
-		{.id = 5, .session = 8, .ts = T0, .kind = TL_KIND_LINK, .op = TL_LINK_ADD_PR,
+		{.id = 5,
+			.session = 8,
+			.ts = T0,
+			.kind = TL_KIND_LINK,
+			.op = TL_LINK_ADD_PR,
 			.pr = 1},
-		{.id = 6, .session = 8, .ts = T0, .kind = TL_KIND_LINK, .op = TL_LINK_ADD_PR,
+		{.id = 6,
+			.session = 8,
+			.ts = T0,
+			.kind = TL_KIND_LINK,
+			.op = TL_LINK_ADD_PR,
 			.pr = 2},
 		{.id = 7, .ts = T0 + TL_HOUR_MS, .member = 3, .model = 5, .cost = 13},
 	};
@@ -49,8 +72,7 @@ put(struct world *world, enum tl_family family, struct tl_key key, const struct 
 	else
 		tl_write_put(world->write, family, tl_key_slice(&key), tl_buf_slice(value));
 	must(tl_write_commit(world->write, TL_NO_SYNC, &world->why));
-	must(tl_view_publish(
-		world->store, world->group_no, world->seq, NULL, 0, &world->why));
+	must(tl_view_publish(world->store, world->group_no, world->seq, NULL, 0, &world->why));
 }
 
 /* One damage, one thing to find; the words name it. */
@@ -59,8 +81,7 @@ finds(struct world *world, uint64_t differences, const char *words)
 {
 	struct audit_report report = world_audit(world);
 
-	if (report.differences != differences ||
-		strstr(report.first_difference, words) == NULL)
+	if (report.differences != differences || strstr(report.first_difference, words) == NULL)
 		fail_msg("%" PRIu64 " differences (expected %" PRIu64 "): %s", report.differences,
 			differences, report.first_difference);
 }
@@ -216,8 +237,8 @@ damaged_bytes_of_a_page(void **state)
 	struct tl_buf buf;
 
 	tl_buf_init(&buf, 0);
-	must(tl_store_get(world->store, NULL, TL_FAMILY_CELL_1D, tl_key_slice(&key), &buf,
-		&world->why));
+	must(tl_store_get(
+		world->store, NULL, TL_FAMILY_CELL_1D, tl_key_slice(&key), &buf, &world->why));
 	buf.data[3] ^= 4;
 	put(world, TL_FAMILY_CELL_1D, key, &buf);
 	finds(world, 1, "is damaged");
@@ -232,8 +253,8 @@ a_missing_session_row_and_one_too_many(void **state)
 	struct tl_buf buf;
 
 	tl_buf_init(&buf, 0);
-	must(tl_store_get(world->store, NULL, TL_FAMILY_SESSION, tl_key_slice(&key), &buf,
-		&world->why));
+	must(tl_store_get(
+		world->store, NULL, TL_FAMILY_SESSION, tl_key_slice(&key), &buf, &world->why));
 	put(world, TL_FAMILY_SESSION, key, NULL);
 	finds(world, 1, "session 8 of org 1 is not stored");
 	put(world, TL_FAMILY_SESSION, key, &buf);
@@ -309,8 +330,7 @@ raw_is_damaged(struct world *world, enum tl_err expected, const char *words)
 	struct audit_report report;
 	enum tl_err err;
 
-	must(tl_view_publish(
-		world->store, world->group_no, world->seq, NULL, 0, &world->why));
+	must(tl_view_publish(world->store, world->group_no, world->seq, NULL, 0, &world->why));
 	view = tl_view_pin(world->store);
 	err = audit_run(world->store, view, NULL, &report, &world->why);
 	tl_view_unpin(view);
@@ -408,8 +428,8 @@ static void
 an_id_that_counts_twice(void **state)
 {
 	struct world *world = *state;
-	struct event again = {.id = 1, .session = 8, .ts = T0, .member = 3, .agent = 4,
-		.model = 5, .cost = 7};
+	struct event again = {
+		.id = 1, .session = 8, .ts = T0, .member = 3, .agent = 4, .model = 5, .cost = 7};
 
 	world->stored_count = 0;
 	world_push_one(world, again);
@@ -422,8 +442,14 @@ static void
 a_taking_back_of_something_else(void **state)
 {
 	struct world *world = *state;
-	struct event corrected = {.id = 1, .session = 8, .ts = T0, .member = 3, .agent = 4,
-		.model = 5, .cost = 7, .rev = 2};
+	struct event corrected = {.id = 1,
+		.session = 8,
+		.ts = T0,
+		.member = 3,
+		.agent = 4,
+		.model = 5,
+		.cost = 7,
+		.rev = 2};
 
 	world->stored[0].event.cost += 1000;
 	world_push_one(world, corrected);

@@ -22,8 +22,14 @@ tear_down(void **state)
 static struct event
 request(uint64_t id, uint32_t session, int64_t ts)
 {
-	return (struct event){.id = id, .session = session, .ts = ts, .member = 3, .agent = 4,
-		.model = 5, .input = 100, .cost = 7};
+	return (struct event){.id = id,
+		.session = session,
+		.ts = ts,
+		.member = 3,
+		.agent = 4,
+		.model = 5,
+		.input = 100,
+		.cost = 7};
 }
 
 static struct expire_counts
@@ -32,8 +38,7 @@ expire_at(struct world *world, int64_t now_ms)
 	struct expire_counts counts;
 
 	must(expire_days(world->store, now_ms, RETENTION_DAYS, &counts, &world->why));
-	must(tl_view_publish(
-		world->store, world->group_no, world->seq, NULL, 0, &world->why));
+	must(tl_view_publish(world->store, world->group_no, world->seq, NULL, 0, &world->why));
 	return counts;
 }
 
@@ -91,8 +96,12 @@ a_late_link_to_an_expired_page_moves_what_is_left(void **state)
 	world_push_one(world, request(2, 8, T0 + TL_DAY_MS));
 	world_fold(world);
 	expire_at(world, DAY0 + (RETENTION_DAYS + 1) * TL_DAY_MS);
-	world_push_one(world, (struct event){.id = 3, .session = 8, .ts = T0 + TL_DAY_MS,
-				      .kind = TL_KIND_LINK, .op = TL_LINK_SET_REPO, .repo = repo});
+	world_push_one(world, (struct event){.id = 3,
+				      .session = 8,
+				      .ts = T0 + TL_DAY_MS,
+				      .kind = TL_KIND_LINK,
+				      .op = TL_LINK_SET_REPO,
+				      .repo = repo});
 	world_fold(world);
 	assert_int_equal(world_repo(world, TL_SPAN_1D, DAY0 + TL_DAY_MS, repo).totals.requests, 1);
 	world_audit_clean(world);
@@ -108,8 +117,12 @@ a_session_goes_400_days_after_its_last_activity(void **state)
 	tl_arena_init(&arena, ARENA_BYTES);
 	world_push_one(world, request(1, 8, T0));
 	world_push_one(world, request(2, 9, T0));
-	world_push_one(world, (struct event){.id = 3, .session = 9, .ts = T0 + TL_DAY_MS,
-				      .kind = TL_KIND_LINK, .op = TL_LINK_SET_NAME, .value = 1});
+	world_push_one(world, (struct event){.id = 3,
+				      .session = 9,
+				      .ts = T0 + TL_DAY_MS,
+				      .kind = TL_KIND_LINK,
+				      .op = TL_LINK_SET_NAME,
+				      .value = 1});
 	world_fold(world);
 	assert_int_equal(expire_at(world, T0 + 400 * TL_DAY_MS).sessions, 0);
 	assert_int_equal(expire_at(world, T0 + 400 * TL_DAY_MS + 1).sessions, 1);

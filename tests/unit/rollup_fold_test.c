@@ -27,8 +27,14 @@ repo(struct world *world, const char *name)
 static struct event
 request(uint64_t id, uint32_t session, int64_t ts)
 {
-	return (struct event){.id = id, .session = session, .ts = ts, .member = 3, .agent = 4,
-		.model = 5, .input = 100, .cost = 7};
+	return (struct event){.id = id,
+		.session = session,
+		.ts = ts,
+		.member = 3,
+		.agent = 4,
+		.model = 5,
+		.input = 100,
+		.cost = 7};
 }
 
 static struct event
@@ -260,8 +266,7 @@ a_correction_moves_an_event_to_another_day(void **state)
 	world_push_one(world, event);
 	fold_and_audit(world);
 	assert_int_equal(world_repo(world, TL_SPAN_1D, DAY0, 0).row_count, 0);
-	assert_int_equal(
-		world_repo(world, TL_SPAN_15M, T0 + TL_DAY_MS, 0).totals.cost_nusd, 9);
+	assert_int_equal(world_repo(world, TL_SPAN_15M, T0 + TL_DAY_MS, 0).totals.cost_nusd, 9);
 	tl_arena_init(&arena, ARENA_BYTES);
 	assert_true(world_session(world, 8, &arena, &row));
 	assert_int_equal(row.bucket_count, 1);
@@ -370,10 +375,18 @@ static void
 activity_and_violations_count_without_making_a_session_active(void **state)
 {
 	struct world *world = *state;
-	struct event activity = {.id = 1, .session = 8, .ts = T0, .kind = TL_KIND_ACTIVITY,
-		.member = 3, .lines_added = 40};
-	struct event violation = {.id = 2, .session = 8, .ts = T0, .kind = TL_KIND_VIOLATION,
-		.member = 3, .fix_ms = 500};
+	struct event activity = {.id = 1,
+		.session = 8,
+		.ts = T0,
+		.kind = TL_KIND_ACTIVITY,
+		.member = 3,
+		.lines_added = 40};
+	struct event violation = {.id = 2,
+		.session = 8,
+		.ts = T0,
+		.kind = TL_KIND_VIOLATION,
+		.member = 3,
+		.fix_ms = 500};
 	struct event nothing = {.id = 3, .session = 10, .ts = T0, .kind = TL_KIND_ACTIVITY};
 	struct tl_arena arena;
 	struct tl_session_row row;
@@ -570,8 +583,7 @@ folding_again_gives_the_same_bytes(void **state)
 		if (family == TL_FAMILY_CELL_15M || family == TL_FAMILY_CELL_1H ||
 			family == TL_FAMILY_CELL_1D || family == TL_FAMILY_SESSION ||
 			family == TL_FAMILY_LIFE || family == TL_FAMILY_MARK)
-			must(tl_store_erase(
-				world->store, (enum tl_family)family, &world->why));
+			must(tl_store_erase(world->store, (enum tl_family)family, &world->why));
 	}
 	must(rollup_new(world->store, &world->rollup, &world->why));
 	world_fold_slowly(world);
@@ -731,8 +743,7 @@ a_rebuild_cut_off_while_erasing_begins_again(void **state)
 	tl_buf_init(&buf, 0);
 	tl_mark_encode(&zero, &buf);
 	tl_write_put(world->write, TL_FAMILY_MARK, tl_key_slice(&position), tl_buf_slice(&buf));
-	tl_write_put(
-		world->write, TL_FAMILY_MARK, tl_key_slice(&erasing), tl_slice_of("\1", 1));
+	tl_write_put(world->write, TL_FAMILY_MARK, tl_key_slice(&erasing), tl_slice_of("\1", 1));
 	must(tl_write_commit(world->write, TL_NO_SYNC, &world->why));
 	tl_buf_fini(&buf);
 	rollup_free(world->rollup);

@@ -66,11 +66,11 @@ struct world {
 
 #define WORLD_FN static __attribute__((unused))
 
-#define must(call)                                                                                 \
-	do {                                                                                       \
-		enum tl_err must_err = (call);                                                     \
-		if (must_err != TL_OK)                                                             \
-			fail_msg("%s: %s: %s", #call, tl_err_name(must_err), world->why.text);     \
+#define must(call)                                                                             \
+	do {                                                                                   \
+		enum tl_err must_err = (call);                                                 \
+		if (must_err != TL_OK)                                                         \
+			fail_msg("%s: %s: %s", #call, tl_err_name(must_err), world->why.text); \
 	} while (0)
 
 WORLD_FN void
@@ -131,8 +131,8 @@ world_name(struct world *world, uint32_t org, enum tl_name_kind kind, const char
 {
 	uint32_t id;
 
-	must(tl_dict_id(world->dict, org, kind, tl_slice_str(name), world->write, &id,
-		&world->why));
+	must(tl_dict_id(
+		world->dict, org, kind, tl_slice_str(name), world->write, &id, &world->why));
 	must(tl_write_commit(world->write, TL_NO_SYNC, &world->why));
 	return id;
 }
@@ -308,8 +308,8 @@ world_audit_clean(struct world *world)
 	struct audit_report report = world_audit(world);
 
 	if (report.differences != 0)
-		fail_msg("%" PRIu64 " differences: %s", report.differences,
-			report.first_difference);
+		fail_msg(
+			"%" PRIu64 " differences: %s", report.differences, report.first_difference);
 }
 
 /* Keys and values of the derived families, one after the other. */
@@ -347,8 +347,7 @@ world_dump(struct world *world, enum dump how, struct tl_buf *dump)
 		struct tl_slice value;
 		struct tl_scan *scan;
 
-		must(tl_scan_open(
-			world->store, NULL, families[i], none, none, &scan, &world->why));
+		must(tl_scan_open(world->store, NULL, families[i], none, none, &scan, &world->why));
 		while (tl_scan_next(scan, &key, &value, &world->why) == TL_OK) {
 			if (how == DUMP_WITHOUT_GROUPS && families[i] == TL_FAMILY_CELL_15M) {
 				world_dump_page(key, value, dump);
@@ -378,8 +377,8 @@ world_page(struct world *world, enum tl_span span, uint32_t org, int64_t bucket_
 	enum tl_err err;
 
 	tl_buf_init(&buf, 0);
-	err = tl_store_get(world->store, NULL, tl_cell_family(span), tl_key_slice(&key), &buf,
-		&world->why);
+	err = tl_store_get(
+		world->store, NULL, tl_cell_family(span), tl_key_slice(&key), &buf, &world->why);
 	if (!err)
 		must(tl_page_decode(tl_buf_slice(&buf), span, bucket_ms, arena, page));
 	tl_buf_fini(&buf);
@@ -431,16 +430,16 @@ world_split(struct world *world, enum tl_span span, int64_t bucket_ms, uint32_t 
 
 /* The row lives in the arena. */
 WORLD_FN bool
-world_session(struct world *world, uint32_t session, struct tl_arena *arena,
-	struct tl_session_row *row)
+world_session(
+	struct world *world, uint32_t session, struct tl_arena *arena, struct tl_session_row *row)
 {
 	struct tl_key key = tl_key_session(1, session);
 	struct tl_buf buf;
 	enum tl_err err;
 
 	tl_buf_init(&buf, 0);
-	err = tl_store_get(world->store, NULL, TL_FAMILY_SESSION, tl_key_slice(&key), &buf,
-		&world->why);
+	err = tl_store_get(
+		world->store, NULL, TL_FAMILY_SESSION, tl_key_slice(&key), &buf, &world->why);
 	if (!err)
 		must(tl_session_row_decode(tl_buf_slice(&buf), arena, row));
 	tl_buf_fini(&buf);

@@ -102,7 +102,7 @@ fill_random(struct place *p, uint32_t rows)
 			if (next_random(&p->seed) % 3 == 0 && column != TL_COL_COST)
 				set(p, column, i,
 					(int64_t)(next_random(&p->seed) >>
-						(next_random(&p->seed) % 64)));
+						  (next_random(&p->seed) % 64)));
 		}
 		if (next_random(&p->seed) % 3 > 0)
 			set(p, TL_COL_COST, i, (int64_t)(next_random(&p->seed) % 1000000));
@@ -128,9 +128,9 @@ check_same(struct place *p, const struct tl_batch *got, uint32_t rows)
 		assert_memory_equal(got->id[i], p->batch.id[from], 16);
 		for (enum tl_column column = 0; column < TL_COL_COUNT; column++)
 			assert_true(tl_batch_get(got, column, i) ==
-				(column < TL_COL_STORED_COUNT
-						? tl_batch_get(&p->batch, column, from)
-						: tl_column_default(column)));
+				    (column < TL_COL_STORED_COUNT
+						    ? tl_batch_get(&p->batch, column, from)
+						    : tl_column_default(column)));
 	}
 }
 
@@ -167,8 +167,8 @@ the_head_reads_alone(void **state)
 
 	fill_golden(p);
 	encode(p, 4);
-	assert_int_equal(tl_block_decode(tl_buf_slice(&p->buf), 0, &p->decoded, &whole, &got),
-		TL_OK);
+	assert_int_equal(
+		tl_block_decode(tl_buf_slice(&p->buf), 0, &p->decoded, &whole, &got), TL_OK);
 	p->buf.data[p->buf.bytes - 1] ^= 1; /* the checksum is not looked at */
 	assert_int_equal(tl_block_head(tl_buf_slice(&p->buf), &head), TL_OK);
 	assert_memory_equal(&head, &whole, sizeof(head));
@@ -217,8 +217,8 @@ only_columns_asked_for_are_decoded(void **state)
 
 	fill_golden(p);
 	encode(p, 4);
-	assert_int_equal(tl_block_decode(tl_buf_slice(&p->buf), mask, &p->decoded, &head, &got),
-		TL_OK);
+	assert_int_equal(
+		tl_block_decode(tl_buf_slice(&p->buf), mask, &p->decoded, &head, &got), TL_OK);
 	assert_non_null(got.column[TL_COL_TS]);
 	assert_non_null(got.column[TL_COL_COST]);
 	assert_null(got.column[TL_COL_MEMBER]);
@@ -294,8 +294,8 @@ a_sum_past_63_bits_is_refused(void **state)
 	set(p, TL_COL_COST, 0, INT64_MAX);
 	set(p, TL_COL_COST, 1, 1);
 	tl_buf_reset(&p->buf);
-	assert_int_equal(tl_block_encode(&p->batch, p->row_idx, 2, 0, &p->buf),
-		TL_EAMOUNT_OVERFLOW);
+	assert_int_equal(
+		tl_block_encode(&p->batch, p->row_idx, 2, 0, &p->buf), TL_EAMOUNT_OVERFLOW);
 	assert_int_equal(p->buf.bytes, 0);
 }
 
@@ -355,8 +355,8 @@ a_forged_block_is_survived(void **state)
 		tl_put_be64(data + bytes - 8, tl_checksum64(tl_slice_of(data, bytes - 8)));
 		tl_arena_reset(&p->decoded);
 		(void)!tl_block_head(tl_slice_of(data, bytes), &head);
-		(void)!tl_block_decode(tl_slice_of(data, bytes), TL_BLOCK_ALL_COLUMNS, &p->decoded,
-			&head, &got);
+		(void)!tl_block_decode(
+			tl_slice_of(data, bytes), TL_BLOCK_ALL_COLUMNS, &p->decoded, &head, &got);
 		free(data);
 	}
 	tl_buf_fini(&whole);
@@ -412,8 +412,7 @@ a_full_buffer_is_told(void **state)
 	fill_golden(p);
 	for (size_t bytes = 1; bytes < 100; bytes++) {
 		tl_buf_init(&small, bytes);
-		assert_int_equal(
-			tl_block_encode(&p->batch, p->row_idx, 4, 0, &small), TL_EFULL);
+		assert_int_equal(tl_block_encode(&p->batch, p->row_idx, 4, 0, &small), TL_EFULL);
 		tl_buf_fini(&small);
 	}
 }

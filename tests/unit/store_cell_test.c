@@ -56,13 +56,17 @@ row(uint32_t session, uint32_t model, int64_t requests, int64_t cost_nusd)
 /* Two sessions, one with two PRs; golden/page.hex and schema/README.md show the same. */
 static struct tl_cell_row golden_rows[] = {
 	{.key = {.session = 900, .member = 5, .agent = 7, .model = 2, .repo = 4},
-		.totals = {{{.requests = 3, .input_tokens = 1680, .output_tokens = 3560,
+		.totals = {{{.requests = 3,
+			.input_tokens = 1680,
+			.output_tokens = 3560,
 			.cost_nusd = 58440001}}},
 		.first_ms = TEN_MS,
 		.last_ms = TEN_MS + 60000},
-	{.key = {.session = 901, .member = 6, .agent = 8, .model = 2, .repo = 9,
-		 .has_own_repo = 1},
-		.totals = {{{.requests = 1, .errors = 1, .unpriced = 1, .input_tokens = 15000,
+	{.key = {.session = 901, .member = 6, .agent = 8, .model = 2, .repo = 9, .has_own_repo = 1},
+		.totals = {{{.requests = 1,
+			.errors = 1,
+			.unpriced = 1,
+			.input_tokens = 15000,
 			.output_tokens = 12}}},
 		.first_ms = TEN_MS + 1400,
 		.last_ms = TEN_MS + 1400},
@@ -88,10 +92,18 @@ static void
 pages_have_their_golden_bytes(void **state)
 {
 	struct place *p = *state;
-	struct tl_page quarter = {.rows = golden_rows, .row_count = 3, .prs = golden_prs,
-		.pr_count = 2, .groups = golden_groups, .group_count = 3};
-	struct tl_page day = {.rows = golden_rows, .row_count = 3, .prs = golden_prs,
-		.pr_count = 2, .splits = golden_splits, .split_count = 2};
+	struct tl_page quarter = {.rows = golden_rows,
+		.row_count = 3,
+		.prs = golden_prs,
+		.pr_count = 2,
+		.groups = golden_groups,
+		.group_count = 3};
+	struct tl_page day = {.rows = golden_rows,
+		.row_count = 3,
+		.prs = golden_prs,
+		.pr_count = 2,
+		.splits = golden_splits,
+		.split_count = 2};
 	int64_t day_ms = tl_bucket_floor(TL_SPAN_1D, TEN_MS);
 	struct tl_page empty = {.row_count = 0};
 	struct tl_page got;
@@ -188,8 +200,8 @@ any_page_comes_back(void **state)
 			page.group_count = 0;
 		tl_buf_reset(&p->buf);
 		tl_page_encode(&page, span, bucket_ms, &p->buf);
-		assert_int_equal(tl_page_decode(tl_buf_slice(&p->buf), span, bucket_ms, &p->arena,
-					 &got),
+		assert_int_equal(
+			tl_page_decode(tl_buf_slice(&p->buf), span, bucket_ms, &p->arena, &got),
 			TL_OK);
 		check_eq(&got, &page);
 	}
@@ -273,8 +285,8 @@ a_page_without_pull_requests_has_no_splits(void **state)
 {
 	struct place *p = *state;
 	struct tl_cell_row rows[] = {row(1, 1, 10, 0)};
-	struct tl_page page = {.rows = rows, .row_count = 1, .splits = golden_splits,
-		.split_count = 2};
+	struct tl_page page = {
+		.rows = rows, .row_count = 1, .splits = golden_splits, .split_count = 2};
 
 	assert_int_equal(tl_page_split(&page, 0, &p->arena), TL_OK);
 	assert_int_equal(page.split_count, 0);
@@ -323,8 +335,12 @@ rows_and_splits_that_become_zero_vanish(void **state)
 	struct tl_cell_pr prs[] = {{1, {4, 7}}, {2, {4, 7}}};
 	struct tl_cell_split minus[] = {
 		{{4, 7}, {{{.requests = -2, .input_tokens = -840, .cost_nusd = -29220001}}}}};
-	struct tl_page page = {.rows = before, .row_count = 2, .prs = prs, .pr_count = 2,
-		.splits = golden_splits, .split_count = 2};
+	struct tl_page page = {.rows = before,
+		.row_count = 2,
+		.prs = prs,
+		.pr_count = 2,
+		.splits = golden_splits,
+		.split_count = 2};
 	struct tl_page delta = {.rows = change, .row_count = 2, .splits = minus, .split_count = 1};
 	struct tl_page sum = add(p, &page, &delta);
 
@@ -422,25 +438,36 @@ a_sum_past_63_bits_is_told(void **state)
 	assert_int_equal(tl_page_split(&split_page, 0, &p->arena), TL_EAMOUNT_OVERFLOW);
 	/* Nothing of the kind is ever written, so stored it is damage. */
 	tl_page_encode(&split_page, TL_SPAN_15M, TEN_MS, &p->buf);
-	assert_int_equal(tl_page_decode(tl_buf_slice(&p->buf), TL_SPAN_15M, TEN_MS, &p->arena,
-				 &sum),
+	assert_int_equal(
+		tl_page_decode(tl_buf_slice(&p->buf), TL_SPAN_15M, TEN_MS, &p->arena, &sum),
 		TL_ESTORAGE_CORRUPT);
 }
 
 static void
 a_difference_anywhere_is_seen(void **state)
 {
-	struct tl_page page = {.rows = golden_rows, .row_count = 3, .prs = golden_prs,
-		.pr_count = 2, .splits = golden_splits, .split_count = 2,
-		.groups = golden_groups, .group_count = 3};
+	struct tl_page page = {.rows = golden_rows,
+		.row_count = 3,
+		.prs = golden_prs,
+		.pr_count = 2,
+		.splits = golden_splits,
+		.split_count = 2,
+		.groups = golden_groups,
+		.group_count = 3};
 	struct tl_cell_row rows[3];
 	struct tl_cell_pr prs[2];
 	struct tl_cell_split splits[2];
 	uint64_t groups[3];
-	struct tl_page other = {.rows = rows, .row_count = 3, .prs = prs, .pr_count = 2,
-		.splits = splits, .split_count = 2, .groups = groups, .group_count = 3};
-	int64_t *const times[] = {&rows[1].first_ms, &rows[1].last_ms,
-		&rows[2].totals.fix_ms, &splits[1].totals.requests};
+	struct tl_page other = {.rows = rows,
+		.row_count = 3,
+		.prs = prs,
+		.pr_count = 2,
+		.splits = splits,
+		.split_count = 2,
+		.groups = groups,
+		.group_count = 3};
+	int64_t *const times[] = {&rows[1].first_ms, &rows[1].last_ms, &rows[2].totals.fix_ms,
+		&splits[1].totals.requests};
 	uint32_t *const numbers[] = {&rows[0].key.repo, &prs[1].session, &prs[1].pr.number,
 		&splits[0].pr.repo, &other.row_count, &other.pr_count, &other.split_count,
 		&other.group_count};
@@ -469,15 +496,19 @@ static void
 every_flipped_bit_is_found(void **state)
 {
 	struct place *p = *state;
-	struct tl_page page = {.rows = golden_rows, .row_count = 3, .prs = golden_prs,
-		.pr_count = 2, .groups = golden_groups, .group_count = 3};
+	struct tl_page page = {.rows = golden_rows,
+		.row_count = 3,
+		.prs = golden_prs,
+		.pr_count = 2,
+		.groups = golden_groups,
+		.group_count = 3};
 	struct tl_page got;
 
 	tl_page_encode(&page, TL_SPAN_15M, TEN_MS, &p->buf);
 	for (size_t bit = 0; bit < p->buf.bytes * 8; bit++) {
 		p->buf.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
-		assert_int_equal(tl_page_decode(tl_buf_slice(&p->buf), TL_SPAN_15M, TEN_MS,
-					 &p->arena, &got),
+		assert_int_equal(
+			tl_page_decode(tl_buf_slice(&p->buf), TL_SPAN_15M, TEN_MS, &p->arena, &got),
 			TL_ESTORAGE_CORRUPT);
 		p->buf.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
@@ -505,9 +536,14 @@ static void
 a_forged_page_is_survived(void **state)
 {
 	struct place *p = *state;
-	struct tl_page page = {.rows = golden_rows, .row_count = 3, .prs = golden_prs,
-		.pr_count = 2, .splits = golden_splits, .split_count = 2,
-		.groups = golden_groups, .group_count = 3};
+	struct tl_page page = {.rows = golden_rows,
+		.row_count = 3,
+		.prs = golden_prs,
+		.pr_count = 2,
+		.splits = golden_splits,
+		.split_count = 2,
+		.groups = golden_groups,
+		.group_count = 3};
 	uint32_t taken_count = 0;
 
 	p->seed = 13;
@@ -526,8 +562,7 @@ a_forged_page_is_survived(void **state)
 		data = malloc(bytes);
 		memcpy(data, p->buf.data, bytes);
 		for (uint64_t i = next_random(&p->seed) % 4; i > 0; i--)
-			data[next_random(&p->seed) % (bytes - 8)] =
-				(uint8_t)next_random(&p->seed);
+			data[next_random(&p->seed) % (bytes - 8)] = (uint8_t)next_random(&p->seed);
 		tl_put_be64(data + bytes - 8, tl_checksum64(tl_slice_of(data, bytes - 8)));
 		tl_arena_reset(&p->arena);
 		if (tl_page_decode(tl_slice_of(data, bytes), span, bucket_ms, &p->arena, &got) ==
@@ -544,9 +579,14 @@ static void
 a_small_arena_is_told(void **state)
 {
 	struct place *p = *state;
-	struct tl_page page = {.rows = golden_rows, .row_count = 3, .prs = golden_prs,
-		.pr_count = 2, .splits = golden_splits, .split_count = 2,
-		.groups = golden_groups, .group_count = 3};
+	struct tl_page page = {.rows = golden_rows,
+		.row_count = 3,
+		.prs = golden_prs,
+		.pr_count = 2,
+		.splits = golden_splits,
+		.split_count = 2,
+		.groups = golden_groups,
+		.group_count = 3};
 	struct tl_page got;
 
 	for (int i = 0; i < 2; i++) {
@@ -559,8 +599,7 @@ a_small_arena_is_told(void **state)
 			struct tl_arena small;
 
 			tl_arena_init(&small, bytes);
-			err = tl_page_decode(
-				tl_buf_slice(&p->buf), span, TEN_MS, &small, &got);
+			err = tl_page_decode(tl_buf_slice(&p->buf), span, TEN_MS, &small, &got);
 			if (err != TL_ENOMEM)
 				assert_int_equal(err, TL_OK);
 			tl_arena_fini(&small);

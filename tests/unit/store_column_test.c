@@ -224,8 +224,10 @@ static const struct {
 	{"a dictionary of one", "030100000000"},
 	{"a dictionary of none", "0300000000"},
 	{"a dictionary of 257", "03810200000000"},
-	{"an index past the dictionary", "030202040001" "02"},
-	{"a dictionary's rows cut short", "03020204" "0001"},
+	{"an index past the dictionary", "030202040001"
+					 "02"},
+	{"a dictionary's rows cut short", "03020204"
+					  "0001"},
 };
 
 static void
@@ -313,8 +315,8 @@ columns_have_their_golden_bytes(void **state)
 		{"delta", {1795255200000, 1795255200010, 1795255200250, 1795255201300,
 				  1795255201200, 1795255202000, 1795255204000, 1795255204001,
 				  1795255205000, 1795255209000}},
-		{"dictionary", {70000, -70000, 70000, -70000, -70000, 70000, 70000, 70000, -70000,
-				       70000}},
+		{"dictionary",
+			{70000, -70000, 70000, -70000, -70000, 70000, 70000, 70000, -70000, 70000}},
 	};
 	struct tl_buf buf, golden;
 

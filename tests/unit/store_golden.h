@@ -1,8 +1,8 @@
-/* Golden bytes: tests/golden/<file>.hex has lines "name hex"; lines that begin with # are comments. */
+/* Golden bytes: tests/golden/<file>.hex has lines "name hex"; lines that begin with # are comments.
+ */
 #ifndef TL_TESTS_STORE_GOLDEN_H
 #define TL_TESTS_STORE_GOLDEN_H
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "schema/base/file.h"
@@ -22,8 +22,7 @@ golden_read(const char *path, const char *name, struct tl_buf *buf)
 	tl_buf_put_u8(&file, 0);
 	for (at = (const char *)file.data; at != NULL && *at != '\0';) {
 		if (strncmp(at, name, name_bytes) == 0 && at[name_bytes] == ' ')
-			hex = tl_slice_of(
-				at + name_bytes + 1, strcspn(at + name_bytes + 1, "\n"));
+			hex = tl_slice_of(at + name_bytes + 1, strcspn(at + name_bytes + 1, "\n"));
 		at = strchr(at, '\n');
 		at = at != NULL ? at + 1 : NULL;
 	}
@@ -47,9 +46,7 @@ golden_check(const char *path, const char *name, struct tl_slice bytes)
 
 	tl_buf_init(&buf, 0);
 	tl_hex(bytes.data, bytes.bytes, hex);
-	if (getenv("GOLDEN_PRINT") != NULL)
-		fprintf(stderr, "GOLDEN %s %s %s\n", path, name, hex);
-	else if (!tl_slice_eq(golden_read(path, name, &buf), bytes))
+	if (!tl_slice_eq(golden_read(path, name, &buf), bytes))
 		fail_msg("%s: %s is now %s", path, name, hex);
 	free(hex);
 	tl_buf_fini(&buf);

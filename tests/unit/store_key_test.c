@@ -104,6 +104,40 @@ a_key_prints_as_text(void **state)
 }
 
 static void
+each_dimension_prints_by_its_name(void **state)
+{
+	static const char *const printed[] = {"org=1 org=3", "org=1 member=3", "org=1 agent=3",
+		"org=1 model=3", "org=1 repo=3", "org=1 pr=3", "org=1 session=3"};
+	struct tl_buf text;
+
+	(void)state;
+	tl_buf_init(&text, 0);
+	for (size_t dim = 0; dim <= TL_DIM_SESSION; dim++) {
+		struct tl_key key = tl_key_life(1, (enum tl_dim)dim, 3);
+
+		tl_buf_reset(&text);
+		tl_key_print(TL_FAMILY_LIFE, tl_key_slice(&key), &text);
+		tl_buf_put_u8(&text, 0);
+		assert_string_equal((char *)text.data, printed[dim]);
+	}
+	tl_buf_fini(&text);
+}
+
+static void
+long_text_prints_cut(void **state)
+{
+	uint8_t bytes[300];
+	struct tl_buf text;
+
+	(void)state;
+	memset(bytes, 'a', sizeof(bytes));
+	tl_buf_init(&text, 0);
+	tl_key_print(TL_FAMILY_MARK, tl_slice_of(bytes, sizeof(bytes)), &text);
+	assert_int_equal(text.bytes, 5 + 200 + 3);
+	tl_buf_fini(&text);
+}
+
+static void
 foreign_bytes_print_as_hex(void **state)
 {
 	static const uint8_t bytes[] = {0, 0, 0, 1, 'z', 0xfe, 9};
@@ -299,6 +333,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_have_their_golden_bytes),
 		cmocka_unit_test(a_key_prints_as_text),
+		cmocka_unit_test(each_dimension_prints_by_its_name),
+		cmocka_unit_test(long_text_prints_cut),
 		cmocka_unit_test(foreign_bytes_print_as_hex),
 		cmocka_unit_test(a_cut_key_is_refused),
 		cmocka_unit_test(a_key_parses_back),

@@ -20,8 +20,7 @@ struct scratch {
 static inline enum tl_err
 scratch_try(struct scratch *s, bool create, bool read_only)
 {
-	struct tl_store_options options = {
-		.dir = s->dir, .create = create, .read_only = read_only};
+	struct tl_store_options options = {.dir = s->dir, .create = create, .read_only = read_only};
 
 	return tl_store_open(&options, &s->store, &s->why);
 }
@@ -91,9 +90,8 @@ scratch_tear_down(void **state)
 	return 0;
 }
 
-#define SCRATCH_TEST(name)                                                                         \
-	cmocka_unit_test_setup_teardown(name, scratch_set_up, scratch_tear_down)
-#define SCRATCH_TEST_CLOSED(name)                                                                  \
+#define SCRATCH_TEST(name) cmocka_unit_test_setup_teardown(name, scratch_set_up, scratch_tear_down)
+#define SCRATCH_TEST_CLOSED(name) \
 	cmocka_unit_test_setup_teardown(name, scratch_set_up_closed, scratch_tear_down)
 
 #endif

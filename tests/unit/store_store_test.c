@@ -16,6 +16,7 @@
 #include "schema/store/days.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
+#include "schema/store/store_private.h"
 #include "schema/store/view.h"
 #include "schema/store/write.h"
 #include "tests/unit/store_scratch.h"
@@ -46,6 +47,32 @@ families_have_their_names(void **state)
 	assert_string_equal(tl_family_name(TL_FAMILY_REGISTRY), "registry");
 }
 
+static const struct {
+	const char *text;
+	enum tl_err err;
+} texts[] = {
+	{"Corruption: block checksum mismatch", TL_ESTORAGE_CORRUPT},
+	{"IO error: No space left on device: While appending to file: x", TL_ENOSPACE},
+	{"IO error: While lock file: /a/LOCK: Resource temporarily unavailable", TL_ELOCKED},
+	{"IO error: lock hold by current process, acquire time 1", TL_ELOCKED},
+	{"IO error: While fdatasync: /locks/LOCK.log: Input/output error", TL_EIO},
+	{"Invalid argument: Column family not found", TL_EINTERNAL},
+};
+
+static void
+errors_of_rocksdb_become_ours(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct tl_why why = {.text = ""};
+
+		assert_int_equal(tl_store_fail(&why, "get", strdup(texts[i].text)), texts[i].err);
+		assert_memory_equal(why.text, "get: ", 5);
+		assert_string_equal(why.text + 5, texts[i].text);
+		assert_int_equal(tl_store_fail(NULL, "get", strdup(texts[i].text)), texts[i].err);
+	}
+}
+
 static void
 what_was_put_is_there_after_reopening(void **state)
 {
@@ -73,8 +100,8 @@ a_value_too_large_for_the_buffer_is_told(void **state)
 
 	put(s, TL_FAMILY_MARK, "a", tl_slice_str("0123456789"));
 	tl_buf_init(&small, 9);
-	assert_int_equal(tl_store_get(s->store, NULL, TL_FAMILY_MARK, tl_slice_str("a"), &small,
-				 &s->why),
+	assert_int_equal(
+		tl_store_get(s->store, NULL, TL_FAMILY_MARK, tl_slice_str("a"), &small, &s->why),
 		TL_EFULL);
 	tl_buf_fini(&small);
 }
@@ -149,8 +176,8 @@ a_picture_can_be_read_beside(void **state)
 	assert_int_equal(tl_store_open(&options, &picture, &s->why), TL_OK);
 	assert_true(tl_store_epoch(picture) == tl_store_epoch(s->store));
 	put(s, TL_FAMILY_MARK, "a", tl_slice_str("two"));
-	assert_int_equal(tl_store_get(picture, NULL, TL_FAMILY_MARK, tl_slice_str("a"), &s->buf,
-				 &s->why),
+	assert_int_equal(
+		tl_store_get(picture, NULL, TL_FAMILY_MARK, tl_slice_str("a"), &s->buf, &s->why),
 		TL_OK);
 	assert_true(tl_slice_eq(tl_buf_slice(&s->buf), tl_slice_str("one")));
 	assert_int_equal(tl_days_list(picture, NULL, 0), 1);
@@ -255,8 +282,7 @@ find_file(struct scratch *s, const char *end, char path[400])
 	while ((file = readdir(dir)) != NULL) {
 		size_t bytes = strlen(file->d_name);
 
-		if (bytes >= strlen(end) &&
-			strcmp(file->d_name + bytes - strlen(end), end) == 0)
+		if (bytes >= strlen(end) && strcmp(file->d_name + bytes - strlen(end), end) == 0)
 			snprintf(path, 400, "%s/%s", folder, file->d_name);
 	}
 	closedir(dir);
@@ -336,6 +362,94 @@ find_table(struct scratch *s, char path[400])
 }
 
 static void
+damage_in_the_manifest_is_told(void **state)
+{
+	struct scratch *s = *state;
+	char path[400] = "";
+	int fd;
+
+	scratch_close(s);
+	for (int no = 1; no < 100 && access(path, F_OK) != 0; no++)
+		snprintf(path, sizeof(path), "%s/db/MANIFEST-%06d", s->dir, no);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, "damage", 6, 20), 6);
+	close(fd);
+	assert_int_equal(scratch_try(s, true, false), TL_ESTORAGE_CORRUPT);
+}
+
+static void
+make_family(struct scratch *s, const char *name)
+{
+	rocksdb_column_family_handle_t *handle;
+	char *text = NULL;
+
+	handle = rocksdb_create_column_family(s->store->db, s->store->options, name, &text);
+	assert_null(text);
+	rocksdb_column_family_handle_destroy(handle);
+}
+
+static void
+a_family_that_is_not_known_is_of_a_newer_format(void **state)
+{
+	struct scratch *s = *state;
+
+	make_family(s, "raw.2026-02-30");
+	make_family(s, "later");
+	make_family(s, "raw.2026-02-28");
+	scratch_close(s);
+	assert_int_equal(scratch_try(s, true, false), TL_EFORMAT_TOO_NEW);
+	assert_non_null(strstr(s->why.text, "is not known"));
+	assert_int_equal(scratch_try(s, false, true), TL_EFORMAT_TOO_NEW);
+}
+
+static void
+a_family_that_is_missing_is_made_unless_only_read(void **state)
+{
+	struct scratch *s = *state;
+	char *text = NULL;
+
+	rocksdb_drop_column_family(s->store->db, s->store->handles[TL_FAMILY_LIFE], &text);
+	assert_null(text);
+	scratch_close(s);
+	assert_int_equal(scratch_try(s, false, true), TL_ENOT_FOUND);
+	assert_non_null(strstr(s->why.text, "life"));
+	assert_int_equal(scratch_try(s, false, false), TL_OK);
+	put(s, TL_FAMILY_LIFE, "a", tl_slice_str("one"));
+}
+
+static void
+a_folder_left_by_a_first_opening_is_taken(void **state)
+{
+	struct scratch *s = *state;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/db", s->dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(scratch_try(s, false, false), TL_ENOT_FOUND);
+	scratch_open(s);
+}
+
+static void
+a_path_that_cannot_be_is_told(void **state)
+{
+	struct scratch *s = *state;
+	struct tl_store_options options = {.create = true};
+	char path[5000];
+
+	memset(path, 'a', sizeof(path));
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	options.dir = path;
+	assert_int_equal(tl_store_open(&options, &s->store, &s->why), TL_EIO);
+	path[4092] = '\0'; /* with "/db" it fits, with "/db/CURRENT" it does not */
+	assert_int_equal(tl_store_open(&options, &s->store, &s->why), TL_EIO);
+	options.dir = "/dev/null";
+	assert_int_not_equal(tl_store_open(&options, &s->store, &s->why), TL_OK);
+	assert_null(s->store);
+}
+
+static void
 damage_in_a_table_is_told_by_get_and_scan(void **state)
 {
 	struct scratch *s = *state;
@@ -411,6 +525,22 @@ a_healthy_store_has_no_background_error(void **state)
 	assert_int_equal(tl_store_background_error(s->store, &s->why), TL_OK);
 }
 
+static void
+a_failed_compaction_is_told(void **state)
+{
+	struct scratch *s = *state;
+	char path[400];
+
+	fill(s);
+	scratch_close(s);
+	find_table(s, path);
+	flip_amid(path);
+	scratch_open(s);
+	fill(s); /* over the same keys: compacting reads what was damaged */
+	assert_int_equal(tl_store_background_error(s->store, &s->why), TL_EIO);
+	assert_non_null(strstr(s->why.text, "db/LOG"));
+}
+
 /* In a child, since a bug of the caller ends the process. */
 static int
 signal_of_closing(struct scratch *s, void (*hold)(struct tl_store *store))
@@ -455,8 +585,8 @@ hold_scan(struct tl_store *store)
 {
 	struct tl_scan *scan;
 
-	(void)!tl_scan_open(store, NULL, TL_FAMILY_MARK, tl_slice_of(NULL, 0),
-		tl_slice_of(NULL, 0), &scan, NULL);
+	(void)!tl_scan_open(store, NULL, TL_FAMILY_MARK, tl_slice_of(NULL, 0), tl_slice_of(NULL, 0),
+		&scan, NULL);
 }
 
 static void
@@ -499,6 +629,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(families_have_their_names),
+		cmocka_unit_test(errors_of_rocksdb_become_ours),
 		SCRATCH_TEST(what_was_put_is_there_after_reopening),
 		SCRATCH_TEST(a_value_too_large_for_the_buffer_is_told),
 		SCRATCH_TEST(two_new_stores_have_two_epochs),
@@ -513,7 +644,13 @@ main(void)
 		SCRATCH_TEST(a_store_that_lost_its_format_is_refused),
 		SCRATCH_TEST(a_store_that_lost_its_epoch_is_refused),
 		SCRATCH_TEST(tables_without_current_are_not_made_anew),
+		SCRATCH_TEST(damage_in_the_manifest_is_told),
+		SCRATCH_TEST(a_family_that_is_not_known_is_of_a_newer_format),
+		SCRATCH_TEST(a_family_that_is_missing_is_made_unless_only_read),
+		SCRATCH_TEST_CLOSED(a_folder_left_by_a_first_opening_is_taken),
+		SCRATCH_TEST_CLOSED(a_path_that_cannot_be_is_told),
 		SCRATCH_TEST(damage_in_a_table_is_told_by_get_and_scan),
+		SCRATCH_TEST(a_failed_compaction_is_told),
 		SCRATCH_TEST(sizes_are_told),
 		SCRATCH_TEST(a_healthy_store_has_no_background_error),
 		SCRATCH_TEST_CLOSED(closing_asserts_that_all_was_let_go),

@@ -115,8 +115,8 @@ sessions_have_their_golden_bytes(void **state)
 
 	tl_session_row_encode(&full, &p->buf);
 	golden_check(GOLDEN, "session", tl_buf_slice(&p->buf));
-	assert_int_equal(tl_session_row_decode(golden_read(GOLDEN, "session", &p->golden),
-				 &p->arena, &got),
+	assert_int_equal(
+		tl_session_row_decode(golden_read(GOLDEN, "session", &p->golden), &p->arena, &got),
 		TL_OK);
 	check_session(&got, &full);
 
@@ -124,8 +124,8 @@ sessions_have_their_golden_bytes(void **state)
 	tl_buf_reset(&p->buf);
 	tl_session_row_encode(&bare, &p->buf);
 	golden_check(GOLDEN, "session_bare", tl_buf_slice(&p->buf));
-	assert_int_equal(tl_session_row_decode(golden_read(GOLDEN, "session_bare", &p->golden),
-				 &p->arena, &got),
+	assert_int_equal(tl_session_row_decode(
+				 golden_read(GOLDEN, "session_bare", &p->golden), &p->arena, &got),
 		TL_OK);
 	check_session(&got, &bare);
 	assert_int_equal(got.first_ms, INT64_MAX);
@@ -265,8 +265,8 @@ cut_and_long_values_are_refused(void **state)
 			uint8_t *data = malloc(bytes + 1);
 
 			memcpy(data, whole.data, bytes);
-			assert_int_equal(decode_any(p, kind, tl_slice_of(data, bytes)),
-				TL_ESTORAGE_CORRUPT);
+			assert_int_equal(
+				decode_any(p, kind, tl_slice_of(data, bytes)), TL_ESTORAGE_CORRUPT);
 			free(data);
 		}
 		tl_buf_put_u8(&p->golden, 0);
@@ -310,13 +310,34 @@ static const struct {
 	size_t kind;
 	const char *hex;
 } damaged[] = {
-	{"a measure that does not exist", 1, "0180808008" "0000"},
+	{"a measure that does not exist", 1,
+		"0180808008"
+		"0000"},
 	{"times that are neither there nor not", 1, "010002"},
-	{"a last time before the first", 1, "010001" "02" "ffffffffffffffffff01"},
-	{"a count past the end", 2, "01" "000000000000000000" "05" "0000"},
-	{"a name past the end", 2, "01" "000000000000000000" "01" "0900"},
+	{"a last time before the first", 1,
+		"010001"
+		"02"
+		"ffffffffffffffffff01"},
+	{"a count past the end", 2,
+		"01"
+		"000000000000000000"
+		"05"
+		"0000"},
+	{"a name past the end", 2,
+		"01"
+		"000000000000000000"
+		"01"
+		"0900"},
 	{"a sum of unknown codes past 63 bits", 2,
-		"01" "000000000000000000" "02" "01" "78" "feffffffffffffffff01" "01" "79" "02"},
+		"01"
+		"000000000000000000"
+		"02"
+		"01"
+		"78"
+		"feffffffffffffffff01"
+		"01"
+		"79"
+		"02"},
 };
 
 static void
@@ -329,8 +350,7 @@ damage_is_told(void **state)
 		size_t bytes = strlen(damaged[i].hex) / 2;
 
 		assert_true(tl_unhex(tl_slice_str(damaged[i].hex), data, bytes));
-		if (decode_any(p, damaged[i].kind, tl_slice_of(data, bytes)) !=
-			TL_ESTORAGE_CORRUPT)
+		if (decode_any(p, damaged[i].kind, tl_slice_of(data, bytes)) != TL_ESTORAGE_CORRUPT)
 			fail_msg("%s was taken", damaged[i].name);
 	}
 }
@@ -360,18 +380,28 @@ damaged_sessions_are_told(void **state)
 	/* A PR number past 32 bits. */
 	assert_int_equal(decode_session(p, "01018080808010000000"), TL_ESTORAGE_CORRUPT);
 	/* Links of kinds that do not exist, and one that does. */
-	assert_int_equal(decode_session(p, "00010000" "00000000000000000000000000000000"
-					   "000000" "0000"),
+	assert_int_equal(decode_session(p, "00010000"
+					   "00000000000000000000000000000000"
+					   "000000"
+					   "0000"),
 		TL_ESTORAGE_CORRUPT);
-	assert_int_equal(decode_session(p, "00010500" "00000000000000000000000000000000"
-					   "000000" "0000"),
+	assert_int_equal(decode_session(p, "00010500"
+					   "00000000000000000000000000000000"
+					   "000000"
+					   "0000"),
 		TL_ESTORAGE_CORRUPT);
-	assert_int_equal(decode_session(p, "00010400" "00000000000000000000000000000000"
-					   "000000" "0000"),
+	assert_int_equal(decode_session(p, "00010400"
+					   "00000000000000000000000000000000"
+					   "000000"
+					   "0000"),
 		TL_OK);
 	/* Buckets that do not rise. */
-	assert_int_equal(decode_session(p, "000000" "020400"), TL_ESTORAGE_CORRUPT);
-	assert_int_equal(decode_session(p, "000000" "020401"), TL_OK);
+	assert_int_equal(decode_session(p, "000000"
+					   "020400"),
+		TL_ESTORAGE_CORRUPT);
+	assert_int_equal(decode_session(p, "000000"
+					   "020401"),
+		TL_OK);
 	/* More than there is room for. */
 	assert_int_equal(decode_session(p, "ffffffff0f000000"), TL_ESTORAGE_CORRUPT);
 }

@@ -79,8 +79,8 @@ an_old_view_reads_what_it_saw(void **state)
 	put(s, "two");
 	publish(s, 2, NULL, 0);
 	tl_store_compact(s->store); /* what a view needs is not compacted away */
-	assert_int_equal(tl_store_get(s->store, old, TL_FAMILY_LIFE, tl_slice_str("k"), &s->buf,
-				 &s->why),
+	assert_int_equal(
+		tl_store_get(s->store, old, TL_FAMILY_LIFE, tl_slice_str("k"), &s->buf, &s->why),
 		TL_OK);
 	assert_true(tl_slice_eq(tl_buf_slice(&s->buf), tl_slice_str("one")));
 	tl_view_unpin(old);
@@ -114,8 +114,8 @@ the_lowest_change_between_two_views_is_known(void **state)
 	const struct tl_change twice[] = {{1, 90}, {1, 40}, {2, 5}};
 	struct tl_view *middle, *last;
 
-	publish_one(s, 1, 10);  /* 1 */
-	publish_one(s, 1, 50);  /* 2 */
+	publish_one(s, 1, 10);	 /* 1 */
+	publish_one(s, 1, 50);	 /* 2 */
 	publish(s, 3, twice, 3); /* 3 */
 	middle = tl_view_pin(s->store);
 	publish_one(s, 1, 60); /* 4 */

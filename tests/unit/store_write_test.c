@@ -28,8 +28,7 @@ put(struct tl_write *write, enum tl_family family, const char *key, const char *
 static bool
 has(struct scratch *s, enum tl_family family, const char *key, const char *value)
 {
-	enum tl_err err = tl_store_get(
-		s->store, NULL, family, tl_slice_str(key), &s->buf, &s->why);
+	enum tl_err err = tl_store_get(s->store, NULL, family, tl_slice_str(key), &s->buf, &s->why);
 
 	if (err == TL_ENOT_FOUND)
 		return false;
@@ -54,8 +53,8 @@ nothing_is_there_before_the_commit_and_all_after(void **state)
 	assert_int_equal(tl_write_commit(write, TL_SYNC, &s->why), TL_OK);
 	assert_true(has(s, TL_FAMILY_SESSION, "a", "one"));
 	assert_true(has(s, TL_FAMILY_LIFE, "b", "two"));
-	assert_int_equal(tl_day_get(s->store, NULL, day, tl_slice_str("c"), &s->buf, &s->why),
-		TL_OK);
+	assert_int_equal(
+		tl_day_get(s->store, NULL, day, tl_slice_str("c"), &s->buf, &s->why), TL_OK);
 	tl_write_free(write);
 	tl_write_free(NULL);
 	tl_day_unpin(day);
