@@ -25,6 +25,7 @@ struct settings {
 	char scratch[TL_CONF_STRING_BYTES];
 	char tallyd[TL_CONF_STRING_BYTES];
 	char json[TL_CONF_STRING_BYTES];
+	char only[TL_CONF_STRING_BYTES];
 	int64_t rounds, samples, round_ms;
 };
 
@@ -35,6 +36,10 @@ static const struct tl_conf_setting setting_table[] = {
 		"its directory data is what ingest_bench left"},
 	{"tallyd", TL_CONF_STRING, AT(tallyd), "build/release/tallyd", 0, 0, "the daemon"},
 	{"json", TL_CONF_STRING, AT(json), "", 0, 0, "append the figures to this file"},
+	{"only", TL_CONF_STRING, AT(only), "", 0, 0,
+		"leaderboard, leaderboard_anew, custom, series, repos, pulls or throughput; all "
+		"when "
+		"empty"},
 	{"rounds", TL_CONF_INT, AT(rounds), "5", 1, MEASURE_ROUNDS_MAX, "rounds of each query"},
 	{"samples", TL_CONF_INT, AT(samples), "1000", 50, 1000000,
 		"requests of a round, unless round_ms is over first"},
@@ -328,6 +333,8 @@ print_question(const struct question *question)
 {
 	char title[64], name[64];
 
+	if (question->p50.count == 0)
+		return;
 	snprintf(title, sizeof(title), "query: %s over nng", question->name);
 	measure_title(title);
 	print_part(question, "p50_to_echo", &question->p50_ratio, "x", question->p50_ratio_goal);
@@ -346,6 +353,8 @@ print_throughput(const struct throughput *t)
 {
 	const struct measure_goal none = {0};
 
+	if (t->rate.count == 0)
+		return;
 	measure_title("query: leaderboard, 8 clients");
 	measure_print(
 		"throughput_to_echo", &t->ratio, "x", (struct measure_goal){MEASURE_AT_LEAST, 0.7});
@@ -355,6 +364,12 @@ print_throughput(const struct throughput *t)
 	measure_print("throughput_cpu", &t->cpu, "us/query", none);
 }
 
+static bool
+is_wanted(const struct settings *s, const char *name)
+{
+	return s->only[0] == '\0' || strcmp(s->only, name) == 0;
+}
+
 static void
 run(const struct settings *s, const struct scratch *scratch, struct bench *b)
 {
@@ -362,9 +377,12 @@ run(const struct settings *s, const struct scratch *scratch, struct bench *b)
 	struct measure rss = {0};
 
 	for (int64_t round = 0; round < s->rounds; round++) {
-		for (size_t i = 0; i < QUESTION_COUNT; i++)
-			run_question(b, &questions[i]);
-		run_throughput(b, scratch->pid, &throughput);
+		for (size_t i = 0; i < QUESTION_COUNT; i++) {
+			if (is_wanted(s, questions[i].name))
+				run_question(b, &questions[i]);
+		}
+		if (is_wanted(s, "throughput"))
+			run_throughput(b, scratch->pid, &throughput);
 	}
 	for (size_t i = 0; i < QUESTION_COUNT; i++)
 		print_question(&questions[i]);

@@ -64,10 +64,10 @@ make_parts(struct commit *commit, struct tl_why *why)
 	if (!err)
 		err = stored_new(commit->store, &commit->stored);
 	if (!err)
-		err = sources_new(commit->store, &commit->sources);
-	if (!err)
 		err = tl_write_new(commit->store, &commit->write);
-	return err ? tl_fail(why, err, "no memory for the writer") : TL_OK;
+	if (err)
+		return tl_fail(why, err, "no memory for the writer");
+	return sources_new(commit->store, &commit->sources, why);
 }
 
 enum tl_err

@@ -6,6 +6,7 @@
 #include "schema/base/map.h"
 #include "schema/model/bucket.h"
 #include "schema/store/key.h"
+#include "schema/store/scan.h"
 
 /* Rows kept from group to group, 700 bytes each. */
 #define SOURCES_KEPT_MAX 4096u
@@ -18,8 +19,15 @@ struct source {
 	struct tl_intake_row row;
 };
 
+/* Orgs are dense from 1: charged_nusd[org] of those seen so far. */
+struct charges {
+	int64_t *nusd;
+	uint32_t org_count;
+};
+
 struct sources {
 	struct tl_store *store;
+	struct charges charges;
 	int64_t day_ms;
 	struct tl_map *map; /* (org, key id) -> index in rows */
 	struct source **rows;
@@ -28,8 +36,72 @@ struct sources {
 	struct tl_buf buf;
 };
 
+/* Room for the org; NULL when out of memory. */
+static int64_t *
+charge_of(struct charges *charges, uint32_t org)
+{
+	uint32_t count = org + 64;
+	int64_t *nusd;
+
+	if (org < charges->org_count)
+		return &charges->nusd[org];
+	nusd = realloc(charges->nusd, count * sizeof(*nusd));
+	if (nusd == NULL)
+		return NULL;
+	memset(nusd + charges->org_count, 0, (count - charges->org_count) * sizeof(*nusd));
+	charges->nusd = nusd;
+	charges->org_count = count;
+	return &nusd[org];
+}
+
+bool
+sources_charge(struct sources *sources, uint32_t org, int64_t money_nusd)
+{
+	int64_t *charged = charge_of(&sources->charges, org);
+
+	if (charged == NULL || money_nusd > SOURCES_MONEY_MAX - *charged)
+		return false;
+	*charged += money_nusd;
+	return true;
+}
+
+static enum tl_err
+load_charge(struct sources *sources, struct tl_slice key, struct tl_slice value)
+{
+	struct tl_intake_row row;
+	uint32_t org, source;
+	int64_t day_ms;
+	enum tl_err err = tl_intake_row_decode(value, &row);
+
+	if (err)
+		return err;
+	if (!tl_key_intake_parse(key, &org, &day_ms, &source) ||
+		!sources_charge(sources, org, row.money_nusd))
+		return TL_ESTORAGE_CORRUPT;
+	return TL_OK;
+}
+
+static enum tl_err
+load_charges(struct sources *sources, struct tl_why *why)
+{
+	struct tl_slice everything = tl_slice_of(NULL, 0);
+	struct tl_scan *scan = NULL;
+	struct tl_slice key, value;
+	enum tl_err err;
+
+	err = tl_scan_open(
+		sources->store, NULL, TL_FAMILY_INTAKE, everything, everything, &scan, why);
+	while (!err) {
+		err = tl_scan_next(scan, &key, &value, why);
+		if (!err)
+			err = load_charge(sources, key, value);
+	}
+	tl_scan_free(scan);
+	return err == TL_EEND ? TL_OK : err;
+}
+
 enum tl_err
-sources_new(struct tl_store *store, struct sources **sources_out)
+sources_new(struct tl_store *store, struct sources **sources_out, struct tl_why *why)
 {
 	struct sources *sources = calloc(1, sizeof(*sources));
 	enum tl_err err;
@@ -41,6 +113,8 @@ sources_new(struct tl_store *store, struct sources **sources_out)
 	tl_buf_init(&sources->buf, 0);
 	/* One group cannot ask for more than it has rows. */
 	err = tl_map_new(SOURCES_KEPT_MAX + TL_GROUP_EVENTS_MAX, &sources->map);
+	if (!err)
+		err = load_charges(sources, why);
 	if (err) {
 		sources_free(sources);
 		return err;
@@ -67,6 +141,7 @@ sources_free(struct sources *sources)
 	forget(sources);
 	tl_map_free(sources->map);
 	free(sources->rows);
+	free(sources->charges.nusd);
 	tl_buf_fini(&sources->buf);
 	free(sources);
 }

@@ -97,12 +97,36 @@ refuse(struct judging *j, uint32_t row_idx, enum tl_err code, const char *field,
 	return TL_OK;
 }
 
-/* A group numbers so many blocks; whoever sends events of a thousand days is asked to come again.
+/* What a row adds to sums of money: unknown cost is -1, and nothing is below 0 otherwise. */
+static int64_t
+money_of(const struct judging *j, uint32_t row_idx)
+{
+	int64_t cost_nusd = tl_batch_get(j->batch, TL_COL_COST, row_idx);
+
+	return (cost_nusd > 0 ? cost_nusd : 0) + tl_batch_get(j->batch, TL_COL_SAVED_NUSD, row_idx);
+}
+
+/* Room for the row's money in its org's sums and for its day in the group; else why not. */
+static enum tl_err
+find_room(struct judging *j, uint32_t row_idx, uint16_t *day_idx_out)
+{
+	if (!group_find_day(&j->commit->group, time_of(j, row_idx), day_idx_out))
+		return TL_EOVERLOADED;
+	if (!sources_charge(j->commit->sources, org_of(j, row_idx), money_of(j, row_idx)))
+		return TL_EAMOUNT_OVERFLOW;
+	return TL_OK;
+}
+
+/*
+ * A group numbers so many blocks: whoever sends events of a thousand days is asked to come again.
+ * Money past the bound of the org is refused for good.
  */
 static enum tl_err
-refuse_day(struct judging *j, uint32_t row_idx)
+refuse_room(struct judging *j, uint32_t row_idx, enum tl_err code)
 {
-	return refuse(j, row_idx, TL_EOVERLOADED, tl_column_field(TL_COL_TS), GROUP_DAYS_MAX);
+	if (code == TL_EAMOUNT_OVERFLOW)
+		return refuse(j, row_idx, code, tl_column_field(TL_COL_COST), SOURCES_MONEY_MAX);
+	return refuse(j, row_idx, code, tl_column_field(TL_COL_TS), GROUP_DAYS_MAX);
 }
 
 static enum tl_err
@@ -128,6 +152,7 @@ count_accepted(struct judging *j, uint32_t row_idx)
 		return err;
 	j->tally->received++;
 	j->tally->accepted++;
+	j->tally->money_nusd += money_of(j, row_idx);
 	j->verdicts.accepted++;
 	if (j->commit->group.received_ms - ts_ms > LATE_MS)
 		j->tally->late++;
@@ -156,10 +181,11 @@ static enum tl_err
 claim_fresh(struct judging *j, uint32_t row_idx, struct dedupe_slot *slot)
 {
 	uint16_t day_idx;
+	enum tl_err code = find_room(j, row_idx, &day_idx);
 
-	if (!group_find_day(&j->commit->group, time_of(j, row_idx), &day_idx)) {
+	if (code) {
 		dedupe_unclaim(j->commit->dedupe, slot);
-		return refuse_day(j, row_idx);
+		return refuse_room(j, row_idx, code);
 	}
 	j->fresh[j->fresh_count] = row_idx;
 	j->fresh_slots[j->fresh_count] = slot;
@@ -279,11 +305,11 @@ replace(struct judging *j, uint32_t row_idx, struct dedupe_slot *slot,
 	const char *field = tl_column_field(TL_COL_REV);
 	uint16_t day_idx;
 	uint16_t retract_idx;
-	enum tl_err code;
+	enum tl_err code = find_room(j, row_idx, &day_idx);
 	enum tl_err err = TL_OK;
 
-	if (!group_find_day(group, time_of(j, row_idx), &day_idx))
-		return refuse_day(j, row_idx);
+	if (code)
+		return refuse_room(j, row_idx, code);
 	if (stored->batch == &group->rows) {
 		group_drop(group, stored->row_idx);
 	} else {
@@ -302,6 +328,7 @@ replace(struct judging *j, uint32_t row_idx, struct dedupe_slot *slot,
 		return err;
 	j->tally->received++;
 	j->tally->replaced++;
+	j->tally->money_nusd += money_of(j, row_idx);
 	j->verdicts.replaced++;
 	return TL_OK;
 }
@@ -408,9 +435,12 @@ judge(struct judging *j, uint32_t known_idx, uint32_t print)
 
 	slot = dedupe_claim(j->commit->dedupe, org_of(j, row_idx), j->batch->id[row_idx], &is_new);
 	if (is_new) {
-		/* It was this batch's own, and refused meanwhile. */
+		/* It was this batch's own, and refused meanwhile for want of room. */
+		uint16_t day_idx;
+		bool has_day = group_find_day(&j->commit->group, time_of(j, row_idx), &day_idx);
+
 		dedupe_unclaim(j->commit->dedupe, slot);
-		return refuse_day(j, row_idx);
+		return refuse_room(j, row_idx, has_day ? TL_EAMOUNT_OVERFLOW : TL_EOVERLOADED);
 	}
 	if (rev == 0 && slot->print == print)
 		return count_duplicate(j, row_idx);

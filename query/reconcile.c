@@ -60,6 +60,7 @@ put_row(struct walk *walk, int64_t day_ms, uint32_t source, struct tl_slice valu
 	tl_pack_key_int(rows, &map, "late", intake.late);
 	tl_pack_key_int(rows, &map, "unpriced", intake.unpriced);
 	tl_pack_key_int(rows, &map, "dropped_tags", intake.dropped_tags);
+	tl_pack_key_int(rows, &map, "money_nusd", intake.money_nusd);
 	tl_pack_close(rows, &map);
 	walk->row_count++;
 	return TL_OK;

@@ -17,6 +17,7 @@
 
 #include "schema/base/clock.h"
 #include "schema/model/limits.h"
+#include "schema/net/nng_repair.h"
 
 #define RECEIVE_COUNT_DEFAULT 8u
 #define FLUSH_US_MAX 200000LL
@@ -178,8 +179,10 @@ server_new(const struct tl_rep_options *options)
 static int
 socket_open(struct tl_rep_server *server)
 {
-	int result = nng_rep0_open_raw(&server->socket);
+	int result;
 
+	tl_nng_repair_start();
+	result = nng_rep0_open_raw(&server->socket);
 	if (result != 0)
 		return result;
 	server->is_open = true;

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "schema/base/clock.h"
+#include "schema/net/nng_repair.h"
 
 #define RESEND_MS 2000
 #define RECONNECT_MS_MIN 10
@@ -176,6 +177,7 @@ tl_req_client_open(const char *url, struct tl_req_client **client_out, struct tl
 
 	if (client == NULL)
 		return tl_fail(why, TL_ENOMEM, "no memory for a client");
+	tl_nng_repair_start();
 	result = nng_req0_open(&client->socket);
 	if (result != 0) {
 		free(client);

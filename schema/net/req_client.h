@@ -12,8 +12,8 @@
 struct tl_req_client;
 
 /* Dials in the background: a server that is not there yet is not an error. */
-TL_MUST enum tl_err tl_req_client_open(const char *url, struct tl_req_client **client_out,
-	struct tl_why *why);
+TL_MUST enum tl_err tl_req_client_open(
+	const char *url, struct tl_req_client **client_out, struct tl_why *why);
 
 /* No call may be outstanding. NULL is fine. */
 void tl_req_client_close(struct tl_req_client *client);
@@ -32,7 +32,7 @@ TL_MUST enum tl_err tl_req_call_start(struct tl_req_client *client, struct tl_sl
 	struct tl_req_call **call_out, struct tl_why *why);
 
 /* Ends the call in every case; NULL afterwards belongs to the caller's variable. */
-TL_MUST enum tl_err tl_req_call_finish(struct tl_req_call *call, int64_t timeout_ms,
-	struct tl_buf *reply, struct tl_why *why);
+TL_MUST enum tl_err tl_req_call_finish(
+	struct tl_req_call *call, int64_t timeout_ms, struct tl_buf *reply, struct tl_why *why);
 
 #endif

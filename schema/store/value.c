@@ -9,7 +9,7 @@
  *          event PR count, then repo, number, event count zigzag each
  *          bucket count, if > 0: first zigzag, then the steps
  * life:    version u8 = 1 | totals | times
- * intake:  version u8 = 1 | the nine counts in the order of the struct, zigzag
+ * intake:  version u8 = 1 | the ten counts in the order of the struct, zigzag
  *          code count, then length u8, wire name, count zigzag each
  * mark:    version u8 = 1 | group number | seq
  */
@@ -326,7 +326,7 @@ tl_life_decode(struct tl_slice bytes, struct tl_life *life_out)
 	return TL_OK;
 }
 
-#define INTAKE_COUNTS 9
+#define INTAKE_COUNTS 10
 
 /* The counts that are always written, in their order. */
 static int64_t *
@@ -334,7 +334,7 @@ intake_count(struct tl_intake_row *row, size_t idx)
 {
 	int64_t *const counts[INTAKE_COUNTS] = {&row->received, &row->accepted, &row->duplicate,
 		&row->replaced, &row->conflict, &row->rejected, &row->late, &row->unpriced,
-		&row->dropped_tags};
+		&row->dropped_tags, &row->money_nusd};
 
 	return counts[idx];
 }

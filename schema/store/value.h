@@ -62,6 +62,7 @@ TL_MUST enum tl_err tl_life_decode(struct tl_slice bytes, struct tl_life *life_o
 struct tl_intake_row {
 	int64_t received, accepted, duplicate, replaced, conflict, rejected, late, unpriced;
 	int64_t dropped_tags;
+	int64_t money_nusd; /* cost and savings of all that was taken, corrected values included */
 	int64_t rejected_by[TL_ERR_COUNT]; /* stored by name, so codes may be renumbered */
 };
 

@@ -1439,7 +1439,7 @@ a_group_takes_as_many_days_as_a_place_can_number(void **state)
 }
 
 static void
-costs_that_do_not_fit_a_group_wait_for_the_next(void **state)
+money_past_the_bound_of_an_org_is_refused(void **state)
 {
 	struct place *p = *state;
 	struct work *works[10];
@@ -1450,13 +1450,19 @@ costs_that_do_not_fit_a_group_wait_for_the_next(void **state)
 		works[b] = batch(p);
 	}
 	group(p);
-	for (uint32_t b = 0; b < 9; b++)
+	/* An org takes INT64_MAX / 2 nano-dollars in all: 4,611 of these. */
+	for (uint32_t b = 0; b < 4; b++)
 		check(p, works[b], "1000 0 0 0");
+	check(p, works[4], "611 0 0 389");
+	for (uint32_t b = 5; b < 9; b++)
+		check(p, works[b], "0 0 0 1000");
+	/* A group of many orgs has a bound of its own: the batch is asked to come again. */
 	assert_int_equal(
 		tl_frame_reply_status(tl_buf_slice(&works[9]->job.reply), NULL), TL_EOVERLOADED);
-	for (uint32_t i = 0; i < EVENTS_MAX; i++)
-		add(p, 9 * EVENTS_MAX + i)->cost_nusd = TL_COST_NUSD_MAX;
-	push(p, "1000 0 0 0");
+	REOPEN(p);
+	add(p, 9 * EVENTS_MAX)->cost_nusd = TL_COST_NUSD_MAX;
+	add(p, 9 * EVENTS_MAX + 1)->cost_nusd = 1;
+	push(p, "1 0 0 1");
 }
 
 static void
@@ -1611,7 +1617,7 @@ main(void)
 		TEST(an_import_is_exactly_once_however_old),
 		TEST(an_import_finds_an_event_that_was_moved_to_another_day),
 		TEST(a_group_takes_as_many_days_as_a_place_can_number),
-		TEST(costs_that_do_not_fit_a_group_wait_for_the_next),
+		TEST(money_past_the_bound_of_an_org_is_refused),
 		TEST(commands_ride_in_the_group_and_answer_for_themselves),
 		TEST(any_order_of_new_known_and_corrected_events_counts_each_once),
 	};

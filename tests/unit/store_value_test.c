@@ -166,7 +166,8 @@ intakes_have_their_golden_bytes(void **state)
 		.rejected = 47,
 		.late = 10,
 		.unpriced = 20,
-		.dropped_tags = 3};
+		.dropped_tags = 3,
+		.money_nusd = 58440000};
 	struct tl_intake_row got;
 
 	row.rejected_by[TL_EID_CONFLICT] = 2;
@@ -199,7 +200,7 @@ a_code_of_another_version_counts_as_internal(void **state)
 	struct tl_intake_row got;
 
 	tl_buf_put_u8(&p->buf, 1);
-	for (int i = 0; i < 9; i++)
+	for (int i = 0; i < 10; i++)
 		tl_buf_put_zigzag(&p->buf, i);
 	tl_buf_put_varint(&p->buf, 2);
 	tl_buf_put_u8(&p->buf, 5);
