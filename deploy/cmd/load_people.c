@@ -130,8 +130,8 @@ session_open(struct load_people *people, struct session *session, int64_t now_ms
 	session->model = kind == 0 ? (uint32_t)below(people, 2) : kind == 1 ? 3 : 5;
 	session->small_model = kind == 1 ? 4 : 2;
 	session->links_late = below(people, 2) == 0;
-	session->requests_left = 2 + skewed(people, 120);
-	session->context_tokens = 12000 + below(people, 9000);
+	session->requests_left = 4 + skewed(people, 240);
+	session->context_tokens = 20000 + below(people, 60000);
 	session->last_ms = now_ms;
 }
 
@@ -173,14 +173,14 @@ fill_usage(struct load_people *people, struct session *session, struct tally_eve
 
 	event->model = model_table[model].name;
 	event->provider = model_table[model].provider;
-	event->input_tokens = 20 + skewed(people, 4000);
+	event->input_tokens = 200 + skewed(people, 20000);
 	event->status = draw < 970 ? 200 : draw < 985 ? 429 : 500;
 	event->duration_ms = 300 + skewed(people, 40000);
 	if (event->status != 200) {
 		event->cost_nusd = 0;
 		return;
 	}
-	event->output_tokens = 1 + skewed(people, 4000);
+	event->output_tokens = 30 + skewed(people, 12000);
 	event->cache_read_tokens = session->context_tokens;
 	event->cache_write_tokens = event->input_tokens + event->output_tokens;
 	event->cost_nusd = event->input_tokens * model_table[model].input +

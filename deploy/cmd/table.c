@@ -214,7 +214,7 @@ text_money(int64_t nusd, char text_out[TABLE_TEXT_BYTES])
 void
 text_short(int64_t value, char text_out[TABLE_TEXT_BYTES])
 {
-	static const char units[] = {'k', 'M', 'G', 'T', 'P', 'E'};
+	static const char units[] = {'k', 'M', 'B', 'T'};
 	uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
 	uint64_t tenths = size;
 	int unit = -1;
@@ -223,10 +223,10 @@ text_short(int64_t value, char text_out[TABLE_TEXT_BYTES])
 		text_count(value, text_out);
 		return;
 	}
-	for (uint64_t scale = 1000; unit < 5; scale *= 1000) {
+	for (uint64_t scale = 1000; unit < 3; scale *= 1000) {
 		unit++;
 		tenths = size / (scale / 10);
-		if (tenths < 10000 || unit == 5)
+		if (tenths < 10000 || unit == 3)
 			break;
 	}
 	snprintf(text_out, TABLE_TEXT_BYTES, "%s%" PRIu64 ".%" PRIu64 "%c", value < 0 ? "-" : "",

@@ -193,22 +193,21 @@ cell_spark(struct table *table, struct tl_slice row)
 	table_cell_str(table, text);
 }
 
-/* Rank and movement: "1", "2 ^3", "4 new". */
+/* Rank, and movement in a cell of its own: an arrow and how far, or "new". */
 static void
-cell_rank(struct table *table, struct tl_slice row)
+cells_rank(struct table *table, struct tl_slice row)
 {
 	int64_t rank = tl_reader_find_int(row, "rank", 0);
 	int64_t before = tl_reader_find_int(row, "prev_rank", 0);
 	char text[TABLE_TEXT_BYTES];
 
-	if (rank == 0)
-		snprintf(text, sizeof(text), "-");
-	else if (before == 0)
-		snprintf(text, sizeof(text), "%" PRId64 " new", rank);
-	else if (before == rank)
-		snprintf(text, sizeof(text), "%" PRId64 "   ", rank);
-	else
-		snprintf(text, sizeof(text), "%" PRId64 " %s%-2" PRId64, rank,
+	snprintf(text, sizeof(text), rank == 0 ? "-" : "%" PRId64, rank);
+	table_cell_str(table, text);
+	text[0] = '\0';
+	if (rank != 0 && before == 0)
+		snprintf(text, sizeof(text), "new");
+	else if (rank != 0 && before != rank)
+		snprintf(text, sizeof(text), "%s%" PRId64,
 			before > rank ? "\xe2\x86\x91" : "\xe2\x86\x93",
 			before > rank ? before - rank : rank - before);
 	table_cell_str(table, text);
@@ -262,7 +261,7 @@ print_more(struct tl_slice reply, uint32_t shown)
 		printf("(the first %u; --limit shows more)\n", shown);
 }
 
-static const struct table_column top_columns[] = {{"#", TABLE_RIGHT, 0},
+static const struct table_column top_columns[] = {{"#", TABLE_RIGHT, 0}, {"", TABLE_LEFT, 0},
 	{"member", TABLE_LEFT, 32}, {"cost", TABLE_RIGHT, 0}, {"tokens", TABLE_RIGHT, 0},
 	{"requests", TABLE_RIGHT, 0}, {"sessions", TABLE_RIGHT, 0}, {"last used", TABLE_LEFT, 0},
 	{"agents", TABLE_LEFT, 28}, {"trend", TABLE_LEFT, 0}};
@@ -277,7 +276,7 @@ show_top(struct tl_slice reply)
 
 	print_head(reply);
 	while (table != NULL && next_row(&rows, &left, &row)) {
-		cell_rank(table, row);
+		cells_rank(table, row);
 		table_cell(table, tl_reader_find_str(row, "display_name"));
 		cell_money(table, row, "cost_nusd");
 		cell_short(table, row, "tokens");
