@@ -493,7 +493,7 @@ make_events(uint64_t seed, const uint32_t repos[3], struct event *events)
 	return count;
 }
 
-/* Push in an order that the seed picks, folding now and then. */
+/* Push in an order that the seed picks, folding and starting anew now and then. */
 static void
 push_shuffled(struct world *world, const struct event *events, size_t count, uint64_t seed)
 {
@@ -512,6 +512,10 @@ push_shuffled(struct world *world, const struct event *events, size_t count, uin
 		world_push_one(world, events[order[i]]);
 		if (world_random(&seed) % 3 == 0)
 			world_fold(world);
+		if (world_random(&seed) % 10 == 0) {
+			rollup_free(world->rollup); /* what it remembers must not matter */
+			must(rollup_new(world->store, &world->rollup, &world->why));
+		}
 	}
 	world_fold(world);
 	free(order);
