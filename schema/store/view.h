@@ -8,7 +8,7 @@
 
 #include "schema/store/store.h"
 
-/* The cells of one org from low_ms on (event time) changed; sessions and links count too. */
+/* Of one org, cells from low_ms on (event time) changed; sessions and lives may have, of any time. */
 struct tl_change {
 	uint32_t org;
 	int64_t low_ms;
