@@ -9,6 +9,7 @@
 
 #include "bench/disk.h"
 #include "bench/measure.h"
+#include "bench/options.h"
 #include "bench/scratch.h"
 
 struct settings {
@@ -102,13 +103,9 @@ main(int argc, char **argv)
 	char dir[TL_CONF_STRING_BYTES + 8];
 	struct figures figures = {0};
 	struct settings s;
-	struct tl_why why;
-	int operand_count = 0;
 	int64_t events;
 
-	tl_conf_defaults(&conf, &s);
-	if (tl_conf_read_args(&conf, argc, argv, &s, &operand_count, &why))
-		measure_die("%s", why.text);
+	options_read(&conf, argc, argv, &s);
 	measure_open(s.json);
 	snprintf(dir, sizeof(dir), "%s/data", s.scratch);
 	events = start_and_stop(&s, dir, &figures.first_start, &figures);

@@ -11,6 +11,7 @@
 #include "bench/echo.h"
 #include "bench/gateway.h"
 #include "bench/measure.h"
+#include "bench/options.h"
 #include "bench/scratch.h"
 #include "bench/workload.h"
 #include "schema/base/clock.h"
@@ -357,12 +358,8 @@ main(int argc, char **argv)
 	struct workload_shape shape;
 	struct workload *workload;
 	struct settings s;
-	struct tl_why why;
-	int operand_count = 0;
 
-	tl_conf_defaults(&conf, &s);
-	if (tl_conf_read_args(&conf, argc, argv, &s, &operand_count, &why))
-		measure_die("%s", why.text);
+	options_read(&conf, argc, argv, &s);
 	measure_open(s.json);
 	shape = (struct workload_shape){.seed = (uint64_t)s.seed,
 		.event_count = (uint32_t)s.events,

@@ -9,6 +9,7 @@
 
 #include "bench/echo.h"
 #include "bench/measure.h"
+#include "bench/options.h"
 #include "bench/scratch.h"
 #include "schema/base/clock.h"
 #include "schema/net/req_client.h"
@@ -37,9 +38,8 @@ static const struct tl_conf_setting setting_table[] = {
 	{"tallyd", TL_CONF_STRING, AT(tallyd), "build/release/tallyd", 0, 0, "the daemon"},
 	{"json", TL_CONF_STRING, AT(json), "", 0, 0, "append the figures to this file"},
 	{"only", TL_CONF_STRING, AT(only), "", 0, 0,
-		"leaderboard, leaderboard_anew, custom, series, repos, pulls or throughput; all "
-		"when "
-		"empty"},
+		"leaderboard, custom, series, repos, pulls, one of them with _anew, or "
+		"throughput"},
 	{"rounds", TL_CONF_INT, AT(rounds), "5", 1, MEASURE_ROUNDS_MAX, "rounds of each query"},
 	{"samples", TL_CONF_INT, AT(samples), "1000", 50, 1000000,
 		"requests of a round, unless round_ms is over first"},
@@ -84,8 +84,11 @@ static struct question questions[] = {
 		.p50_ms_goal = 1,
 		.p99_ms_goal = 5},
 	{.name = "series", .op = "series"},
+	{.name = "series_anew", .op = "series", .type = ASK_ANEW},
 	{.name = "repos", .op = "repos"},
+	{.name = "repos_anew", .op = "repos", .type = ASK_ANEW},
 	{.name = "pulls", .op = "pulls"},
+	{.name = "pulls_anew", .op = "pulls", .type = ASK_ANEW},
 };
 
 #define QUESTION_COUNT (sizeof(questions) / sizeof(questions[0]))
@@ -101,7 +104,7 @@ struct bench {
 };
 
 /*
- * 270 ways to ask for the first page of a leaderboard: 36 to 65 rows, from the row 0, 00, 000, ...
+ * 270 ways to ask for the first page: 36 to 65 rows, from the row 0, 00, 000, ...
  * A round asks for a range at most that often before the second is over in which a kept reply is
  * good.
  */
@@ -341,7 +344,7 @@ print_question(const struct question *question)
 	print_part(question, "p99_to_echo", &question->p99_ratio, "x", question->p99_ratio_goal);
 	print_part(question, "p50", &question->p50, "ms", question->p50_ms_goal);
 	print_part(question, "p99", &question->p99, "ms", question->p99_ms_goal);
-	for (uint32_t i = 0; i < RANGE_COUNT && question->type != ASK_CUSTOM; i++) {
+	for (uint32_t i = 0; i < RANGE_COUNT && question->type == ASK_ANEW; i++) {
 		snprintf(name, sizeof(name), "p50_%s", ranges[i]);
 		print_part(question, name, &question->range_p50[i], "ms", 0);
 	}
@@ -403,12 +406,9 @@ main(int argc, char **argv)
 	struct scratch scratch;
 	struct settings s;
 	struct tl_why why;
-	int operand_count = 0;
 	pid_t echo;
 
-	tl_conf_defaults(&conf, &s);
-	if (tl_conf_read_args(&conf, argc, argv, &s, &operand_count, &why))
-		measure_die("%s", why.text);
+	options_read(&conf, argc, argv, &s);
 	measure_open(s.json);
 	snprintf(dir, sizeof(dir), "%s/data", s.scratch);
 	b.settings = &s;

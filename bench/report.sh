@@ -18,6 +18,8 @@ common=(--scratch "$scratch" --tallyd "$bin/tallyd" --json "$json")
 model=$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1)
 echo "$(nproc) x $model, $(df -P -T "$scratch" | awk 'NR == 2 { print $2 }'), Linux $(uname -r)," \
     "$events events of 90 days, $(date -u +%FT%TZ)"
+read -r load _ </proc/loadavg
+echo "load average at the start: $load; more than a little means that others take part of the cores"
 "$bin/bench/ingest_bench" "${common[@]}" --events "$events" --small-events $((events / 4))
 "$bin/bench/disk_bench" "${common[@]}"
 "$bin/bench/query_bench" "${common[@]}"

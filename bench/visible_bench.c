@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench/gateway.h"
 #include "bench/measure.h"
+#include "bench/options.h"
 #include "bench/scratch.h"
 #include "bench/workload.h"
 #include "schema/base/clock.h"
@@ -30,6 +32,7 @@
 #define PROBE_EVENTS 100
 #define PROBES_A_SECOND_MAX 500
 #define OUTSTANDING 32
+#define POLL_US 200 /* a reader that never rests would take a core from the daemon */
 
 struct settings {
 	char scratch[TL_CONF_STRING_BYTES];
@@ -208,14 +211,17 @@ run_slice(struct prober *prober, enum reader_type type, int64_t slice_ns,
 
 		measure_sample(acks, push_probe(prober, &wanted_seq));
 		acked_ns = measure_now_ns();
-		do {
+		for (;;) {
 			int64_t seen_seq = seq;
 
 			ns = call_ns(prober, prober->query, tl_buf_slice(&prober->requests[type]));
 			seq = read_seq(prober);
 			if (seq != seen_seq)
 				measure_sample(&anew, ns);
-		} while (seq < wanted_seq);
+			if (seq >= wanted_seq)
+				break;
+			usleep(POLL_US);
+		}
 		measure_sample(&visible, measure_now_ns() - acked_ns);
 		earliest_ns += SECOND_NS / PROBES_A_SECOND_MAX;
 		sleep_until_ns(earliest_ns);
@@ -363,12 +369,8 @@ main(int argc, char **argv)
 	char dir[TL_CONF_STRING_BYTES + 8];
 	struct scratch scratch;
 	struct settings s;
-	struct tl_why why;
-	int operand_count = 0;
 
-	tl_conf_defaults(&conf, &s);
-	if (tl_conf_read_args(&conf, argc, argv, &s, &operand_count, &why))
-		measure_die("%s", why.text);
+	options_read(&conf, argc, argv, &s);
 	measure_open(s.json);
 	snprintf(dir, sizeof(dir), "%s/data", s.scratch);
 	scratch_start(&scratch, s.tallyd, dir);
