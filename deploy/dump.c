@@ -98,8 +98,8 @@ print_page(enum tl_span span, struct tl_slice key, struct tl_slice value, struct
 		print_totals(&page.splits[i].totals, text);
 	}
 	for (uint32_t i = 0; i < page.group_count; i++)
-		tl_buf_printf(text, "%s%" PRIu64, i == 0 ? "\n  from groups " : " ",
-			page.groups[i]);
+		tl_buf_printf(
+			text, "%s%" PRIu64, i == 0 ? "\n  from groups " : " ", page.groups[i]);
 	return text->err;
 }
 
@@ -117,8 +117,8 @@ print_session(struct tl_slice value, struct tl_arena *arena, struct tl_buf *text
 	print_time("last", row.last_ms, text);
 	print_totals(&row.totals, text);
 	for (uint32_t i = 0; i < row.pr_count; i++)
-		tl_buf_printf(text, "\n  touches repo=%u pr=%u", row.prs[i].repo,
-			row.prs[i].number);
+		tl_buf_printf(
+			text, "\n  touches repo=%u pr=%u", row.prs[i].repo, row.prs[i].number);
 	for (uint32_t i = 0; i < row.link_count; i++) {
 		tl_buf_printf(text, "\n  link op=%d repo=%u pr=%u value=%u", (int)row.links[i].op,
 			row.links[i].repo, row.links[i].number, row.links[i].value);
@@ -145,8 +145,8 @@ print_life(struct tl_slice value, struct tl_buf *text)
 }
 
 static enum tl_err
-print_journal(struct tl_slice key, struct tl_slice value, struct tl_arena *arena,
-	struct tl_buf *text)
+print_journal(
+	struct tl_slice key, struct tl_slice value, struct tl_arena *arena, struct tl_buf *text)
 {
 	struct tl_journal_row row;
 	uint64_t group_no;
@@ -158,8 +158,9 @@ print_journal(struct tl_slice key, struct tl_slice value, struct tl_arena *arena
 	err = tl_journal_decode(group_no, value, arena, &row);
 	if (err)
 		return err;
-	tl_buf_printf(text, "  seq=%" PRIu64 "..%" PRIu64 " cost_nusd=%" PRId64 " epoch=%016" PRIx64
-			    " chain=%016" PRIx64,
+	tl_buf_printf(text,
+		"  seq=%" PRIu64 "..%" PRIu64 " cost_nusd=%" PRId64 " epoch=%016" PRIx64
+		" chain=%016" PRIx64,
 		row.seq_first, row.seq_last, row.cost_nusd, row.epoch, row.chain);
 	print_time("received", row.received_ms, text);
 	for (uint32_t i = 0; i < row.block_count; i++) {
@@ -178,9 +179,10 @@ print_intake(struct tl_slice value, struct tl_buf *text)
 
 	if (err)
 		return err;
-	tl_buf_printf(text, "  received=%" PRId64 " accepted=%" PRId64 " duplicate=%" PRId64
-			    " replaced=%" PRId64 " conflict=%" PRId64 " rejected=%" PRId64
-			    " late=%" PRId64 " unpriced=%" PRId64,
+	tl_buf_printf(text,
+		"  received=%" PRId64 " accepted=%" PRId64 " duplicate=%" PRId64
+		" replaced=%" PRId64 " conflict=%" PRId64 " rejected=%" PRId64 " late=%" PRId64
+		" unpriced=%" PRId64,
 		row.received, row.accepted, row.duplicate, row.replaced, row.conflict, row.rejected,
 		row.late, row.unpriced);
 	return text->err;
@@ -254,8 +256,7 @@ print_value(const struct source *source, struct tl_slice key, struct tl_slice va
 }
 
 static enum tl_err
-source_find(struct tl_store *store, struct tl_slice name, struct source *source,
-	struct tl_why *why)
+source_find(struct tl_store *store, struct tl_slice name, struct source *source, struct tl_why *why)
 {
 	char day[TL_DAY_TEXT_BYTES];
 	bool is_valid = false;
@@ -277,13 +278,14 @@ source_find(struct tl_store *store, struct tl_slice name, struct source *source,
 		if (source->is_day)
 			return TL_OK;
 	}
-	return tl_fail(why, TL_EBAD_PARAM, "family: there is no '%.*s'; dump without one lists them",
+	return tl_fail(why, TL_EBAD_PARAM,
+		"family: there is no '%.*s'; dump without one lists them",
 		(int)(name.bytes < 64 ? name.bytes : 64), (const char *)name.data);
 }
 
 static void
-pack_row(struct tl_buf *reply, struct tl_pack_open *rows, const char *key_hex,
-	struct tl_slice text, struct tl_slice value)
+pack_row(struct tl_buf *reply, struct tl_pack_open *rows, const char *key_hex, struct tl_slice text,
+	struct tl_slice value)
 {
 	struct tl_pack_open row = tl_pack_open_map(reply);
 

@@ -9,8 +9,8 @@
 #include "schema/store/view.h"
 
 struct dump_request {
-	struct tl_slice family;	 /* "cell.15m", "raw.2026-11-21", ...; empty: list the families */
-	struct tl_slice after;	 /* hex of the last key seen, for paging; empty: from the start */
+	struct tl_slice family; /* "cell.15m", "raw.2026-11-21", ...; empty: list the families */
+	struct tl_slice after;	/* hex of the last key seen, for paging; empty: from the start */
 	uint32_t row_count_max;
 };
 

@@ -67,8 +67,7 @@ verify(struct tl_store *store, bool *is_equal_out, struct tl_why *why)
 	if (err)
 		return err;
 	printf("verify: %" PRIu64 " groups, %" PRIu64 " blocks, %" PRIu64 " events, %" PRIu64
-	       " pages, %" PRIu64 " sessions, %" PRIu64 " lives\nverify: %" PRIu64
-	       " differences\n",
+	       " pages, %" PRIu64 " sessions, %" PRIu64 " lives\nverify: %" PRIu64 " differences\n",
 		report.groups, report.blocks, report.events, report.pages, report.sessions,
 		report.lives, report.differences);
 	if (report.differences > 0)
@@ -122,8 +121,8 @@ dump_page(struct tl_store *store, const struct dump_request *request, struct tl_
 static enum tl_err
 dump(struct tl_store *store, const char *family, struct tl_why *why)
 {
-	struct dump_request request = {.family = tl_slice_str(family),
-		.row_count_max = DUMP_PAGE_ROWS};
+	struct dump_request request = {
+		.family = tl_slice_str(family), .row_count_max = DUMP_PAGE_ROWS};
 	struct tl_buf after;
 	enum tl_err err;
 

@@ -28,7 +28,7 @@ void orders_attach(struct orders *orders, const struct ingest *ingest, const str
 void orders_free(struct orders *orders);
 
 /* ingest_options.on_order with an orders as arg. */
-TL_MUST enum tl_err orders_run(void *arg, const struct tl_command *command, struct tl_buf *reply,
-	struct tl_why *why);
+TL_MUST enum tl_err orders_run(
+	void *arg, const struct tl_command *command, struct tl_buf *reply, struct tl_why *why);
 
 #endif

@@ -46,8 +46,8 @@ static const struct tl_conf_setting setting_table[] = {
 		"how old a pushed event may be; ids are kept a day longer"},
 	{"retention_days", TL_CONF_INT, AT(intake.retention_days), "400", 72, 3650,
 		"how long raw events and fine cells are kept, and how far back an import goes"},
-	{"id_index_bytes_max", TL_CONF_INT, AT(intake.id_index_bytes_max), "4G", 1 << 20,
-		1LL << 45, "memory for the id index; at the cap intake says id_index_full"},
+	{"id_index_bytes_max", TL_CONF_INT, AT(intake.id_index_bytes_max), "4G", 1 << 20, 1LL << 45,
+		"memory for the id index; at the cap intake says id_index_full"},
 	{"queue_bytes_max", TL_CONF_INT, AT(intake.queue_bytes_max), "64M", 4 << 20, 1LL << 40,
 		"batches waiting; past it gateways are told 'overloaded'"},
 	{"workers", TL_CONF_INT, AT(intake.worker_count), "0", 0, 256,
@@ -56,9 +56,10 @@ static const struct tl_conf_setting setting_table[] = {
 
 static const struct tl_conf_table conf_table = {
 	.program = "tallyd",
-	.summary = "Meters the usage of coding agents: takes events over nng, keeps exact rollups, "
-		   "answers queries. 'tallyd verify' and 'tallyd dump' work on a data directory that "
-		   "no daemon has open.",
+	.summary =
+		"Meters the usage of coding agents: takes events over nng, keeps exact rollups, "
+		"answers queries. 'tallyd verify' and 'tallyd dump' work on a data directory that "
+		"no daemon has open.",
 	.operands = "[verify|rebuild|dump FAMILY]",
 	.settings = setting_table,
 	.setting_count = sizeof(setting_table) / sizeof(setting_table[0]),
@@ -142,7 +143,8 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 	urls_init(&in, settings, "ingest", settings->ingest);
 	urls_init(&out, settings, "query", settings->query);
 
-	err = tl_store_open(&(struct tl_store_options){.dir = settings->data, .create = true,
+	err = tl_store_open(&(struct tl_store_options){.dir = settings->data,
+				    .create = true,
 				    .cache_bytes = settings->cache_bytes},
 		&t->store, why);
 	if (!err)
@@ -152,22 +154,32 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 	if (!err)
 		err = rollup_start(t->rollup, die_of_storage, NULL, why);
 	if (!err)
-		err = orders_new(&(struct orders_options){.store = t->store, .roster = t->roster,
-					 .rollup = t->rollup, .clock = tl_clock_system()},
+		err = orders_new(&(struct orders_options){.store = t->store,
+					 .roster = t->roster,
+					 .rollup = t->rollup,
+					 .clock = tl_clock_system()},
 			&t->orders);
 	if (!err)
-		err = query_start(&(struct query_options){.store = t->store, .roster = t->roster,
-					  .clock = tl_clock_system(), .urls = out.list,
-					  .url_count = out.count, .control_url = out.control,
+		err = query_start(&(struct query_options){.store = t->store,
+					  .roster = t->roster,
+					  .clock = tl_clock_system(),
+					  .urls = out.list,
+					  .url_count = out.count,
+					  .control_url = out.control,
 					  .worker_count = settings->intake.worker_count},
 			&t->query, why);
 	if (!err)
-		err = ingest_start(&(struct ingest_options){.store = t->store, .roster = t->roster,
+		err = ingest_start(&(struct ingest_options){.store = t->store,
+					   .roster = t->roster,
 					   .clock = tl_clock_system(),
-					   .settings = settings->intake, .urls = in.list,
-					   .url_count = in.count, .control_url = in.control,
-					   .on_commit = commit_of, .on_order = order_of,
-					   .on_storage_failure = die_of_storage, .arg = t},
+					   .settings = settings->intake,
+					   .urls = in.list,
+					   .url_count = in.count,
+					   .control_url = in.control,
+					   .on_commit = commit_of,
+					   .on_order = order_of,
+					   .on_storage_failure = die_of_storage,
+					   .arg = t},
 			&t->ingest, why);
 	if (!err)
 		orders_attach(t->orders, t->ingest, t->query);
@@ -216,7 +228,8 @@ expire(struct tallyd *t)
 		t->settings.intake.retention_days, &counts, &why);
 
 	if (err)
-		tl_log(TL_LOG_ERROR, "expiry failed code=%s why=\"%s\"", tl_err_name(err), why.text);
+		tl_log(TL_LOG_ERROR, "expiry failed code=%s why=\"%s\"", tl_err_name(err),
+			why.text);
 }
 
 static void

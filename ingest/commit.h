@@ -13,10 +13,11 @@ struct commit;
 /* One thing to make durable: an admitted batch or a writing command. */
 struct commit_job {
 	bool is_command;
-	struct admitted *admitted;  /* a batch */
-	struct tl_command command;  /* a command and who gives it */
+	struct admitted *admitted; /* a batch */
+	struct tl_command command; /* a command and who gives it */
 	struct tl_caller caller;
-	struct tl_buf reply; /* filled by commit_group: the answer to send after it returned TL_OK */
+	struct tl_buf
+		reply; /* filled by commit_group: the answer to send after it returned TL_OK */
 };
 
 /*

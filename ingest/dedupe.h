@@ -41,8 +41,8 @@ void dedupe_free(struct dedupe *dedupe);
 TL_MUST enum tl_err dedupe_reserve(struct dedupe *dedupe, uint32_t count);
 
 /* The slot of (org, id), made empty-placed when new (*is_new_out). Never NULL after reserve. */
-struct dedupe_slot *dedupe_claim(struct dedupe *dedupe, uint32_t org, const uint8_t id[16],
-	bool *is_new_out);
+struct dedupe_slot *dedupe_claim(
+	struct dedupe *dedupe, uint32_t org, const uint8_t id[16], bool *is_new_out);
 
 /* Tell the cache that this id is about to be claimed. */
 void dedupe_prefetch(const struct dedupe *dedupe, uint32_t org, const uint8_t id[16]);

@@ -45,15 +45,15 @@ struct group {
 	uint32_t block_count;
 	int64_t cost_nusd;
 	int64_t cost_nusd_bound; /* the sum of |cost| is not above this */
-	struct tl_buf block; /* kept between groups */
+	struct tl_buf block;	 /* kept between groups */
 };
 
 void group_init(struct group *group);
 void group_fini(struct group *group);
 
 /* Forget the group before. */
-TL_MUST enum tl_err group_begin(struct group *group, uint64_t group_no, int64_t received_ms,
-	uint32_t row_capacity);
+TL_MUST enum tl_err group_begin(
+	struct group *group, uint64_t group_no, int64_t received_ms, uint32_t row_capacity);
 
 /*
  * Whether the cost surely fits 63 bits with this batch in the group, whatever it replaces; if so it
@@ -97,8 +97,8 @@ group_print_of(uint64_t sum)
 }
 
 /* Encode the blocks into write; fills blocks and cost_nusd. */
-TL_MUST enum tl_err group_put(struct group *group, struct tl_store *store, struct tl_write *write,
-	struct tl_why *why);
+TL_MUST enum tl_err group_put(
+	struct group *group, struct tl_store *store, struct tl_write *write, struct tl_why *why);
 
 /* After the commit: slots say where the rows lie. */
 void group_settle(struct group *group);

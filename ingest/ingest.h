@@ -57,8 +57,8 @@ struct ingest_stats {
 };
 
 /* Walks the journal (hole check, id index), then listens. */
-TL_MUST enum tl_err ingest_start(const struct ingest_options *options, struct ingest **ingest_out,
-	struct tl_why *why);
+TL_MUST enum tl_err ingest_start(
+	const struct ingest_options *options, struct ingest **ingest_out, struct tl_why *why);
 
 /* From now on new batches get shutting_down; what was taken is committed and acknowledged. */
 void ingest_stop(struct ingest *ingest);

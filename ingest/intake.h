@@ -58,7 +58,7 @@ void *intake_run(void *arg);
 void intake_finish(struct intake *intake, struct intake_job *job);
 
 /* Send a refusal and give the job back. */
-void intake_refuse(struct intake *intake, struct intake_job *job, enum tl_err err,
-	const struct tl_why *why);
+void intake_refuse(
+	struct intake *intake, struct intake_job *job, enum tl_err err, const struct tl_why *why);
 
 #endif

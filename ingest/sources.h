@@ -16,8 +16,8 @@
 struct sources;
 
 /* Adds up what every org has been charged so far. */
-TL_MUST enum tl_err sources_new(struct tl_store *store, struct sources **sources_out,
-	struct tl_why *why);
+TL_MUST enum tl_err sources_new(
+	struct tl_store *store, struct sources **sources_out, struct tl_why *why);
 void sources_free(struct sources *sources);
 
 /* Before a group; received_ms decides the day of all rows until the next begin. */

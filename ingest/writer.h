@@ -66,8 +66,8 @@ TL_MUST enum tl_err idwindow_turn(struct commit *commit, int64_t now_ms, struct 
 
 /* Before an import: the ids of the days its rows lie on. TL_EID_INDEX_FULL leaves ids behind,
  * which is harmless. */
-TL_MUST enum tl_err idwindow_load(struct commit *commit, const struct tl_batch *batch,
-	int64_t now_ms, struct tl_why *why);
+TL_MUST enum tl_err idwindow_load(
+	struct commit *commit, const struct tl_batch *batch, int64_t now_ms, struct tl_why *why);
 
 /* The journal's row of a group, on arena. */
 TL_MUST enum tl_err idwindow_journal(struct tl_store *store, uint64_t group_no,
@@ -99,8 +99,8 @@ enum names_mode {
 void names_begin(struct commit *commit);
 
 /* A memo for one batch, on the group's arena. */
-TL_MUST enum tl_err names_memo_make(struct commit *commit, const struct tl_batch *batch,
-	struct names_memo *memo_out);
+TL_MUST enum tl_err names_memo_make(
+	struct commit *commit, const struct tl_batch *batch, struct names_memo *memo_out);
 
 /*
  * Copy rows row_idx[0..count) of from (symbols) behind the rows of to, which has room, as dense

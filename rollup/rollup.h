@@ -19,16 +19,16 @@ struct rollup_stats {
 };
 
 /* Reads the mark and publishes the first view. No thread yet. */
-TL_MUST enum tl_err rollup_new(struct tl_store *store, struct rollup **rollup_out,
-	struct tl_why *why);
+TL_MUST enum tl_err rollup_new(
+	struct tl_store *store, struct rollup **rollup_out, struct tl_why *why);
 void rollup_free(struct rollup *rollup);
 
 /*
  * Fold what the journal has after the mark, up to group_no_max, at most a bounded amount, write and
  * publish. *folded_out tells whether there was anything. The thread's body, and the tests' handle.
  */
-TL_MUST enum tl_err rollup_step(struct rollup *rollup, uint64_t group_no_max, bool *folded_out,
-	struct tl_why *why);
+TL_MUST enum tl_err rollup_step(
+	struct rollup *rollup, uint64_t group_no_max, bool *folded_out, struct tl_why *why);
 
 /*
  * Start the thread. on_failure is called once when storage fails or stored bytes are damaged; it

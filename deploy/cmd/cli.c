@@ -120,8 +120,8 @@ is_daemon_here(const char *url)
 }
 
 int
-cli_ask(const struct cli *cli, enum cli_door door, const struct tl_buf *request,
-	int64_t timeout_ms, struct tl_buf *reply)
+cli_ask(const struct cli *cli, enum cli_door door, const struct tl_buf *request, int64_t timeout_ms,
+	struct tl_buf *reply)
 {
 	char url[TL_CONF_STRING_BYTES + 32];
 	struct tl_req_client *client = NULL;

@@ -11,9 +11,9 @@
 enum {
 	CLI_OK = 0,
 	CLI_USAGE = 64,
-	CLI_DIFFERENCE = 65, /* verify found one, or stored data is damaged */
+	CLI_DIFFERENCE = 65,  /* verify found one, or stored data is damaged */
 	CLI_UNAVAILABLE = 69, /* no daemon answers */
-	CLI_REFUSED = 1,     /* the daemon said no */
+	CLI_REFUSED = 1,      /* the daemon said no */
 };
 
 /* The first member of each subcommand's settings. */
@@ -27,21 +27,21 @@ struct cli {
 };
 
 /* The rows of a settings table for struct cli at the front of the subcommand's settings. */
-#define CLI_SETTINGS                                                                               \
-	{"data", TL_CONF_STRING, offsetof(struct cli, data), "", 0, 0,                             \
-		"data directory of the daemon here; default $TALLY_DATA or ./data"},               \
-		{"token", TL_CONF_STRING, offsetof(struct cli, token), "", 0, 0,                   \
-			"who asks; default $TALLY_TOKEN; none: the operator, by the data "         \
-			"directory's control socket"},                                             \
-		{"org", TL_CONF_STRING, offsetof(struct cli, org), "", 0, 0,                       \
-			"which org an operator means; default $TALLY_ORG or the only one"},        \
-		{"ingest", TL_CONF_STRING, offsetof(struct cli, ingest), "", 0, 0,                 \
-			"address of the way in; default the socket in the data directory"},        \
-		{"query", TL_CONF_STRING, offsetof(struct cli, query), "", 0, 0,                   \
-			"address of the way out; default the socket in the data directory"},       \
-	{                                                                                          \
-		"json", TL_CONF_FLAG, offsetof(struct cli, json), "false", 0, 0,                   \
-			"print the reply as JSON"                                                  \
+#define CLI_SETTINGS                                                                         \
+	{"data", TL_CONF_STRING, offsetof(struct cli, data), "", 0, 0,                       \
+		"data directory of the daemon here; default $TALLY_DATA or ./data"},         \
+		{"token", TL_CONF_STRING, offsetof(struct cli, token), "", 0, 0,             \
+			"who asks; default $TALLY_TOKEN; none: the operator, by the data "   \
+			"directory's control socket"},                                       \
+		{"org", TL_CONF_STRING, offsetof(struct cli, org), "", 0, 0,                 \
+			"which org an operator means; default $TALLY_ORG or the only one"},  \
+		{"ingest", TL_CONF_STRING, offsetof(struct cli, ingest), "", 0, 0,           \
+			"address of the way in; default the socket in the data directory"},  \
+		{"query", TL_CONF_STRING, offsetof(struct cli, query), "", 0, 0,             \
+			"address of the way out; default the socket in the data directory"}, \
+	{                                                                                    \
+		"json", TL_CONF_FLAG, offsetof(struct cli, json), "false", 0, 0,             \
+			"print the reply as JSON"                                            \
 	}
 
 /*

@@ -19,9 +19,9 @@ struct import_settings {
 	char email[TL_CONF_STRING_BYTES];
 };
 
-static const struct tl_conf_setting settings[] = {CLI_SETTINGS,
-	{"email", TL_CONF_STRING, offsetof(struct import_settings, email), "", 0, 0,
-		"whose usage it is; without it: unattributed"}};
+static const struct tl_conf_setting settings[] = {
+	CLI_SETTINGS, {"email", TL_CONF_STRING, offsetof(struct import_settings, email), "", 0, 0,
+			      "whose usage it is; without it: unattributed"}};
 
 struct paths {
 	char **list;
@@ -180,8 +180,8 @@ send_all(const struct cli *cli, const struct import *import, struct counts *coun
 	for (uint32_t at = 0; at < event_count && code == CLI_OK; at += BATCH_EVENTS) {
 		uint32_t left = event_count - at;
 
-		code = send_events(cli, events + at, left < BATCH_EVENTS ? left : BATCH_EVENTS,
-			counts);
+		code = send_events(
+			cli, events + at, left < BATCH_EVENTS ? left : BATCH_EVENTS, counts);
 		progress_show("importing", at, event_count, "requests");
 	}
 	progress_end();
@@ -210,8 +210,8 @@ print_outcome(const struct cli *cli, const struct import *import, const struct c
 		event_count);
 	if (stats.unreadable > 0)
 		printf(", %" PRIu64 " lines could not be read", stats.unreadable);
-	printf("\naccepted=%" PRId64 " duplicate=%" PRId64 " replaced=%" PRId64
-	       " rejected=%" PRId64 "\n",
+	printf("\naccepted=%" PRId64 " duplicate=%" PRId64 " replaced=%" PRId64 " rejected=%" PRId64
+	       "\n",
 		counts->accepted, counts->duplicate, counts->replaced, counts->rejected);
 }
 
@@ -259,7 +259,8 @@ cmd_import(int argc, char **argv)
 
 	if (!cli_parse(&conf, argc, argv, &s, &operands, &code))
 		return code;
-	if (operands != 2 || (strcmp(argv[1], "claude-code") != 0 && strcmp(argv[1], "codex") != 0)) {
+	if (operands != 2 ||
+		(strcmp(argv[1], "claude-code") != 0 && strcmp(argv[1], "codex") != 0)) {
 		cli_error("import: say claude-code or codex, and a directory");
 		return CLI_USAGE;
 	}

@@ -29,7 +29,8 @@ static const struct tl_conf_setting settings[] = {CLI_SETTINGS,
 	{"events", TL_CONF_INT, AT(events), "100000", 1, 1LL << 40, "requests in all"},
 	{"rate", TL_CONF_INT, AT(rate), "0", 0, 100000000,
 		"requests a second in all; 0: as fast as it goes"},
-	{"seconds", TL_CONF_INT, AT(seconds), "0", 0, 100000000, "stop after this long; 0: no limit"},
+	{"seconds", TL_CONF_INT, AT(seconds), "0", 0, 100000000,
+		"stop after this long; 0: no limit"},
 	{"days", TL_CONF_INT, AT(days), "0", 0, 400,
 		"spread the events over the last days instead of now"},
 	{"members", TL_CONF_INT, AT(members), "24", 1, 1000000, "people"},
@@ -91,7 +92,8 @@ history_time(int64_t start_ms, int64_t span_ms, int64_t at, int64_t count)
 	int64_t now_ms = start_ms + (int64_t)((__int128)span_ms * at / count);
 
 	/* Quiet hours pass quickly: events there move on to busier ones, a bit each. */
-	while (load_activity(now_ms) < 1000 && (uint64_t)(at * 7919 % 1000) >= load_activity(now_ms))
+	while (load_activity(now_ms) < 1000 &&
+		(uint64_t)(at * 7919 % 1000) >= load_activity(now_ms))
 		now_ms += 1800000;
 	return now_ms < start_ms + span_ms ? now_ms : start_ms + span_ms;
 }
@@ -142,8 +144,11 @@ gateway_main(void *arg)
 {
 	struct gateway *g = arg;
 	const struct load_settings *s = g->settings;
-	struct load_shape shape = {.seed = (uint64_t)s->seed, .members = s->members,
-		.repos = s->repos, .resend_percent = s->resend, .late_percent = s->late};
+	struct load_shape shape = {.seed = (uint64_t)s->seed,
+		.members = s->members,
+		.repos = s->repos,
+		.resend_percent = s->resend,
+		.late_percent = s->late};
 	struct load_people *people = load_people_new(&shape, g->no);
 
 	if (people == NULL)
@@ -184,8 +189,11 @@ start_gateways(struct gateway *gateways, const struct load_settings *s, const ch
 		struct tally_options options = {.url = url, .token = s->cli.token};
 		struct gateway *g = &gateways[i];
 
-		*g = (struct gateway){.settings = s, .rows = rows, .row_count = row_count,
-			.no = (uint32_t)i, .start_ms = now_ms - s->days * DAY_MS};
+		*g = (struct gateway){.settings = s,
+			.rows = rows,
+			.row_count = row_count,
+			.no = (uint32_t)i,
+			.start_ms = now_ms - s->days * DAY_MS};
 		if (tally_open(&options, &g->tally) != TALLY_OK) {
 			cli_error("load: %s", tally_error());
 			return CLI_USAGE;

@@ -42,8 +42,8 @@ struct load_trace_row {
  * Reads a CSV trace (TIMESTAMP,ContextTokens,GeneratedTokens with a header; .gz through gzip).
  * Returns the rows (free them) or NULL with a reason.
  */
-struct load_trace_row *load_trace_read(const char *path, size_t *row_count_out,
-	const char **reason_out);
+struct load_trace_row *load_trace_read(
+	const char *path, size_t *row_count_out, const char **reason_out);
 
 /* Push one row of the trace as a request of some person at ts_ms. */
 enum tally_result load_people_trace(struct load_people *people, struct tally *tally,

@@ -107,8 +107,8 @@ static void
 session_open(struct load_people *people, struct session *session, int64_t now_ms)
 {
 	static const char *const first_names[] = {"ada", "grace", "linus", "barbara", "ken",
-		"margaret", "dennis", "radia", "donald", "frances", "edsger", "joan", "tony", "lynn",
-		"niklaus", "shafi"};
+		"margaret", "dennis", "radia", "donald", "frances", "edsger", "joan", "tony",
+		"lynn", "niklaus", "shafi"};
 	int64_t person = skewed(people, people->shape.members);
 	int64_t repo = skewed(people, people->shape.repos);
 	int64_t kind = (person * 7 + (below(people, 10) == 0)) % 3;
@@ -136,8 +136,8 @@ session_open(struct load_people *people, struct session *session, int64_t now_ms
 }
 
 static enum tally_result
-push_link(struct tally *tally, const struct session *session,
-	enum tally_link link, const char *value)
+push_link(
+	struct tally *tally, const struct session *session, enum tally_link link, const char *value)
 {
 	char id[64];
 
@@ -184,9 +184,9 @@ fill_usage(struct load_people *people, struct session *session, struct tally_eve
 	event->cache_read_tokens = session->context_tokens;
 	event->cache_write_tokens = event->input_tokens + event->output_tokens;
 	event->cost_nusd = event->input_tokens * model_table[model].input +
-		event->output_tokens * model_table[model].output +
-		event->cache_read_tokens * model_table[model].cache_read +
-		event->cache_write_tokens * model_table[model].cache_write;
+			   event->output_tokens * model_table[model].output +
+			   event->cache_read_tokens * model_table[model].cache_read +
+			   event->cache_write_tokens * model_table[model].cache_write;
 	if (below(people, 100) < 45) {
 		event->saved_tokens = skewed(people, 6000);
 		event->saved_nusd = event->saved_tokens * model_table[model].input;
@@ -244,8 +244,8 @@ load_people_step(struct load_people *people, struct tally *tally, int64_t now_ms
 }
 
 enum tally_result
-load_people_trace(struct load_people *people, struct tally *tally,
-	const struct load_trace_row *row, int64_t ts_ms)
+load_people_trace(struct load_people *people, struct tally *tally, const struct load_trace_row *row,
+	int64_t ts_ms)
 {
 	struct session *session = &people->sessions[below(people, ACTIVE_SESSIONS)];
 	struct tally_event event = {.model = model_table[0].name,
@@ -258,6 +258,6 @@ load_people_trace(struct load_people *people, struct tally *tally,
 	session->requests_left--;
 	session->last_ms = ts_ms;
 	event.cost_nusd = row->input_tokens * model_table[0].input +
-		row->output_tokens * model_table[0].output;
+			  row->output_tokens * model_table[0].output;
 	return push_request(people, tally, session, ts_ms, &event);
 }

@@ -43,10 +43,10 @@ static const struct tl_conf_setting member_settings[] = {CLI_SETTINGS,
 	{"name", TL_CONF_STRING, AT(name), "", 0, 0, "update: display name"},
 	{"rate", TL_CONF_STRING, AT(rate), "", 0, 0, "update: hourly rate in USD"}};
 
-#define TABLE_OF(program_text, summary_text, operands_text, rows)                                  \
-	{                                                                                          \
-		.program = program_text, .summary = summary_text, .operands = operands_text,       \
-		.settings = rows, .setting_count = sizeof(rows) / sizeof(rows[0])                  \
+#define TABLE_OF(program_text, summary_text, operands_text, rows)                            \
+	{                                                                                    \
+		.program = program_text, .summary = summary_text, .operands = operands_text, \
+		.settings = rows, .setting_count = sizeof(rows) / sizeof(rows[0])            \
 	}
 
 static void
@@ -162,8 +162,8 @@ cmd_org(int argc, char **argv)
 	put_text(&request, &map, "tz", s.tz);
 	if (s.seats >= 0)
 		tl_pack_key_int(&request, &map, "seats", s.seats);
-	return finish(&s.cli, &request, &map,
-		strcmp(argv[1], "create") == 0 ? show_org_created : NULL);
+	return finish(
+		&s.cli, &request, &map, strcmp(argv[1], "create") == 0 ? show_org_created : NULL);
 }
 
 static void
@@ -181,9 +181,8 @@ show_token(struct tl_slice reply)
 		printf("\n%.*s\n", (int)instructions.bytes, (const char *)instructions.data);
 }
 
-static const struct table_column token_columns[] = {{"id", TABLE_LEFT, 0},
-	{"type", TABLE_LEFT, 0}, {"name", TABLE_LEFT, 40}, {"created", TABLE_LEFT, 10},
-	{"state", TABLE_LEFT, 0}};
+static const struct table_column token_columns[] = {{"id", TABLE_LEFT, 0}, {"type", TABLE_LEFT, 0},
+	{"name", TABLE_LEFT, 40}, {"created", TABLE_LEFT, 10}, {"state", TABLE_LEFT, 0}};
 
 static void
 show_tokens(struct tl_slice reply)
@@ -202,8 +201,8 @@ show_tokens(struct tl_slice reply)
 		tl_time_format(tl_reader_find_int(row, "created_ms", 0), text);
 		text[10] = '\0';
 		table_cell_str(table, text);
-		table_cell_str(table,
-			tl_reader_find_int(row, "revoked_ms", 0) != 0 ? "revoked" : "valid");
+		table_cell_str(
+			table, tl_reader_find_int(row, "revoked_ms", 0) != 0 ? "revoked" : "valid");
 	}
 	if (table != NULL)
 		table_print(table);
@@ -214,7 +213,7 @@ static bool
 is_token_type(const char *type)
 {
 	return strcmp(type, "gateway") == 0 || strcmp(type, "personal") == 0 ||
-		strcmp(type, "service") == 0;
+	       strcmp(type, "service") == 0;
 }
 
 static int
@@ -243,7 +242,8 @@ cmd_keys(int argc, char **argv)
 {
 	static const struct tl_conf_table conf = TABLE_OF("tally keys",
 		"create makes a token (--type gateway, personal, service) or enrols a coding agent "
-		"(--type claude_code --email WHO); list; rotate KEY gives an agent a new key, the old "
+		"(--type claude_code --email WHO); list; rotate KEY gives an agent a new key, the "
+		"old "
 		"one works 24 h more; revoke ID kills a token; unenrol KEY ends an agent.",
 		"create | list | rotate KEY | revoke ID | unenrol KEY", key_settings);
 	struct manage_settings s;
@@ -279,7 +279,8 @@ cmd_keys(int argc, char **argv)
 		put_text(&request, &map, "confirm", s.confirm);
 		return finish(&s.cli, &request, &map, NULL);
 	}
-	cli_error("keys: create, list, rotate KEY, revoke ID or unenrol KEY (see tally keys --help)");
+	cli_error(
+		"keys: create, list, rotate KEY, revoke ID or unenrol KEY (see tally keys --help)");
 	return CLI_USAGE;
 }
 
@@ -287,8 +288,10 @@ int
 cmd_members(int argc, char **argv)
 {
 	static const struct tl_conf_table conf = TABLE_OF("tally members",
-		"invite EMAIL prints a code; accept CODE; invitations lists what is open; update WHO "
-		"sets --name and --rate; remove WHO frees the seat and keeps the history. WHO is an "
+		"invite EMAIL prints a code; accept CODE; invitations lists what is open; update "
+		"WHO "
+		"sets --name and --rate; remove WHO frees the seat and keeps the history. WHO is "
+		"an "
 		"email or a member id.",
 		"invite EMAIL | accept CODE | invitations | update WHO | remove WHO",
 		member_settings);
@@ -320,7 +323,8 @@ cmd_members(int argc, char **argv)
 		map = cli_request(&s.cli, &request, "member_remove");
 		tl_pack_key_str(&request, &map, "member", argv[2]);
 	} else {
-		cli_error("members: invite EMAIL, accept CODE, invitations, update WHO or remove WHO");
+		cli_error("members: invite EMAIL, accept CODE, invitations, update WHO or remove "
+			  "WHO");
 		return CLI_USAGE;
 	}
 	return finish(&s.cli, &request, &map, NULL);

@@ -23,8 +23,8 @@ struct operate_settings {
 
 static const struct tl_conf_setting plain_settings[] = {CLI_SETTINGS};
 
-static const struct tl_conf_setting dump_settings[] = {CLI_SETTINGS,
-	{"limit", TL_CONF_INT, AT(limit), "100", 1, 1000000000, "rows"}};
+static const struct tl_conf_setting dump_settings[] = {
+	CLI_SETTINGS, {"limit", TL_CONF_INT, AT(limit), "100", 1, 1000000000, "rows"}};
 
 static const struct tl_conf_setting explain_settings[] = {CLI_SETTINGS,
 	{"range", TL_CONF_STRING, AT(range), "24h", 0, 0, "24h, 7d, 30d or 90d"},
@@ -33,10 +33,10 @@ static const struct tl_conf_setting explain_settings[] = {CLI_SETTINGS,
 	{"tz", TL_CONF_STRING, AT(tz), "", 0, 0, "IANA time zone; default the org's"},
 	{"limit", TL_CONF_INT, AT(limit), "100", 1, TL_PAGE_ROWS_MAX, "events"}};
 
-#define TABLE_OF(program_text, summary_text, operands_text, rows)                                  \
-	{                                                                                          \
-		.program = program_text, .summary = summary_text, .operands = operands_text,       \
-		.settings = rows, .setting_count = sizeof(rows) / sizeof(rows[0])                  \
+#define TABLE_OF(program_text, summary_text, operands_text, rows)                            \
+	{                                                                                    \
+		.program = program_text, .summary = summary_text, .operands = operands_text, \
+		.settings = rows, .setting_count = sizeof(rows) / sizeof(rows[0])            \
 	}
 
 /* These orders are the operator's whatever token the environment holds. */
@@ -99,8 +99,8 @@ follow(const struct cli *cli, const char *op, const char *unit, struct tl_buf *r
 static void
 show_verify(struct tl_slice reply)
 {
-	static const char *const keys[] = {"groups", "blocks", "events", "ids", "pages",
-		"sessions", "lives"};
+	static const char *const keys[] = {
+		"groups", "blocks", "events", "ids", "pages", "sessions", "lives"};
 	struct tl_slice difference = tl_reader_find_str(reply, "first_difference");
 	char text[TABLE_TEXT_BYTES];
 
@@ -109,8 +109,7 @@ show_verify(struct tl_slice reply)
 		text_count(tl_reader_find_int(reply, keys[i], 0), text);
 		printf("%s %s %s", i > 0 ? "," : "", text, keys[i]);
 	}
-	printf("\nverify: %" PRId64 " differences\n",
-		tl_reader_find_int(reply, "differences", 0));
+	printf("\nverify: %" PRId64 " differences\n", tl_reader_find_int(reply, "differences", 0));
 	if (difference.bytes > 0)
 		printf("first: %.*s\n", (int)difference.bytes, (const char *)difference.data);
 }
@@ -146,7 +145,8 @@ int
 cmd_rebuild(int argc, char **argv)
 {
 	static const struct tl_conf_table conf = TABLE_OF("tally rebuild",
-		"Erase everything derived and fold it again from the raw events; queries answer from "
+		"Erase everything derived and fold it again from the raw events; queries answer "
+		"from "
 		"the old state until it is done.",
 		NULL, plain_settings);
 	struct operate_settings s;

@@ -102,7 +102,8 @@ add_event(struct push *push, const struct tl_json_value *event)
 	}
 	push->event_count++;
 	if (push->event_count == TL_BATCH_EVENTS_MAX ||
-		push->events.bytes + (push->events.bytes - bytes_before) > TL_FRAME_BYTES_MAX - 4096)
+		push->events.bytes + (push->events.bytes - bytes_before) >
+			TL_FRAME_BYTES_MAX - 4096)
 		code = send_batch(push);
 	return code;
 }
@@ -196,8 +197,9 @@ int
 cmd_push(int argc, char **argv)
 {
 	static const struct tl_conf_table conf = {.program = "tally push",
-		.summary = "Push usage events: a JSON array, one JSON object a line, or one msgpack "
-			   "batch. Wants a gateway token. Exit 1 when an event was rejected.",
+		.summary =
+			"Push usage events: a JSON array, one JSON object a line, or one msgpack "
+			"batch. Wants a gateway token. Exit 1 when an event was rejected.",
 		.operands = "FILE|-",
 		.settings = settings,
 		.setting_count = sizeof(settings) / sizeof(settings[0])};

@@ -41,7 +41,8 @@ void text_short(int64_t value, char text_out[TABLE_TEXT_BYTES]);
 void text_count(int64_t value, char text_out[TABLE_TEXT_BYTES]);
 void text_ago(int64_t then_ms, int64_t now_ms, char text_out[TABLE_TEXT_BYTES]);
 
-/* Eight-step bars, at most width_max wide (neighbouring bins are summed to fit); value_count > 0. */
+/* Eight-step bars, at most width_max wide (neighbouring bins are summed to fit); value_count > 0.
+ */
 void text_spark(const int64_t *values, uint32_t value_count, uint32_t width_max,
 	char text_out[TABLE_TEXT_BYTES]);
 

@@ -29,17 +29,17 @@ struct view_settings {
 
 #define AT(field) offsetof(struct view_settings, field)
 
-#define RANGE_SETTINGS                                                                             \
-	{"range", TL_CONF_STRING, AT(range), "", 0, 0, "24h, 7d (default), 30d or 90d"},           \
-		{"from", TL_CONF_STRING, AT(from), "", 0, 0,                                       \
-			"custom range: start, RFC 3339 or Unix ms"},                               \
-		{"to", TL_CONF_STRING, AT(to), "", 0, 0, "custom range: end, exclusive"},          \
-		{"tz", TL_CONF_STRING, AT(tz), "", 0, 0, "IANA time zone; default the org's"},     \
-		{"by", TL_CONF_STRING, AT(by), "cost", 0, 0, "cost, tokens or requests"},          \
-		{"tokens", TL_CONF_STRING, AT(tokens), "all", 0, 0,                                \
-			"all, or uncached: leave cache reads out of the ranking"},                 \
-	{                                                                                          \
-		"limit", TL_CONF_INT, AT(limit), "20", 1, TL_PAGE_ROWS_MAX, "rows"                 \
+#define RANGE_SETTINGS                                                                         \
+	{"range", TL_CONF_STRING, AT(range), "", 0, 0, "24h, 7d (default), 30d or 90d"},       \
+		{"from", TL_CONF_STRING, AT(from), "", 0, 0,                                   \
+			"custom range: start, RFC 3339 or Unix ms"},                           \
+		{"to", TL_CONF_STRING, AT(to), "", 0, 0, "custom range: end, exclusive"},      \
+		{"tz", TL_CONF_STRING, AT(tz), "", 0, 0, "IANA time zone; default the org's"}, \
+		{"by", TL_CONF_STRING, AT(by), "cost", 0, 0, "cost, tokens or requests"},      \
+		{"tokens", TL_CONF_STRING, AT(tokens), "all", 0, 0,                            \
+			"all, or uncached: leave cache reads out of the ranking"},             \
+	{                                                                                      \
+		"limit", TL_CONF_INT, AT(limit), "20", 1, TL_PAGE_ROWS_MAX, "rows"             \
 	}
 
 static const struct tl_conf_setting figure_settings[] = {CLI_SETTINGS, RANGE_SETTINGS};
@@ -53,10 +53,10 @@ static const struct tl_conf_setting session_settings[] = {CLI_SETTINGS, RANGE_SE
 
 static const struct tl_conf_setting plain_settings[] = {CLI_SETTINGS};
 
-#define TABLE_OF(program_text, summary_text, operands_text, rows)                                  \
-	{                                                                                          \
-		.program = program_text, .summary = summary_text, .operands = operands_text,       \
-		.settings = rows, .setting_count = sizeof(rows) / sizeof(rows[0])                  \
+#define TABLE_OF(program_text, summary_text, operands_text, rows)                            \
+	{                                                                                    \
+		.program = program_text, .summary = summary_text, .operands = operands_text, \
+		.settings = rows, .setting_count = sizeof(rows) / sizeof(rows[0])            \
 	}
 
 static void
@@ -81,8 +81,10 @@ put_range(struct tl_buf *request, struct tl_pack_open *map, const struct view_se
 
 /* Ask op with what the settings say; print JSON when asked to. CLI_OK: the reply is to be shown. */
 static int
-ask(struct view_settings *s, const char *op, void (*add)(struct tl_buf *request,
-	struct tl_pack_open *map, const struct view_settings *s), struct tl_buf *reply)
+ask(struct view_settings *s, const char *op,
+	void (*add)(
+		struct tl_buf *request, struct tl_pack_open *map, const struct view_settings *s),
+	struct tl_buf *reply)
 {
 	struct tl_buf request;
 	struct tl_pack_open map;
@@ -117,9 +119,9 @@ print_head(struct tl_slice reply)
 	tz = tl_reader_find_str(window, "tz");
 	tl_time_format(tl_reader_find_int(window, "start_ms", 0), start);
 	tl_time_format(tl_reader_find_int(window, "end_ms", 0), end);
-	printf("%.*s  %.16sZ .. %.16sZ  %.*s  by %.*s%s\n", (int)range.bytes, (const char *)range.data,
-		start, end, (int)tz.bytes, (const char *)tz.data, (int)metric.bytes,
-		(const char *)metric.data,
+	printf("%.*s  %.16sZ .. %.16sZ  %.*s  by %.*s%s\n", (int)range.bytes,
+		(const char *)range.data, start, end, (int)tz.bytes, (const char *)tz.data,
+		(int)metric.bytes, (const char *)metric.data,
 		tl_slice_eq(rule, tl_slice_str("uncached")) ? ", cache reads left out" : "");
 }
 
@@ -298,7 +300,8 @@ int
 cmd_top(int argc, char **argv)
 {
 	static const struct tl_conf_table table = TABLE_OF("tally top",
-		"Who spends what: the team ranked by cost, tokens or requests, with a sparkline each.",
+		"Who spends what: the team ranked by cost, tokens or requests, with a sparkline "
+		"each.",
 		NULL, figure_settings);
 	struct view_settings s;
 	struct tl_buf reply;
@@ -392,16 +395,16 @@ model_cells(struct table *table, struct tl_slice row)
 	table_cell(table, tl_reader_find_str(row, "model"));
 }
 
-#define CARD_COLUMNS                                                                               \
-	{"cost", TABLE_RIGHT, 0}, {"tokens", TABLE_RIGHT, 0}, {"requests", TABLE_RIGHT, 0},        \
-		{"sessions", TABLE_RIGHT, 0}, {"last activity", TABLE_LEFT, 0},                    \
-	{                                                                                          \
-		"trend", TABLE_LEFT, 0                                                             \
+#define CARD_COLUMNS                                                                        \
+	{"cost", TABLE_RIGHT, 0}, {"tokens", TABLE_RIGHT, 0}, {"requests", TABLE_RIGHT, 0}, \
+		{"sessions", TABLE_RIGHT, 0}, {"last activity", TABLE_LEFT, 0},             \
+	{                                                                                   \
+		"trend", TABLE_LEFT, 0                                                      \
 	}
 
 static const struct table_column repo_columns[] = {{"repository", TABLE_LEFT, 48}, CARD_COLUMNS};
-static const struct table_column pull_columns[] = {{"repository", TABLE_LEFT, 48},
-	{"pull", TABLE_RIGHT, 0}, CARD_COLUMNS};
+static const struct table_column pull_columns[] = {
+	{"repository", TABLE_LEFT, 48}, {"pull", TABLE_RIGHT, 0}, CARD_COLUMNS};
 static const struct table_column model_columns[] = {{"model", TABLE_LEFT, 40}, CARD_COLUMNS};
 
 int
@@ -410,8 +413,8 @@ cmd_repos(int argc, char **argv)
 	static const struct tl_conf_table conf = TABLE_OF("tally repos",
 		"Usage by repository: events that name it, and sessions linked to it.", NULL,
 		figure_settings);
-	static const struct cards cards = {"repos", "repos", repo_columns, 7, repo_cells, NULL,
-		"last_activity_ms"};
+	static const struct cards cards = {
+		"repos", "repos", repo_columns, 7, repo_cells, NULL, "last_activity_ms"};
 
 	return run_cards(&cards, &conf, argc, argv);
 }
@@ -423,8 +426,8 @@ cmd_pulls(int argc, char **argv)
 		"Usage by pull request: the whole usage of the sessions that touched it. The share "
 		"that adds up over pull requests is in --json, as 'split'.",
 		NULL, figure_settings);
-	static const struct cards cards = {"pulls", "pulls", pull_columns, 8, pull_cells, "touched",
-		"last_activity_ms"};
+	static const struct cards cards = {
+		"pulls", "pulls", pull_columns, 8, pull_cells, "touched", "last_activity_ms"};
 
 	return run_cards(&cards, &conf, argc, argv);
 }
@@ -432,10 +435,10 @@ cmd_pulls(int argc, char **argv)
 int
 cmd_models(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally models", "Usage by model.", NULL,
-		figure_settings);
-	static const struct cards cards = {"models", "models", model_columns, 7, model_cells, NULL,
-		"last_activity_ms"};
+	static const struct tl_conf_table conf =
+		TABLE_OF("tally models", "Usage by model.", NULL, figure_settings);
+	static const struct cards cards = {
+		"models", "models", model_columns, 7, model_cells, NULL, "last_activity_ms"};
 
 	return run_cards(&cards, &conf, argc, argv);
 }
@@ -466,8 +469,8 @@ static const struct table_column session_columns[] = {{"session", TABLE_LEFT, 36
 static void
 show_sessions(struct tl_slice reply)
 {
-	struct table *table = table_new(session_columns,
-		sizeof(session_columns) / sizeof(session_columns[0]));
+	struct table *table =
+		table_new(session_columns, sizeof(session_columns) / sizeof(session_columns[0]));
 	struct tl_reader rows;
 	struct tl_slice row;
 	uint32_t left = open_rows(reply, "sessions", &rows), count = left;
@@ -494,7 +497,8 @@ int
 cmd_sessions(int argc, char **argv)
 {
 	static const struct tl_conf_table conf = TABLE_OF("tally sessions",
-		"Sessions active in the range, latest first; with a session's id, all about that one "
+		"Sessions active in the range, latest first; with a session's id, all about that "
+		"one "
 		"(as JSON).",
 		"[SESSION]", session_settings);
 	struct view_settings s;
@@ -533,8 +537,8 @@ static const struct table_column team_columns[] = {{"#", TABLE_RIGHT, 0},
 static void
 show_team(struct tl_slice reply)
 {
-	struct table *table = table_new(team_columns,
-		sizeof(team_columns) / sizeof(team_columns[0]));
+	struct table *table =
+		table_new(team_columns, sizeof(team_columns) / sizeof(team_columns[0]));
 	struct tl_reader rows;
 	struct tl_slice row;
 	uint32_t left = open_rows(reply, "members", &rows);
@@ -561,7 +565,8 @@ int
 cmd_team(int argc, char **argv)
 {
 	static const struct tl_conf_table conf = TABLE_OF("tally team",
-		"The team's table: first seen, last active, hourly rate, events; true cost in --json.",
+		"The team's table: first seen, last active, hourly rate, events; true cost in "
+		"--json.",
 		NULL, plain_settings);
 	struct view_settings s = {0};
 	struct tl_buf reply;
@@ -587,8 +592,8 @@ show_reconcile(struct tl_slice reply)
 {
 	static const char *const keys[] = {"received", "accepted", "duplicate", "replaced",
 		"conflict", "rejected", "late", "unpriced"};
-	struct table *table = table_new(reconcile_columns,
-		sizeof(reconcile_columns) / sizeof(reconcile_columns[0]));
+	struct table *table = table_new(
+		reconcile_columns, sizeof(reconcile_columns) / sizeof(reconcile_columns[0]));
 	struct tl_reader rows;
 	struct tl_slice row;
 	uint32_t left = open_rows(reply, "rows", &rows);

@@ -57,8 +57,8 @@ read_line(struct import *import, const struct tl_json_value *line)
 	bool is_new;
 	enum tl_err err;
 
-	if (!tl_json_is_object(usage) ||
-		tl_slice_eq(tl_json_str(tl_json_get(message, "model")), tl_slice_str("<synthetic>")))
+	if (!tl_json_is_object(usage) || tl_slice_eq(tl_json_str(tl_json_get(message, "model")),
+						 tl_slice_str("<synthetic>")))
 		return TL_OK; /* usage of another kind, or a local note about an error */
 	if (!transcript_time(tl_json_get(line, "timestamp"), &ts_ms) ||
 		tl_json_str(tl_json_get(message, "id")).bytes == 0) {

@@ -8,8 +8,8 @@ read_session(struct import *import, const struct tl_json_value *payload)
 	struct codex_file *file = &import->codex;
 	enum tl_err err;
 
-	err = transcript_copy(import, tl_json_str(tl_json_get(payload, "id")),
-		TL_SESSION_BYTES_MAX, &file->session);
+	err = transcript_copy(import, tl_json_str(tl_json_get(payload, "id")), TL_SESSION_BYTES_MAX,
+		&file->session);
 	if (!err)
 		err = transcript_copy(import, tl_json_str(tl_json_get(payload, "model_provider")),
 			TL_PROVIDER_BYTES_MAX, &file->provider);
@@ -52,8 +52,8 @@ fill_event(const struct codex_file *file, const struct tl_json_value *last,
 static bool
 total_moved(struct codex_file *file, const struct tl_json_value *total)
 {
-	static const char *const keys[4] = {"input_tokens", "cached_input_tokens",
-		"output_tokens", "reasoning_output_tokens"};
+	static const char *const keys[4] = {
+		"input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens"};
 	bool moved = false;
 
 	for (int i = 0; i < 4; i++) {
@@ -66,8 +66,8 @@ total_moved(struct codex_file *file, const struct tl_json_value *total)
 }
 
 static enum tl_err
-read_token_count(struct import *import, const struct tl_json_value *line,
-	const struct tl_json_value *info)
+read_token_count(
+	struct import *import, const struct tl_json_value *line, const struct tl_json_value *info)
 {
 	struct codex_file *file = &import->codex;
 	struct tl_wire_event *event;

@@ -139,8 +139,11 @@ transcript_request(struct import *import, struct tl_wire_event **event_out, bool
 	if (err)
 		return err;
 	event = &import->events[import->event_count++];
-	*event = (struct tl_wire_event){.kind = TL_KIND_REQUEST, .email = import->email,
-		.cost_nusd = TL_WIRE_ABSENT, .duration_ms = TL_WIRE_ABSENT, .status = 200};
+	*event = (struct tl_wire_event){.kind = TL_KIND_REQUEST,
+		.email = import->email,
+		.cost_nusd = TL_WIRE_ABSENT,
+		.duration_ms = TL_WIRE_ABSENT,
+		.status = 200};
 	tl_sha256(key, digest);
 	memcpy(event->id, digest, sizeof(event->id));
 	*event_out = event;
@@ -149,8 +152,8 @@ transcript_request(struct import *import, struct tl_wire_event **event_out, bool
 }
 
 enum tl_err
-transcript_copy(struct import *import, struct tl_slice text, size_t bytes_max,
-	struct tl_slice *copy_out)
+transcript_copy(
+	struct import *import, struct tl_slice text, size_t bytes_max, struct tl_slice *copy_out)
 {
 	if (text.bytes > bytes_max)
 		text.bytes = 0; /* a name past the protocol's limit is left out, the usage stays */

@@ -19,8 +19,8 @@ enum import_source {
 struct import;
 
 /* email (may be empty) is put on every event. It must outlive the import. */
-TL_MUST enum tl_err import_new(enum import_source source, struct tl_slice email,
-	struct import **import_out);
+TL_MUST enum tl_err import_new(
+	enum import_source source, struct tl_slice email, struct import **import_out);
 void import_free(struct import *import);
 
 /* A new file begins: what one file's lines say of each other is forgotten. */

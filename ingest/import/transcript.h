@@ -37,12 +37,13 @@ int64_t transcript_count(const struct tl_json_value *object, const char *key);
 
 bool transcript_time(const struct tl_json_value *value, int64_t *time_ms_out);
 
-/* The event of the request that import->key identifies, made when new. Valid until the next call. */
-TL_MUST enum tl_err transcript_request(struct import *import, struct tl_wire_event **event_out,
-	bool *is_new_out);
+/* The event of the request that import->key identifies, made when new. Valid until the next call.
+ */
+TL_MUST enum tl_err transcript_request(
+	struct import *import, struct tl_wire_event **event_out, bool *is_new_out);
 
 /* Keep text in the import; equal text is not copied again. */
-TL_MUST enum tl_err transcript_copy(struct import *import, struct tl_slice text, size_t bytes_max,
-	struct tl_slice *copy_out);
+TL_MUST enum tl_err transcript_copy(
+	struct import *import, struct tl_slice text, size_t bytes_max, struct tl_slice *copy_out);
 
 #endif

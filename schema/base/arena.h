@@ -9,7 +9,7 @@
 
 struct tl_arena {
 	struct tl_arena_chunk *chunk; /* newest first */
-	size_t used_bytes;            /* of all chunks, alignment included */
+	size_t used_bytes;	      /* of all chunks, alignment included */
 	size_t bytes_max;
 };
 

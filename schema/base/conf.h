@@ -12,8 +12,8 @@
 
 enum tl_conf_type {
 	TL_CONF_STRING, /* char[TL_CONF_STRING_BYTES] in the struct */
-	TL_CONF_INT,    /* int64_t, with min and max; suffixes k M G (1024) are taken */
-	TL_CONF_FLAG,   /* bool; --name or --no-name, true/false in a file */
+	TL_CONF_INT,	/* int64_t, with min and max; suffixes k M G (1024) are taken */
+	TL_CONF_FLAG,	/* bool; --name or --no-name, true/false in a file */
 };
 
 #define TL_CONF_STRING_BYTES 256
@@ -39,8 +39,8 @@ struct tl_conf_table {
 void tl_conf_defaults(const struct tl_conf_table *table, void *values);
 
 /* Apply an ini file without sections. Unknown names, wrong values, long lines: TL_ECONFIG. */
-TL_MUST enum tl_err tl_conf_read_file(const struct tl_conf_table *table, const char *path,
-	void *values, struct tl_why *why);
+TL_MUST enum tl_err tl_conf_read_file(
+	const struct tl_conf_table *table, const char *path, void *values, struct tl_why *why);
 
 /*
  * Apply options; operands are moved to the front of argv[1..] and counted. `--` ends options,

@@ -8,8 +8,8 @@
 #include "schema/base/err.h"
 
 enum tl_daemon_event {
-	TL_DAEMON_TICK,   /* tick_ms passed */
-	TL_DAEMON_STOP,   /* SIGTERM or SIGINT; the second one ends the process at once */
+	TL_DAEMON_TICK,	  /* tick_ms passed */
+	TL_DAEMON_STOP,	  /* SIGTERM or SIGINT; the second one ends the process at once */
 	TL_DAEMON_RELOAD, /* SIGHUP */
 	TL_DAEMON_REPORT, /* SIGUSR1 */
 };

@@ -132,7 +132,7 @@ enum tl_err {
 #define X(symbol, name, http, retry, text) symbol,
 	TL_ERR_LIST(X)
 #undef X
-	TL_ERR_COUNT
+		TL_ERR_COUNT
 };
 
 /* The name on the wire and in logs, "ok" for TL_OK. Static. */
@@ -151,7 +151,8 @@ int tl_err_http(enum tl_err err);
 /* The code whose wire name is name (text_bytes long), or TL_EINTERNAL. */
 enum tl_err tl_err_from_name(const char *name, size_t name_bytes);
 
-/* One line for the operator about a failure; the first tl_fail wins nothing, the last one stands. */
+/* One line for the operator about a failure; the first tl_fail wins nothing, the last one stands.
+ */
 struct tl_why {
 	char text[240];
 };

@@ -18,7 +18,7 @@ TL_MUST enum tl_err tl_dir_make(const char *path, struct tl_why *why);
 TL_MUST enum tl_err tl_dir_sync(const char *path, struct tl_why *why);
 
 /* Bytes an unprivileged writer can still use on the file system of path. */
-TL_MUST enum tl_err tl_disk_free(const char *path, uint64_t *free_bytes_out,
-	uint64_t *total_bytes_out, struct tl_why *why);
+TL_MUST enum tl_err tl_disk_free(
+	const char *path, uint64_t *free_bytes_out, uint64_t *total_bytes_out, struct tl_why *why);
 
 #endif

@@ -34,7 +34,7 @@ size_t tl_map_count(const struct tl_map *map);
  * Walk in no particular order: start with *cursor = 0, false at the end. The key is valid until
  * the next put or remove.
  */
-bool tl_map_next(const struct tl_map *map, size_t *cursor, struct tl_slice *key_out,
-	uint64_t *value_out);
+bool tl_map_next(
+	const struct tl_map *map, size_t *cursor, struct tl_slice *key_out, uint64_t *value_out);
 
 #endif

@@ -48,75 +48,75 @@ enum tl_name_kind {
 	TL_NAME_SESSION = 1,
 	TL_NAME_MODEL,
 	TL_NAME_PROVIDER,
-	TL_NAME_REPO,	 /* normalised */
+	TL_NAME_REPO, /* normalised */
 	TL_NAME_BRANCH,
 	TL_NAME_COMMIT,
-	TL_NAME_TAGS,	 /* the tags of one event, each as varint length + bytes */
-	TL_NAME_TEXT,	 /* link values, rules */
+	TL_NAME_TAGS,	   /* the tags of one event, each as varint length + bytes */
+	TL_NAME_TEXT,	   /* link values, rules */
 	TL_NAME_EMAIL_ENC, /* the map as it came, msgpack */
 	/* on the way in only: the writer turns these into members and agents of the registry */
-	TL_NAME_EMAIL,	 /* normalised */
-	TL_NAME_MEMBER,	 /* 16 bytes */
+	TL_NAME_EMAIL,	/* normalised */
+	TL_NAME_MEMBER, /* 16 bytes */
 	TL_NAME_AGENT_TYPE,
-	TL_NAME_KEY,	 /* tally_ca_xxxxxxxx */
+	TL_NAME_KEY, /* tally_ca_xxxxxxxx */
 };
 
 /*
  * X(symbol, field on the wire, default, name kind or 0)
  * The order is the column number in stored blocks: append only, and raise the block version.
  */
-#define TL_COLUMN_LIST(X)                                                                          \
-	X(TL_COL_ORG, "org", 0, 0)                                                                 \
-	X(TL_COL_TS, "ts", 0, 0)                                                                   \
-	X(TL_COL_SIGN, "sign", 1, 0) /* -1: takes back a row that a higher rev replaces */         \
-	X(TL_COL_REV, "rev", 0, 0)                                                                 \
-	X(TL_COL_KIND, "kind", 0, 0)                                                               \
-	X(TL_COL_MEMBER, "member", 0, 0) /* registry number, 0 unattributed */                     \
-	X(TL_COL_AGENT, "agent", 0, 0)	 /* registry number, 0 none */                             \
-	X(TL_COL_SESSION, "session", 0, TL_NAME_SESSION)                                           \
-	X(TL_COL_PROVIDER, "provider", 0, TL_NAME_PROVIDER)                                        \
-	X(TL_COL_MODEL, "model", 0, TL_NAME_MODEL)                                                 \
-	X(TL_COL_INPUT, "input_tokens", 0, 0)                                                      \
-	X(TL_COL_CACHE_READ, "cache_read_tokens", 0, 0)                                            \
-	X(TL_COL_CACHE_WRITE, "cache_write_tokens", 0, 0)                                          \
-	X(TL_COL_CACHE_WRITE_1H, "cache_write_1h_tokens", 0, 0)                                    \
-	X(TL_COL_OUTPUT, "output_tokens", 0, 0)                                                    \
-	X(TL_COL_REASONING, "reasoning_tokens", 0, 0)                                              \
-	X(TL_COL_COST, "cost_nusd", -1, 0) /* -1: unknown */                                       \
-	X(TL_COL_SAVED_TOKENS, "saved_tokens", 0, 0)                                               \
-	X(TL_COL_SAVED_NUSD, "saved_nusd", 0, 0)                                                   \
-	X(TL_COL_STATUS, "status", 200, 0)                                                         \
-	X(TL_COL_DURATION, "duration_ms", -1, 0) /* -1: not stated */                              \
-	X(TL_COL_REPO, "repo", 0, TL_NAME_REPO)                                                    \
-	X(TL_COL_PR, "pr", 0, 0)                                                                   \
-	X(TL_COL_BRANCH, "branch", 0, TL_NAME_BRANCH)                                              \
-	X(TL_COL_COMMIT, "commit", 0, TL_NAME_COMMIT)                                              \
-	X(TL_COL_BILLING, "billing", 0, 0)                                                         \
-	X(TL_COL_TAGS, "tags", 0, TL_NAME_TAGS)                                                    \
-	X(TL_COL_EMAIL_ENC, "email_enc", 0, TL_NAME_EMAIL_ENC)                                     \
-	X(TL_COL_LINK_OP, "op", 0, 0)                                                              \
-	X(TL_COL_VALUE, "value", 0, TL_NAME_TEXT) /* normalised link value */                      \
-	X(TL_COL_LINES_ADDED, "lines_added", 0, 0)                                                 \
-	X(TL_COL_LINES_REMOVED, "lines_removed", 0, 0)                                             \
-	X(TL_COL_COMMITS, "commits", 0, 0)                                                         \
-	X(TL_COL_PULL_REQUESTS, "pull_requests", 0, 0)                                             \
-	X(TL_COL_ACTIVE_MS, "active_ms", 0, 0)                                                     \
-	X(TL_COL_EDITS_ACCEPTED, "edits_accepted", 0, 0)                                           \
-	X(TL_COL_EDITS_REJECTED, "edits_rejected", 0, 0)                                           \
-	X(TL_COL_RULE, "rule", 0, TL_NAME_TEXT)                                                    \
-	X(TL_COL_SEVERITY, "severity", 0, 0)                                                       \
-	X(TL_COL_FIX_MS, "fix_ms", 0, 0)                                                           \
-	/* on the way in only: who sent it, resolved to MEMBER and AGENT by the writer */          \
-	X(TL_COL_KEY, "key", 0, TL_NAME_KEY)                                                       \
-	X(TL_COL_EMAIL, "email", 0, TL_NAME_EMAIL)                                                 \
-	X(TL_COL_MEMBER_ID, "member", 0, TL_NAME_MEMBER)                                           \
+#define TL_COLUMN_LIST(X)                                                                  \
+	X(TL_COL_ORG, "org", 0, 0)                                                         \
+	X(TL_COL_TS, "ts", 0, 0)                                                           \
+	X(TL_COL_SIGN, "sign", 1, 0) /* -1: takes back a row that a higher rev replaces */ \
+	X(TL_COL_REV, "rev", 0, 0)                                                         \
+	X(TL_COL_KIND, "kind", 0, 0)                                                       \
+	X(TL_COL_MEMBER, "member", 0, 0) /* registry number, 0 unattributed */             \
+	X(TL_COL_AGENT, "agent", 0, 0)	 /* registry number, 0 none */                     \
+	X(TL_COL_SESSION, "session", 0, TL_NAME_SESSION)                                   \
+	X(TL_COL_PROVIDER, "provider", 0, TL_NAME_PROVIDER)                                \
+	X(TL_COL_MODEL, "model", 0, TL_NAME_MODEL)                                         \
+	X(TL_COL_INPUT, "input_tokens", 0, 0)                                              \
+	X(TL_COL_CACHE_READ, "cache_read_tokens", 0, 0)                                    \
+	X(TL_COL_CACHE_WRITE, "cache_write_tokens", 0, 0)                                  \
+	X(TL_COL_CACHE_WRITE_1H, "cache_write_1h_tokens", 0, 0)                            \
+	X(TL_COL_OUTPUT, "output_tokens", 0, 0)                                            \
+	X(TL_COL_REASONING, "reasoning_tokens", 0, 0)                                      \
+	X(TL_COL_COST, "cost_nusd", -1, 0) /* -1: unknown */                               \
+	X(TL_COL_SAVED_TOKENS, "saved_tokens", 0, 0)                                       \
+	X(TL_COL_SAVED_NUSD, "saved_nusd", 0, 0)                                           \
+	X(TL_COL_STATUS, "status", 200, 0)                                                 \
+	X(TL_COL_DURATION, "duration_ms", -1, 0) /* -1: not stated */                      \
+	X(TL_COL_REPO, "repo", 0, TL_NAME_REPO)                                            \
+	X(TL_COL_PR, "pr", 0, 0)                                                           \
+	X(TL_COL_BRANCH, "branch", 0, TL_NAME_BRANCH)                                      \
+	X(TL_COL_COMMIT, "commit", 0, TL_NAME_COMMIT)                                      \
+	X(TL_COL_BILLING, "billing", 0, 0)                                                 \
+	X(TL_COL_TAGS, "tags", 0, TL_NAME_TAGS)                                            \
+	X(TL_COL_EMAIL_ENC, "email_enc", 0, TL_NAME_EMAIL_ENC)                             \
+	X(TL_COL_LINK_OP, "op", 0, 0)                                                      \
+	X(TL_COL_VALUE, "value", 0, TL_NAME_TEXT) /* normalised link value */              \
+	X(TL_COL_LINES_ADDED, "lines_added", 0, 0)                                         \
+	X(TL_COL_LINES_REMOVED, "lines_removed", 0, 0)                                     \
+	X(TL_COL_COMMITS, "commits", 0, 0)                                                 \
+	X(TL_COL_PULL_REQUESTS, "pull_requests", 0, 0)                                     \
+	X(TL_COL_ACTIVE_MS, "active_ms", 0, 0)                                             \
+	X(TL_COL_EDITS_ACCEPTED, "edits_accepted", 0, 0)                                   \
+	X(TL_COL_EDITS_REJECTED, "edits_rejected", 0, 0)                                   \
+	X(TL_COL_RULE, "rule", 0, TL_NAME_TEXT)                                            \
+	X(TL_COL_SEVERITY, "severity", 0, 0)                                               \
+	X(TL_COL_FIX_MS, "fix_ms", 0, 0)                                                   \
+	/* on the way in only: who sent it, resolved to MEMBER and AGENT by the writer */  \
+	X(TL_COL_KEY, "key", 0, TL_NAME_KEY)                                               \
+	X(TL_COL_EMAIL, "email", 0, TL_NAME_EMAIL)                                         \
+	X(TL_COL_MEMBER_ID, "member", 0, TL_NAME_MEMBER)                                   \
 	X(TL_COL_AGENT_TYPE, "agent", 0, TL_NAME_AGENT_TYPE)
 
 enum tl_column {
 #define X(symbol, field, initial, name_kind) symbol,
 	TL_COLUMN_LIST(X)
 #undef X
-	TL_COL_COUNT
+		TL_COL_COUNT
 };
 
 /* Columns from here on are never stored. */
@@ -152,22 +152,22 @@ struct tl_batch {
 	struct tl_arena *arena;
 	uint32_t row_count;
 	uint32_t row_capacity;
-	uint8_t (*id)[16];		/* row -> event id */
-	uint32_t *event_idx;		/* row -> index in the batch as sent; NULL in a block */
-	int64_t *column[TL_COL_COUNT];	/* row -> value; NULL: all default */
-	struct tl_symbol *symbols;	/* index 0 unused, so 0 is "no name" */
-	uint32_t symbol_count;		/* index 0 included: names are 1 .. count - 1; 0: no name */
+	uint8_t (*id)[16];	       /* row -> event id */
+	uint32_t *event_idx;	       /* row -> index in the batch as sent; NULL in a block */
+	int64_t *column[TL_COL_COUNT]; /* row -> value; NULL: all default */
+	struct tl_symbol *symbols;     /* index 0 unused, so 0 is "no name" */
+	uint32_t symbol_count;	       /* index 0 included: names are 1 .. count - 1; 0: no name */
 	uint32_t symbol_capacity;
-	uint64_t *symbol_slots;		/* tl_batch_symbol's own: hash << 32 | symbol, 0 free */
-	uint32_t symbol_slot_count;	/* a power of two, at least twice symbol_capacity */
+	uint64_t *symbol_slots;	    /* tl_batch_symbol's own: hash << 32 | symbol, 0 free */
+	uint32_t symbol_slot_count; /* a power of two, at least twice symbol_capacity */
 	struct tl_reject *rejects;
 	uint32_t reject_count;
 	uint32_t dropped_tag_count; /* repo, pr or commit tags dropped from accepted events */
 };
 
 /* Room for row_capacity rows and as many rejects. TL_ENOMEM past the arena's ceiling. */
-TL_MUST enum tl_err tl_batch_init(struct tl_batch *batch, struct tl_arena *arena,
-	uint32_t row_capacity);
+TL_MUST enum tl_err tl_batch_init(
+	struct tl_batch *batch, struct tl_arena *arena, uint32_t row_capacity);
 
 static inline int64_t
 tl_batch_get(const struct tl_batch *batch, enum tl_column column, uint32_t row_idx)
@@ -181,12 +181,12 @@ tl_batch_get(const struct tl_batch *batch, enum tl_column column, uint32_t row_i
 TL_MUST enum tl_err tl_batch_need(struct tl_batch *batch, enum tl_column column);
 
 /* tl_batch_need + store; a default value into an absent column costs nothing. */
-TL_MUST enum tl_err tl_batch_set(struct tl_batch *batch, enum tl_column column, uint32_t row_idx,
-	int64_t value);
+TL_MUST enum tl_err tl_batch_set(
+	struct tl_batch *batch, enum tl_column column, uint32_t row_idx, int64_t value);
 
 /* The symbol for a name, made when new; *symbol_out >= 1. The text is borrowed. */
-TL_MUST enum tl_err tl_batch_symbol(struct tl_batch *batch, enum tl_name_kind kind,
-	struct tl_slice text, uint32_t *symbol_out);
+TL_MUST enum tl_err tl_batch_symbol(
+	struct tl_batch *batch, enum tl_name_kind kind, struct tl_slice text, uint32_t *symbol_out);
 
 /*
  * What one row adds to the figures (SPEC 3.1, 3.10, 3.11), without its sign: a link adds nothing.
@@ -209,8 +209,8 @@ tl_event_time(int64_t ts_ms, int64_t received_ms)
  * defaults: the first column that differs, or TL_COL_COUNT when equal. SIGN, REV and ORG are not
  * content.
  */
-enum tl_column tl_event_differs(const struct tl_batch *a, uint32_t a_row_idx,
-	const struct tl_batch *b, uint32_t b_row_idx);
+enum tl_column tl_event_differs(
+	const struct tl_batch *a, uint32_t a_row_idx, const struct tl_batch *b, uint32_t b_row_idx);
 
 /* All zeros, all ones, "None", "null", "undefined" and the like cannot identify an event. */
 TL_MUST bool tl_event_id_from_bytes(const uint8_t bytes[16], uint8_t id_out[16]);

@@ -45,8 +45,8 @@ struct tl_pr_ref {
 TL_MUST enum tl_err tl_pr_parse(struct tl_slice text, struct tl_pr_ref *ref_out);
 
 /* 7..64 hex digits, lowered. TL_ECOMMIT_INVALID otherwise. */
-TL_MUST enum tl_err tl_commit_normalise(struct tl_slice text,
-	char name_out[TL_COMMIT_BYTES_MAX + 1]);
+TL_MUST enum tl_err tl_commit_normalise(
+	struct tl_slice text, char name_out[TL_COMMIT_BYTES_MAX + 1]);
 
 /* Spaces at both ends trimmed, ASCII letters lowered, the rest kept. False when empty, without an
  * '@', or longer than TL_EMAIL_BYTES_MAX. */

@@ -11,37 +11,37 @@
  * X(name): one int64 measure each. The order is the order of the columns in stored cells:
  * append only, and raise the cell version.
  */
-#define TL_MEASURE_LIST(X)                                                                         \
-	X(requests)                                                                                \
-	X(errors)                                                                                  \
-	X(unpriced)                                                                                \
-	X(input_tokens)                                                                            \
-	X(cache_read_tokens)                                                                       \
-	X(cache_write_tokens)                                                                      \
-	X(cache_write_1h_tokens)                                                                   \
-	X(output_tokens)                                                                           \
-	X(reasoning_tokens)                                                                        \
-	X(cost_nusd)                                                                               \
-	X(cost_plan_nusd)                                                                          \
-	X(saved_tokens)                                                                            \
-	X(saved_nusd)                                                                              \
-	X(duration_ms)                                                                             \
-	X(timed_requests)                                                                          \
-	X(lines_added)                                                                             \
-	X(lines_removed)                                                                           \
-	X(commits)                                                                                 \
-	X(pull_requests)                                                                           \
-	X(active_ms)                                                                               \
-	X(edits_accepted)                                                                          \
-	X(edits_rejected)                                                                          \
-	X(violations)                                                                              \
+#define TL_MEASURE_LIST(X)       \
+	X(requests)              \
+	X(errors)                \
+	X(unpriced)              \
+	X(input_tokens)          \
+	X(cache_read_tokens)     \
+	X(cache_write_tokens)    \
+	X(cache_write_1h_tokens) \
+	X(output_tokens)         \
+	X(reasoning_tokens)      \
+	X(cost_nusd)             \
+	X(cost_plan_nusd)        \
+	X(saved_tokens)          \
+	X(saved_nusd)            \
+	X(duration_ms)           \
+	X(timed_requests)        \
+	X(lines_added)           \
+	X(lines_removed)         \
+	X(commits)               \
+	X(pull_requests)         \
+	X(active_ms)             \
+	X(edits_accepted)        \
+	X(edits_rejected)        \
+	X(violations)            \
 	X(fix_ms)
 
 enum tl_measure {
 #define X(name) TL_MEASURE_##name,
 	TL_MEASURE_LIST(X)
 #undef X
-	TL_MEASURE_COUNT
+		TL_MEASURE_COUNT
 };
 
 struct tl_totals {

@@ -5,11 +5,10 @@
  * One format serves 15m, 1h and 1d: a page is closed under addition.
  *
  *   version u8 = 1
- *   row count varint, if > 0: 6 key columns, measure mask varint, its columns, first and last offset
- *   PR count varint, if > 0: columns session, repo, number (in the session's PR order)
- *   split count varint, if > 0: columns repo, number, measure mask, its columns     (1h and 1d)
- *   group count varint, then varint steps: the groups whose rows are in this cell   (15m)
- *   XXH3-64, be64
+ *   row count varint, if > 0: 6 key columns, measure mask varint, its columns, first and last
+ * offset PR count varint, if > 0: columns session, repo, number (in the session's PR order) split
+ * count varint, if > 0: columns repo, number, measure mask, its columns     (1h and 1d) group count
+ * varint, then varint steps: the groups whose rows are in this cell   (15m) XXH3-64, be64
  */
 #ifndef TL_STORE_CELL_H
 #define TL_STORE_CELL_H
@@ -25,7 +24,7 @@ struct tl_cell_key {
 	uint32_t member; /* 0: unattributed */
 	uint32_t agent;
 	uint32_t model;
-	uint32_t repo;	   /* the event's own, else the session's */
+	uint32_t repo;	       /* the event's own, else the session's */
 	uint32_t has_own_repo; /* 1: the event named it, so a link does not move it */
 };
 
@@ -69,8 +68,8 @@ int tl_cell_key_cmp(const struct tl_cell_key *a, const struct tl_cell_key *b);
 int tl_pr_cmp(struct tl_pr a, struct tl_pr b);
 
 /* Append the page. Splits of a 15m page are not written: they follow from its rows. */
-void tl_page_encode(const struct tl_page *page, enum tl_span span, int64_t bucket_ms,
-	struct tl_buf *buf);
+void tl_page_encode(
+	const struct tl_page *page, enum tl_span span, int64_t bucket_ms, struct tl_buf *buf);
 
 /* All memory is the arena's. For 15m the splits are computed. TL_ESTORAGE_CORRUPT, TL_ENOMEM. */
 TL_MUST enum tl_err tl_page_decode(struct tl_slice bytes, enum tl_span span, int64_t bucket_ms,
@@ -80,8 +79,7 @@ TL_MUST enum tl_err tl_page_decode(struct tl_slice bytes, enum tl_span span, int
  * The shares of every PR of the page's sessions for the 15m cell bucket_ms: each session's rows
  * summed, divided among its PRs in their order, remainders from index (cell number mod PRs) on.
  */
-TL_MUST enum tl_err tl_page_split(struct tl_page *page, int64_t bucket_ms,
-	struct tl_arena *arena);
+TL_MUST enum tl_err tl_page_split(struct tl_page *page, int64_t bucket_ms, struct tl_arena *arena);
 
 /*
  * page + delta -> sum (new memory in the arena): rows with equal keys add up (delta's totals may be

@@ -18,8 +18,8 @@ int64_t tl_day_ms(const struct tl_day *day);
  * As pin, but makes the family when missing. Writer thread only: 10..50 ms when it is new.
  * TL_ECONFLICT while a dropped family of that day is still pinned.
  */
-TL_MUST enum tl_err tl_day_make(struct tl_store *store, int64_t day_ms, struct tl_day **day_out,
-	struct tl_why *why);
+TL_MUST enum tl_err tl_day_make(
+	struct tl_store *store, int64_t day_ms, struct tl_day **day_out, struct tl_why *why);
 
 /* Days present, oldest first; returns how many there are (may exceed count_max). */
 size_t tl_days_list(struct tl_store *store, int64_t *day_ms_out, size_t count_max);

@@ -12,8 +12,8 @@
 struct tl_dict;
 
 /* Writer thread only. Keeps at most cache_count_max names in memory; the store has all. */
-TL_MUST enum tl_err tl_dict_new(struct tl_store *store, size_t cache_count_max,
-	struct tl_dict **dict_out);
+TL_MUST enum tl_err tl_dict_new(
+	struct tl_store *store, size_t cache_count_max, struct tl_dict **dict_out);
 void tl_dict_free(struct tl_dict *dict);
 
 /*

@@ -33,13 +33,13 @@ TL_MUST bool tl_key_journal_parse(struct tl_slice key, uint64_t *group_no_out);
 
 /* raw.*: group_no u64, block_no u16 */
 struct tl_key tl_key_block(uint64_t group_no, uint16_t block_no);
-TL_MUST bool tl_key_block_parse(struct tl_slice key, uint64_t *group_no_out,
-	uint16_t *block_no_out);
+TL_MUST bool tl_key_block_parse(
+	struct tl_slice key, uint64_t *group_no_out, uint16_t *block_no_out);
 
 /* cell.*: org u32, bucket number u64 */
 struct tl_key tl_key_cell(uint32_t org, enum tl_span span, int64_t bucket_ms);
-TL_MUST bool tl_key_cell_parse(struct tl_slice key, enum tl_span span, uint32_t *org_out,
-	int64_t *bucket_ms_out);
+TL_MUST bool tl_key_cell_parse(
+	struct tl_slice key, enum tl_span span, uint32_t *org_out, int64_t *bucket_ms_out);
 enum tl_family tl_cell_family(enum tl_span span);
 
 /* session: org u32, session u32 */
@@ -48,21 +48,21 @@ TL_MUST bool tl_key_session_parse(struct tl_slice key, uint32_t *org_out, uint32
 
 /* life: org u32, dimension u8, entity u32 */
 struct tl_key tl_key_life(uint32_t org, enum tl_dim dim, uint32_t entity);
-TL_MUST bool tl_key_life_parse(struct tl_slice key, uint32_t *org_out, enum tl_dim *dim_out,
-	uint32_t *entity_out);
+TL_MUST bool tl_key_life_parse(
+	struct tl_slice key, uint32_t *org_out, enum tl_dim *dim_out, uint32_t *entity_out);
 
 /* intake: org u32, arrival day number u64, source u32 */
 struct tl_key tl_key_intake(uint32_t org, int64_t day_ms, uint32_t source);
-TL_MUST bool tl_key_intake_parse(struct tl_slice key, uint32_t *org_out, int64_t *day_ms_out,
-	uint32_t *source_out);
+TL_MUST bool tl_key_intake_parse(
+	struct tl_slice key, uint32_t *org_out, int64_t *day_ms_out, uint32_t *source_out);
 
 /* quarantine: org u32, group_no u64, number in the group u32 */
 struct tl_key tl_key_quarantine(uint32_t org, uint64_t group_no, uint32_t no);
 
 /* registry: org u32 (0: the installation), record kind u8, number u32 */
 struct tl_key tl_key_registry(uint32_t org, uint8_t kind, uint32_t no);
-TL_MUST bool tl_key_registry_parse(struct tl_slice key, uint32_t *org_out, uint8_t *kind_out,
-	uint32_t *no_out);
+TL_MUST bool tl_key_registry_parse(
+	struct tl_slice key, uint32_t *org_out, uint8_t *kind_out, uint32_t *no_out);
 
 /*
  * dict: org u32, then 'n', kind u8, name: the id; 'i', kind u8, id u32: the name; 'c', kind u8: how

@@ -15,8 +15,8 @@ TL_MUST enum tl_err tl_scan_open(struct tl_store *store, const struct tl_view *v
 	enum tl_family family, struct tl_slice first, struct tl_slice last,
 	struct tl_scan **scan_out, struct tl_why *why);
 TL_MUST enum tl_err tl_scan_open_day(struct tl_store *store, const struct tl_view *view,
-	struct tl_day *day, struct tl_slice first, struct tl_slice last,
-	struct tl_scan **scan_out, struct tl_why *why);
+	struct tl_day *day, struct tl_slice first, struct tl_slice last, struct tl_scan **scan_out,
+	struct tl_why *why);
 
 /* The next pair, valid until the scan moves. TL_EEND after the last. */
 TL_MUST enum tl_err tl_scan_next(struct tl_scan *scan, struct tl_slice *key_out,

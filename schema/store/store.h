@@ -13,24 +13,24 @@
 #define TL_FORMAT_VERSION 1
 
 /* X(symbol, family name). The families of days (raw.YYYY-MM-DD) are in days.h. */
-#define TL_FAMILY_LIST(X)                                                                          \
-	X(TL_FAMILY_MARK, "mark")                                                                  \
-	X(TL_FAMILY_JOURNAL, "journal")                                                            \
-	X(TL_FAMILY_DICT, "dict")                                                                  \
-	X(TL_FAMILY_CELL_15M, "cell.15m")                                                          \
-	X(TL_FAMILY_CELL_1H, "cell.1h")                                                            \
-	X(TL_FAMILY_CELL_1D, "cell.1d")                                                            \
-	X(TL_FAMILY_SESSION, "session")                                                            \
-	X(TL_FAMILY_LIFE, "life")                                                                  \
-	X(TL_FAMILY_QUARANTINE, "quarantine")                                                      \
-	X(TL_FAMILY_INTAKE, "intake")                                                              \
+#define TL_FAMILY_LIST(X)                     \
+	X(TL_FAMILY_MARK, "mark")             \
+	X(TL_FAMILY_JOURNAL, "journal")       \
+	X(TL_FAMILY_DICT, "dict")             \
+	X(TL_FAMILY_CELL_15M, "cell.15m")     \
+	X(TL_FAMILY_CELL_1H, "cell.1h")       \
+	X(TL_FAMILY_CELL_1D, "cell.1d")       \
+	X(TL_FAMILY_SESSION, "session")       \
+	X(TL_FAMILY_LIFE, "life")             \
+	X(TL_FAMILY_QUARANTINE, "quarantine") \
+	X(TL_FAMILY_INTAKE, "intake")         \
 	X(TL_FAMILY_REGISTRY, "registry")
 
 enum tl_family {
 #define X(symbol, name) symbol,
 	TL_FAMILY_LIST(X)
 #undef X
-	TL_FAMILY_COUNT
+		TL_FAMILY_COUNT
 };
 
 const char *tl_family_name(enum tl_family family);
@@ -50,8 +50,8 @@ struct tl_store_options {
  * TL_ESTORAGE_CORRUPT, TL_EIO. Creates missing fixed families and, in a new directory, the format
  * row and a random epoch. Publishes no view (view.h).
  */
-TL_MUST enum tl_err tl_store_open(const struct tl_store_options *options,
-	struct tl_store **store_out, struct tl_why *why);
+TL_MUST enum tl_err tl_store_open(
+	const struct tl_store_options *options, struct tl_store **store_out, struct tl_why *why);
 
 /* Every view, scan and day must have been let go. NULL is fine. */
 void tl_store_close(struct tl_store *store);

@@ -46,8 +46,8 @@ struct tl_session_row {
 
 void tl_session_row_init(struct tl_session_row *row);
 void tl_session_row_encode(const struct tl_session_row *row, struct tl_buf *buf);
-TL_MUST enum tl_err tl_session_row_decode(struct tl_slice bytes, struct tl_arena *arena,
-	struct tl_session_row *row_out);
+TL_MUST enum tl_err tl_session_row_decode(
+	struct tl_slice bytes, struct tl_arena *arena, struct tl_session_row *row_out);
 
 /* The whole life of a member or an agent. */
 struct tl_life {

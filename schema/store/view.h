@@ -8,7 +8,8 @@
 
 #include "schema/store/store.h"
 
-/* Of one org, cells from low_ms on (event time) changed; sessions and lives may have, of any time. */
+/* Of one org, cells from low_ms on (event time) changed; sessions and lives may have, of any time.
+ */
 struct tl_change {
 	uint32_t org;
 	int64_t low_ms;

@@ -19,21 +19,21 @@ void tl_write_free(struct tl_write *write);
 void tl_write_reset(struct tl_write *write);
 
 /* Copies key and value. */
-void tl_write_put(struct tl_write *write, enum tl_family family, struct tl_slice key,
-	struct tl_slice value);
-void tl_write_put_raw(struct tl_write *write, struct tl_day *day, struct tl_slice key,
-	struct tl_slice value);
+void tl_write_put(
+	struct tl_write *write, enum tl_family family, struct tl_slice key, struct tl_slice value);
+void tl_write_put_raw(
+	struct tl_write *write, struct tl_day *day, struct tl_slice key, struct tl_slice value);
 void tl_write_delete(struct tl_write *write, enum tl_family family, struct tl_slice key);
 
 /* Bytes collected so far. */
 size_t tl_write_bytes(const struct tl_write *write);
 
 /* Apply and reset. On failure nothing was applied that an ack may rely on. */
-TL_MUST enum tl_err tl_write_commit(struct tl_write *write, enum tl_durability durability,
-	struct tl_why *why);
+TL_MUST enum tl_err tl_write_commit(
+	struct tl_write *write, enum tl_durability durability, struct tl_why *why);
 
 /* Delete every key of a family. Own write, not synced. */
-TL_MUST enum tl_err tl_store_erase(struct tl_store *store, enum tl_family family,
-	struct tl_why *why);
+TL_MUST enum tl_err tl_store_erase(
+	struct tl_store *store, enum tl_family family, struct tl_why *why);
 
 #endif
