@@ -119,7 +119,7 @@ wait_ms_of(const struct push_reply *reply, int64_t *backoff_ms)
 static bool
 sender_wait(struct tally *tally, int64_t wait_ms)
 {
-	int64_t until_ms = push_now_ms() + wait_ms;
+	int64_t until_ms = push_now_ms() + wait_ms + 1; /* now is rounded down */
 	bool goes_on;
 
 	pthread_mutex_lock(&tally->mtx);

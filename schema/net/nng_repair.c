@@ -1,35 +1,39 @@
 /*
- * nng's transports call nng_stream_send and nng_stream_recv through the dynamic linker, so what is
- * defined here stands before what libnng defines, in every program that links this file and a
- * shared libnng. (A library that contains this file must export both names.)
- *
- * A refused submission is told by its result: submitting sets 0, refusing sets NNG_ECANCELED, and
- * anything else that ends the transfer that way needs the lock that our caller holds, as does the
- * callback. So right after submitting, the result says which of the two it was.
+ * libnng calls nng_stream_send, nng_stream_recv and the C library's sendmsg through the dynamic
+ * linker, so what is defined here stands before the real ones in every program that has this file
+ * and a shared libnng. (A shared library that has it must export the three names.)
  */
 #include "schema/net/nng_repair.h"
 
 #include <assert.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <nng/nng.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
 
-typedef void submit(nng_stream *stream, nng_aio *aio);
+typedef void stream_submit(nng_stream *stream, nng_aio *aio);
+typedef ssize_t message_send(int fd, const struct msghdr *message, int flags);
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static submit *send_real;
-static submit *recv_real;
+static stream_submit *stream_send_real;
+static stream_submit *stream_recv_real;
+static message_send *sendmsg_real;
 static atomic_ullong repair_count;
 
 static void
 find_real(void)
 {
-	send_real = (submit *)dlsym(RTLD_NEXT, "nng_stream_send");
-	recv_real = (submit *)dlsym(RTLD_NEXT, "nng_stream_recv");
-	assert(send_real != NULL);
-	assert(recv_real != NULL);
+	stream_send_real = (stream_submit *)dlsym(RTLD_NEXT, "nng_stream_send");
+	stream_recv_real = (stream_submit *)dlsym(RTLD_NEXT, "nng_stream_recv");
+	sendmsg_real = (message_send *)dlsym(RTLD_NEXT, "sendmsg");
+	assert(stream_send_real != NULL);
+	assert(stream_recv_real != NULL);
+	assert(sendmsg_real != NULL);
 }
 
 void
@@ -44,7 +48,11 @@ tl_nng_repair_count(void)
 	return atomic_load(&repair_count);
 }
 
-/* The callback that was never scheduled. */
+/*
+ * The callback that was never scheduled. A refused submission is told by its result: submitting
+ * sets 0, refusing sets NNG_ECANCELED, and whatever else could end the transfer that way, the
+ * callback included, needs the lock that our caller holds.
+ */
 static void
 finish_refused(nng_aio *aio)
 {
@@ -58,7 +66,7 @@ __attribute__((visibility("default"))) void
 nng_stream_send(nng_stream *stream, nng_aio *aio)
 {
 	tl_nng_repair_start();
-	send_real(stream, aio);
+	stream_send_real(stream, aio);
 	finish_refused(aio);
 }
 
@@ -66,6 +74,34 @@ __attribute__((visibility("default"))) void
 nng_stream_recv(nng_stream *stream, nng_aio *aio)
 {
 	tl_nng_repair_start();
-	recv_real(stream, aio);
+	stream_recv_real(stream, aio);
 	finish_refused(aio);
+}
+
+static bool
+is_nng(const void *code)
+{
+	Dl_info info;
+
+	return dladdr(code, &info) != 0 && info.dli_fname != NULL &&
+	       strstr(info.dli_fname, "libnng") != NULL;
+}
+
+/* For nng alone a peer that is gone is a connection reset, which it takes for what it is. */
+__attribute__((visibility("default"))) ssize_t
+sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	ssize_t sent_bytes;
+
+	tl_nng_repair_start();
+	sent_bytes = sendmsg_real(fd, message, flags);
+	if (sent_bytes >= 0 || errno != EPIPE)
+		return sent_bytes;
+	if (is_nng(__builtin_return_address(0))) {
+		atomic_fetch_add(&repair_count, 1);
+		errno = ECONNRESET;
+	} else {
+		errno = EPIPE; /* dladdr may have changed it */
+	}
+	return sent_bytes;
 }
