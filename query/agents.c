@@ -1,101 +1,120 @@
 #include "query/agents.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "query/kept.h"
+
+#define AGENTS_BYTES_MAX (256u << 20)
 
 _Static_assert(AGENTS_ID_BYTES >= TL_KEY_ID_BYTES, "an id may be a key's");
 
-enum tl_err
-agents_begin(struct agents *agents, struct query_job *job, struct tl_why *why)
+static void
+agents_free(struct lru_value *value)
 {
-	size_t count = (size_t)job->scene->org->member_count + 1;
+	struct agents *agents = (struct agents *)value;
 
-	*agents = (struct agents){
-		.job = job,
-		.is_wanted = tl_arena_array(job->arena, count, sizeof(*agents->is_wanted)),
-		.first = tl_arena_array(job->arena, count, sizeof(struct agents_row *)),
-	};
-	if (agents->is_wanted == NULL || agents->first == NULL)
-		return tl_fail(why, TL_ENOMEM, "no memory for the agents");
-	return TL_OK;
-}
-
-void
-agents_want(struct agents *agents, uint32_t member_no)
-{
-	agents->is_wanted[member_no] = true;
-}
-
-const struct agents_row *
-agents_of(const struct agents *agents, uint32_t member_no)
-{
-	return agents->first[member_no];
+	tl_arena_fini(&agents->arena);
+	free(agents);
 }
 
 /* An agent goes by its newest key; one that appeared with an event has none. */
-static void
-take_key(struct agents_row *row, const struct tl_credential *credential)
-{
-	if (row->key_created_ms > credential->created_ms)
-		return;
-	row->key_created_ms = credential->created_ms;
-	memcpy(row->id, credential->key_id, sizeof(credential->key_id));
-}
-
 static enum tl_err
-add(struct agents *agents, const struct tl_agent *agent, struct agents_row **row_out,
-	struct tl_why *why)
+take_keys(struct agents *agents, const struct query_scene *scene)
 {
-	struct agents_row *row = tl_arena_alloc(agents->job->arena, sizeof(*row));
-
-	if (row == NULL)
-		return TL_ENOMEM;
-	row->agent = agent;
-	row->key_created_ms = INT64_MIN;
-	row->next = agents->first[agent->member_no];
-	agents->first[agent->member_no] = row;
-	snprintf(row->id, sizeof(row->id), "%u", agent->no);
-	*row_out = row;
-	return job_life(agents->job, TL_DIM_AGENT, agent->no, &row->life, why);
-}
-
-/* One walk over the org's keys for all rows. */
-static void
-take_keys(struct agents *agents, struct agents_row *const *rows)
-{
-	const struct query_scene *scene = agents->job->scene;
+	int64_t *created_ms = tl_arena_array(
+		&agents->arena, (size_t)agents->agent_count + 1, sizeof(*created_ms));
 	const struct tl_credential *credential;
 	size_t cursor = 0;
 
+	if (created_ms == NULL)
+		return TL_ENOMEM;
 	while ((credential = tl_registry_credential_next(
 			scene->registry, scene->org->no, &cursor)) != NULL) {
-		if (credential->type == TL_CREDENTIAL_AGENT && credential->agent_no != 0 &&
-			credential->agent_no <= scene->org->agent_count &&
-			rows[credential->agent_no - 1] != NULL)
-			take_key(rows[credential->agent_no - 1], credential);
+		uint32_t no = credential->agent_no;
+
+		if (credential->type != TL_CREDENTIAL_AGENT || no == 0 ||
+			no > agents->agent_count || created_ms[no] > credential->created_ms)
+			continue;
+		created_ms[no] = credential->created_ms;
+		memcpy(agents->id[no], credential->key_id, sizeof(credential->key_id));
 	}
+	return TL_OK;
+}
+
+static enum tl_err
+fill(struct agents *agents, const struct query_scene *scene)
+{
+	const struct tl_org *org = scene->org;
+	size_t members = (size_t)org->member_count + 1;
+	size_t count = (size_t)org->agent_count + 1;
+
+	agents->generation = tl_registry_generation(scene->registry);
+	agents->member_count = org->member_count;
+	agents->agent_count = org->agent_count;
+	agents->first = tl_arena_array(&agents->arena, members, sizeof(*agents->first));
+	agents->next = tl_arena_array(&agents->arena, count, sizeof(*agents->next));
+	agents->id = tl_arena_array(&agents->arena, count, sizeof(*agents->id));
+	if (agents->first == NULL || agents->next == NULL || agents->id == NULL)
+		return TL_ENOMEM;
+	/* Backwards, as each is put in front of the one before. */
+	for (uint32_t no = org->agent_count; no > 0; no--) {
+		const struct tl_agent *agent = org->agents[no - 1];
+
+		snprintf(agents->id[no], sizeof(agents->id[no]), "%u", no);
+		if (!agent->live || agent->member_no == 0 || agent->member_no > org->member_count)
+			continue;
+		agents->next[no] = agents->first[agent->member_no];
+		agents->first[agent->member_no] = no;
+	}
+	return take_keys(agents, scene);
+}
+
+static enum tl_err
+build(const struct query_scene *scene, struct agents **agents_out)
+{
+	struct agents *agents = calloc(1, sizeof(*agents));
+	enum tl_err err;
+
+	if (agents == NULL)
+		return TL_ENOMEM;
+	agents->value = (struct lru_value){.free = agents_free, .pin_count = 1};
+	tl_arena_init(&agents->arena, AGENTS_BYTES_MAX);
+	err = fill(agents, scene);
+	if (err) {
+		agents_free(&agents->value);
+		return err;
+	}
+	/* Chunks double: twice what is in use at most. */
+	agents->value.bytes = sizeof(*agents) + 2 * agents->arena.used_bytes;
+	*agents_out = agents;
+	return TL_OK;
 }
 
 enum tl_err
-agents_read(struct agents *agents, struct tl_why *why)
+agents_get(struct query_job *job, const struct agents **agents_out, struct tl_why *why)
 {
-	struct query_job *job = agents->job;
-	const struct tl_org *org = job->scene->org;
-	struct agents_row **rows =
-		tl_arena_array(job->arena, org->agent_count, sizeof(struct agents_row *));
-	bool has_key = false;
-	enum tl_err err = rows == NULL ? TL_ENOMEM : TL_OK;
+	const struct query_scene *scene = job->scene;
+	struct agents *agents = NULL;
+	uint8_t key_bytes[5] = {0};
+	struct tl_slice key = tl_slice_of(key_bytes, sizeof(key_bytes)); /* no past has 5 bytes */
+	enum tl_err err;
 
-	/* Backwards, as each is put in front of the one before. */
-	for (uint32_t i = org->agent_count; !err && i > 0; i--) {
-		const struct tl_agent *agent = org->agents[i - 1];
-
-		if (!agent->live || agent->member_no > org->member_count ||
-			!agents->is_wanted[agent->member_no])
-			continue;
-		has_key |= agent->enrolled;
-		err = add(agents, agent, &rows[i - 1], why);
+	tl_put_be32(key_bytes, scene->org->no);
+	if (scene->cache != NULL)
+		agents = (struct agents *)lru_get(scene->cache->boards, key);
+	if (agents != NULL && agents->generation != tl_registry_generation(scene->registry)) {
+		lru_unpin(scene->cache->boards, &agents->value);
+		agents = NULL;
 	}
-	if (!err && has_key)
-		take_keys(agents, rows);
-	return err;
+	if (agents == NULL) {
+		err = build(scene, &agents);
+		if (err)
+			return tl_fail(why, err, "no memory for the agents");
+		if (scene->cache != NULL)
+			lru_put(scene->cache->boards, key, &agents->value);
+	}
+	job->agents = &agents->value;
+	*agents_out = agents;
+	return TL_OK;
 }

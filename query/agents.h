@@ -1,4 +1,7 @@
-/* The coding agents of the people on one page: their ids, and when they were used. */
+/*
+ * Which coding agents belong to whom, and the id each goes by: an index over the org's agents and
+ * keys, made once for a registry snapshot and kept.
+ */
 #ifndef QUERY_AGENTS_H
 #define QUERY_AGENTS_H
 
@@ -6,27 +9,18 @@
 
 #define AGENTS_ID_BYTES 24
 
-struct agents_row {
-	const struct agents_row *next; /* of the same member, in the order of their numbers */
-	const struct tl_agent *agent;
-	struct tl_life life;
-	char id[AGENTS_ID_BYTES]; /* of the newest key, else the number */
-	int64_t key_created_ms;
-};
-
 struct agents {
-	struct query_job *job;
-	bool *is_wanted;	   /* by member no */
-	struct agents_row **first; /* by member no */
+	struct lru_value value; /* first: what the cache keeps */
+	uint64_t generation;	/* of the registry */
+	uint32_t member_count, agent_count;
+	uint32_t *first; /* member no -> its first agent that is not unenrolled, 0: none */
+	uint32_t *next;	 /* agent no -> the next one of the same member, 0: none */
+	char (*id)[AGENTS_ID_BYTES]; /* agent no -> the id of its newest key, else its number */
+	struct tl_arena arena;
 };
 
-TL_MUST enum tl_err agents_begin(struct agents *agents, struct query_job *job, struct tl_why *why);
-void agents_want(struct agents *agents, uint32_t member_no);
-
-/* Read all agents of the wanted members that are not unenrolled. */
-TL_MUST enum tl_err agents_read(struct agents *agents, struct tl_why *why);
-
-/* The first one of a member, NULL when there is none. */
-const struct agents_row *agents_of(const struct agents *agents, uint32_t member_no);
+/* The index of the job's registry, valid as long as the job. */
+TL_MUST enum tl_err agents_get(
+	struct query_job *job, const struct agents **agents_out, struct tl_why *why);
 
 #endif

@@ -1,13 +1,14 @@
 /*
  * The usage of a window by one dimension: for each entity its totals, its value in every bin, its
  * distinct sessions and its last request. A board may stand on another one that holds an earlier
- * part of the same window: it takes over its rows and adds to them, and the other stays as it is.
+ * part of the same window: then it copies the rows that it adds to, and the other stays as it is.
  */
 #ifndef QUERY_BOARD_H
 #define QUERY_BOARD_H
 
 #include "query/facts.h"
 #include "query/table.h"
+#include "query/visits.h"
 #include "schema/model/ref.h"
 
 /* The values of one entity in one bin. */
@@ -26,24 +27,22 @@ struct board_row {
 	struct board_bin *own_bin;    /* the newest, when this board may still add to it */
 };
 
-/* A set of (row, session). */
-struct board_set {
-	uint64_t *slots; /* 0: free */
-	uint32_t slot_count;
-	uint32_t count;
-};
-
 struct board {
 	enum tl_dim dim;
-	bool is_plain; /* totals and last request only: no bins, no sessions */
+	bool is_plain;	    /* totals and last request only: no bins, no sessions */
+	uint32_t row_count; /* of base and own; row 0 is the whole org where there is such a row */
 	struct tl_arena *arena;
 	const struct board *base; /* NULL, or what this one stands on: read only */
-	struct board_row *rows;	  /* row 0 is the whole org where the dimension has one */
-	uint32_t row_count, row_capacity;
-	struct table keys;	   /* of the rows that base does not have */
-	struct board_set sessions; /* that base does not have */
-	uint64_t memo_key;	   /* the row found last */
+	struct board_row *own;	  /* rows made or copied here */
+	uint32_t own_count, own_capacity;
+	uint32_t *own_of; /* with a base: row -> its place in own + 1, 0: the base's is good */
+	uint32_t row_capacity;
+	struct table keys;	/* of the rows that base does not have */
+	struct visits sessions; /* that base does not have */
+	uint64_t memo_key;	/* the row found last */
 	uint32_t memo_idx;
+	int64_t *falling[TL_METRIC_COUNT]; /* board_order: the used members' values, falling */
+	uint32_t falling_count;
 };
 
 /* Keys of rows: the id of the entity; 0 is the unattributed rest (members only). */
@@ -52,6 +51,13 @@ struct board {
 
 _Static_assert(TL_PR_MAX < BOARD_KEY_SPLIT, "a PR's number leaves room for the mark");
 
+/* Row 0 is the whole org. */
+static inline bool
+board_has_org(enum tl_dim dim)
+{
+	return dim == TL_DIM_ORG || dim == TL_DIM_MEMBER;
+}
+
 /* A pull request has two rows: all usage of the sessions that touched it, and its shares. */
 static inline uint64_t
 board_key_pr(struct tl_pr pr, bool is_split)
@@ -59,7 +65,7 @@ board_key_pr(struct tl_pr pr, bool is_split)
 	return (uint64_t)pr.repo << 32 | (is_split ? BOARD_KEY_SPLIT : 0) | pr.number;
 }
 
-/* base may be NULL; it must outlive the board. */
+/* base may be NULL; else it stands on nothing itself and outlives the board. */
 TL_MUST enum tl_err board_init(struct board *board, enum tl_dim dim, bool is_plain,
 	const struct board *base, struct tl_arena *arena);
 
@@ -67,9 +73,47 @@ TL_MUST enum tl_err board_init(struct board *board, enum tl_dim dim, bool is_pla
 TL_MUST enum tl_err board_add(struct board *board, const struct query_scene *scene,
 	const struct facts_ask *ask, struct tl_why *why);
 
+/* What one fact counts for: it, or its share of a PR, under the key of an entity. */
+typedef enum tl_err board_visit(void *arg, uint64_t key, const struct tl_cell_row *fact);
+
+/* Visit the facts of a page by entity. The whole org, where it has a row, is not visited. */
+TL_MUST enum tl_err board_each(
+	enum tl_dim dim, const struct tl_page *page, board_visit *visit, void *arg);
+
 /* Add one page, whose rows lie in one bin. */
 TL_MUST enum tl_err board_add_page(
 	struct board *board, uint32_t bin_idx, const struct tl_page *page);
+
+/* row_idx is below row_count. Valid until the board is added to. */
+static inline const struct board_row *
+board_row(const struct board *board, uint32_t row_idx)
+{
+	if (board->base == NULL)
+		return &board->own[row_idx];
+	if (board->own_of[row_idx] != 0)
+		return &board->own[board->own_of[row_idx] - 1];
+	return &board->base->own[row_idx];
+}
+
+/* The parts of adding, for sums that are not pages: the row of a key, made when new and ours. */
+TL_MUST enum tl_err board_need_row(struct board *board, uint64_t key, uint32_t *idx_out);
+TL_MUST enum tl_err board_add_values(struct board *board, uint32_t row_idx, uint32_t bin_idx,
+	const int64_t values[TL_METRIC_COUNT]);
+TL_MUST enum tl_err board_add_session(struct board *board, uint32_t row_idx, uint32_t session);
+
+/* A row that board_need_row gave; valid until the next one is needed. */
+static inline struct board_row *
+board_own_row(struct board *board, uint32_t row_idx)
+{
+	return &board->own[board->base != NULL ? board->own_of[row_idx] - 1 : row_idx];
+}
+
+static inline void
+board_values(const struct tl_totals *totals, int64_t values_out[TL_METRIC_COUNT])
+{
+	for (int metric = 0; metric < TL_METRIC_COUNT; metric++)
+		values_out[metric] = tl_totals_value(totals, (enum tl_metric)metric);
+}
 
 /* NULL when there is no such row. */
 const struct board_row *board_find(const struct board *board, uint64_t key);
@@ -77,5 +121,18 @@ const struct board_row *board_find(const struct board *board, uint64_t key);
 /* The value in each of bin_count bins. row may be NULL: zeros. */
 void board_spark(const struct board_row *row, enum tl_metric metric, uint32_t bin_count,
 	int64_t *values_out);
+
+/*
+ * A copy without slack, each row's bins side by side, in an arena made for it: what is kept for
+ * long. The board must have no base. The caller owns *arena_out.
+ */
+TL_MUST enum tl_err board_pack(
+	const struct board *board, struct board *packed_out, struct tl_arena *arena_out);
+
+/* Fill falling for a metric. Members only. */
+TL_MUST enum tl_err board_order(struct board *board, enum tl_metric metric, struct tl_arena *arena);
+
+/* The rank that a value has among the used members: one more than those that are ahead. */
+uint32_t board_rank(const struct board *board, enum tl_metric metric, int64_t value);
 
 #endif

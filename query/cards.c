@@ -23,7 +23,7 @@ collect(struct query_job *job, const struct board *board, enum tl_dim dim,
 	if (rows == NULL)
 		return TL_ENOMEM;
 	for (uint32_t i = 0; i < board->row_count; i++) {
-		const struct board_row *row = &board->rows[i];
+		const struct board_row *row = board_row(board, i);
 
 		if (row->totals.requests == 0)
 			continue;
@@ -177,13 +177,13 @@ run(struct query_job *job, const struct kind *kind, struct tl_why *why)
 	struct listing_row *rows = NULL;
 	struct reply_page page;
 	struct tl_pack_open map;
-	struct board board;
+	const struct board *board;
 	uint32_t count = 0;
 	enum tl_err err;
 
 	err = job_board(job, kind->dim, &board, why);
 	if (!err)
-		err = collect(job, &board, kind->dim, &rows, &count);
+		err = collect(job, board, kind->dim, &rows, &count);
 	if (!err)
 		err = filter(job, kind->dim, rows, &count, why);
 	if (err)
@@ -194,7 +194,7 @@ run(struct query_job *job, const struct kind *kind, struct tl_why *why)
 		return err;
 	map = reply_open(job);
 	reply_head(job, &map, &page);
-	put_cards(job, kind, &map, &board, rows, &page);
+	put_cards(job, kind, &map, board, rows, &page);
 	return reply_close(job, &map, why);
 }
 
@@ -229,13 +229,13 @@ top_repos_run(struct query_job *job, struct tl_why *why)
 	struct listing_row *rows = NULL;
 	struct reply_page page;
 	struct tl_pack_open map;
-	struct board board;
+	const struct board *board;
 	uint32_t count = 0;
 	enum tl_err err;
 
 	err = job_board(job, TL_DIM_REPO, &board, why);
 	if (!err)
-		err = collect(job, &board, TL_DIM_REPO, &rows, &count);
+		err = collect(job, board, TL_DIM_REPO, &rows, &count);
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < count; i++) {

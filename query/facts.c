@@ -109,7 +109,9 @@ plan(struct walk *walk, struct tl_arena *arena)
 		tl_arena_array(arena, TL_WINDOW_BINS_MAX * FACTS_RUNS_PER_BIN, sizeof(*walk->runs));
 	if (walk->runs == NULL)
 		return TL_ENOMEM;
-	for (uint32_t i = 0; i < window->bin_count; i++) {
+	if (ask->is_one_bin && ask->from_ms < ask->to_ms)
+		add_bin(walk, ask->from_ms, ask->to_ms);
+	for (uint32_t i = 0; !ask->is_one_bin && i < window->bin_count; i++) {
 		int64_t start_ms = window->edge_ms[i];
 		int64_t end_ms = window->edge_ms[i + 1];
 
@@ -152,7 +154,7 @@ show(struct walk *walk, struct tl_page *page, int64_t start_ms, struct tl_why *w
 	const struct facts_ask *ask = walk->ask;
 	enum tl_err err;
 
-	while (start_ms >= ask->window->edge_ms[walk->bin_idx + 1])
+	while (!ask->is_one_bin && start_ms >= ask->window->edge_ms[walk->bin_idx + 1])
 		walk->bin_idx++;
 	assert(walk->bin_idx < ask->window->bin_count);
 	if (ask->only_member != 0) {

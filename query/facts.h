@@ -12,6 +12,7 @@
 struct facts_ask {
 	const struct tl_window *window;
 	int64_t from_ms, to_ms; /* the part of the window to read; multiples of 15 minutes inside */
+	bool is_one_bin;	/* bins do not matter: every page is of bin 0 */
 	uint32_t only_member;	/* 0: everybody's rows; else those of one member */
 	bool exact_splits;	/* with only_member: page->splits are those of that member's rows */
 };

@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #include "query/kept.h"
-#include "query/past.h"
 #include "schema/store/dict.h"
 #include "schema/store/key.h"
 
@@ -17,56 +16,75 @@ job_facts(const struct query_job *job, const struct tl_window *window)
 }
 
 static enum tl_err
-read_board(
-	struct query_job *job, const struct past_ask *ask, struct board *board, struct tl_why *why)
+read_board(struct query_job *job, const struct past_ask *ask, struct past_board **board_out,
+	struct tl_why *why)
 {
-	struct lru_value *pinned = NULL;
-	enum tl_err err = past_board(ask, job->arena, board, &pinned, why);
+	assert(job->board_count < JOB_BOARDS_MAX);
+	*board_out = &job->boards[job->board_count++];
+	return past_board_init(*board_out, ask, job->arena, why);
+}
 
-	if (pinned != NULL) {
-		assert(job->pin_count < JOB_PINS_MAX);
-		job->pins[job->pin_count++] = pinned;
-	}
+enum tl_err
+job_whole_board(struct query_job *job, enum tl_dim dim, const struct past_board **board_out,
+	struct tl_why *why)
+{
+	struct past_ask ask = {.scene = job->scene, .window = &job->window, .dim = dim};
+	struct past_board *board;
+	enum tl_err err = read_board(job, &ask, &board, why);
+
+	*board_out = board;
 	return err;
 }
 
 enum tl_err
-job_whole_board(struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why)
-{
-	struct past_ask ask = {.scene = job->scene, .window = &job->window, .dim = dim};
-
-	return read_board(job, &ask, board, why);
-}
-
-enum tl_err
-job_board_before(struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why)
+job_board_before(
+	struct query_job *job, enum tl_dim dim, struct board **board_out, struct tl_why *why)
 {
 	struct tl_window before;
 	struct past_ask ask = {
 		.scene = job->scene, .window = &before, .dim = dim, .is_before = true};
+	struct past_board *board;
+	enum tl_err err;
 
 	tl_window_before(&job->window, &before);
-	return read_board(job, &ask, board, why);
+	err = read_board(job, &ask, &board, why);
+	*board_out = &board->board;
+	return err;
 }
 
 enum tl_err
-job_board(struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why)
+job_board(
+	struct query_job *job, enum tl_dim dim, const struct board **board_out, struct tl_why *why)
 {
 	struct facts_ask ask = job_facts(job, &job->window);
+	const struct past_board *whole;
+	struct past_board *part;
 	enum tl_err err;
 
-	if (job->only_member == 0)
-		return job_whole_board(job, dim, board, why);
+	if (job->only_member == 0) {
+		err = job_whole_board(job, dim, &whole, why);
+		*board_out = &whole->board;
+		return err;
+	}
+	assert(job->board_count < JOB_BOARDS_MAX);
+	part = &job->boards[job->board_count++];
+	*board_out = &part->board;
 	ask.exact_splits = dim == TL_DIM_PR;
-	err = board_init(board, dim, false, NULL, job->arena);
-	return err ? err : board_add(board, job->scene, &ask, why);
+	err = board_init(&part->board, dim, false, NULL, job->arena);
+	return err ? err : board_add(&part->board, job->scene, &ask, why);
 }
 
 void
-job_unpin(struct query_job *job)
+job_fini(struct query_job *job)
 {
-	while (job->pin_count > 0)
-		lru_unpin(job->scene->cache->boards, job->pins[--job->pin_count]);
+	while (job->board_count > 0)
+		past_board_fini(&job->boards[--job->board_count], job->scene);
+	if (job->agents == NULL)
+		return;
+	if (job->scene->cache != NULL)
+		lru_unpin(job->scene->cache->boards, job->agents);
+	else
+		job->agents->free(job->agents);
 }
 
 enum tl_err

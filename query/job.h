@@ -2,14 +2,13 @@
 #ifndef QUERY_JOB_H
 #define QUERY_JOB_H
 
-#include "query/board.h"
-#include "query/lru.h"
+#include "query/past.h"
 #include "query/query.h"
 #include "schema/store/value.h"
 #include "schema/wire/pack.h"
 
 /* Boards a reply needs: the window's and the one before. */
-#define JOB_PINS_MAX 2u
+#define JOB_BOARDS_MAX 2u
 
 struct query_job {
 	const struct query_scene *scene;
@@ -20,8 +19,9 @@ struct query_job {
 	uint32_t only_member; /* 0: the caller sees everybody; else only this member */
 	bool sees_private;    /* everybody's email and hourly rate */
 	uint32_t offset;      /* of the first row of the page that was asked for */
-	struct lru_value *pins[JOB_PINS_MAX]; /* what boards stand on, until the reply is done */
-	uint32_t pin_count;
+	struct past_board boards[JOB_BOARDS_MAX]; /* until the reply is done */
+	uint32_t board_count;
+	struct lru_value *agents; /* pinned, NULL: none; see agents.h */
 };
 
 /* No member has this number: a caller that is nobody sees nobody. */
@@ -41,20 +41,20 @@ TL_MUST enum tl_err reconcile_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err health_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err keys_resolve_run(struct query_job *job, struct tl_why *why);
 
-/* The board of the job's window, as far as the caller may see. */
+/* The board of the job's window, as far as the caller may see. Boards live as long as the job. */
 TL_MUST enum tl_err job_board(
-	struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why);
+	struct query_job *job, enum tl_dim dim, const struct board **board_out, struct tl_why *why);
 
 /* The board of everybody, which ranks and the org's total need whoever asks. */
-TL_MUST enum tl_err job_whole_board(
-	struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why);
+TL_MUST enum tl_err job_whole_board(struct query_job *job, enum tl_dim dim,
+	const struct past_board **board_out, struct tl_why *why);
 
 /* The totals of the window before. */
 TL_MUST enum tl_err job_board_before(
-	struct query_job *job, enum tl_dim dim, struct board *board, struct tl_why *why);
+	struct query_job *job, enum tl_dim dim, struct board **board_out, struct tl_why *why);
 
-/* Let go of what the boards stand on. */
-void job_unpin(struct query_job *job);
+/* Let go of what the job holds. */
+void job_fini(struct query_job *job);
 
 /* What the job's caller may read of a part of a window. */
 struct facts_ask job_facts(const struct query_job *job, const struct tl_window *window);

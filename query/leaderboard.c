@@ -4,9 +4,9 @@
  * the org whatever page is shown.
  */
 #include <assert.h>
-#include <stdio.h>
 
 #include "query/agents.h"
+#include "query/first.h"
 #include "query/reply.h"
 #include "schema/model/rank.h"
 
@@ -20,37 +20,67 @@ enum tier {
 	TIER_HIDDEN, /* removed and without usage: not listed */
 };
 
-struct standing {
-	const struct board_row *row; /* NULL: nothing in the window */
-	int64_t prev_value;
-	uint32_t prev_rank; /* 0: none */
-};
-
 struct list {
 	struct query_job *job;
-	const struct board_row *org; /* all of it */
-	struct standing *standings;  /* by member no */
-	bool has_before;	     /* the window before is still stored */
+	const struct past_board *past;
+	const struct board *board;
+	const struct board *before;    /* NULL: no longer stored */
+	const struct board_row *org;   /* all of it */
+	const struct board_row **rows; /* by member no; NULL: nothing in the window */
+	const struct agents *agents;
 	struct tl_contender *contenders;
 	uint32_t count;
 };
 
 /* The row of every member. A member that the registry does not know is not ours to guess at. */
 static enum tl_err
-place_rows(const struct tl_org *org, const struct board *board, struct standing *standings,
-	struct tl_why *why)
+place_rows(struct list *list, struct tl_why *why)
 {
-	for (uint32_t i = 0; i < board->row_count; i++) {
-		const struct board_row *row = &board->rows[i];
+	const struct tl_org *org = list->job->scene->org;
+
+	list->rows = tl_arena_array(
+		list->job->arena, (size_t)org->member_count + 1, sizeof(struct board_row *));
+	if (list->rows == NULL)
+		return TL_ENOMEM;
+	for (uint32_t i = 0; i < list->board->row_count; i++) {
+		const struct board_row *row = board_row(list->board, i);
 
 		if (row->key == BOARD_KEY_ORG)
 			continue;
 		if (row->key > org->member_count)
 			return tl_fail(why, TL_EINTERNAL, "member %llu is not in the registry",
 				(unsigned long long)row->key);
-		standings[row->key].row = row;
+		list->rows[row->key] = row;
 	}
+	list->org = board_row(list->board, 0);
+	assert(list->org->key == BOARD_KEY_ORG);
 	return TL_OK;
+}
+
+/*
+ * Ranks of the window before, which needs no more than totals. What has expired there takes nothing
+ * from the window itself: then there are none.
+ */
+static enum tl_err
+read_before(struct list *list, struct tl_why *why)
+{
+	struct query_job *job = list->job;
+	enum tl_metric metric = job->query->metric;
+	struct board *before;
+	enum tl_err err;
+
+	err = job_board_before(job, TL_DIM_MEMBER, &before, why);
+	if (err == TL_EEDGE_UNAVAILABLE)
+		return TL_OK;
+	if (err)
+		return err;
+	list->before = before;
+	/* A kept board is in order, and mostly nothing came to it. */
+	if (before->base != NULL && before->own_count == 0)
+		list->before = before->base;
+	else
+		err = board_order(before, metric, job->arena);
+	return err;
 }
 
 static bool
@@ -59,56 +89,10 @@ is_used(const struct board_row *row)
 	return row != NULL && row->totals.requests > 0;
 }
 
-/*
- * Ranks of the window before, which needs no more than totals. What has expired there takes nothing
- * from the window itself: then there are none.
- */
-static enum tl_err
-rank_before(struct list *list, struct tl_why *why)
-{
-	struct query_job *job = list->job;
-	struct standing *standings = list->standings;
-	const struct tl_org *org = job->scene->org;
-	struct tl_contender *contenders =
-		tl_arena_array(job->arena, org->member_count, sizeof(*contenders));
-	struct board board;
-	uint32_t count = 0;
-	enum tl_err err;
-
-	if (contenders == NULL)
-		return TL_ENOMEM;
-	err = job_board_before(job, TL_DIM_MEMBER, &board, why);
-	if (err == TL_EEDGE_UNAVAILABLE)
-		return TL_OK;
-	if (err)
-		return err;
-	list->has_before = true;
-	for (uint32_t i = 0; i < board.row_count; i++) {
-		const struct board_row *row = &board.rows[i];
-		const struct tl_member *member;
-
-		if (row->key == BOARD_KEY_ORG || row->key == 0 || row->key > org->member_count)
-			continue;
-		member = org->members[row->key - 1];
-		standings[member->no].prev_value =
-			tl_totals_value(&row->totals, job->query->metric);
-		if (is_used(row))
-			contenders[count++] = (struct tl_contender){
-				.value = standings[member->no].prev_value,
-				.name = tl_slice_of(member->id, sizeof(member->id)),
-				.idx = member->no,
-			};
-	}
-	tl_rank(contenders, count);
-	for (uint32_t i = 0; i < count; i++)
-		standings[contenders[i].idx].prev_rank = contenders[i].rank;
-	return TL_OK;
-}
-
 static enum tier
-tier_of(const struct tl_member *member, const struct standing *standing)
+tier_of(const struct tl_member *member, const struct board_row *row)
 {
-	if (is_used(standing->row))
+	if (is_used(row))
 		return TIER_RANKED;
 	switch (member->state) {
 	case TL_MEMBER_PENDING:
@@ -123,69 +107,129 @@ tier_of(const struct tl_member *member, const struct standing *standing)
 }
 
 static enum tl_err
-rank_now(struct list *list)
+collect(struct list *list)
 {
 	struct query_job *job = list->job;
 	const struct tl_org *org = job->scene->org;
 	enum tl_metric metric = job->query->metric;
-	uint32_t shown = 0;
 
 	list->contenders = tl_arena_array(job->arena, org->member_count, sizeof(*list->contenders));
 	if (list->contenders == NULL)
 		return TL_ENOMEM;
 	for (uint32_t i = 0; i < org->member_count; i++) {
 		const struct tl_member *member = org->members[i];
-		const struct standing *standing = &list->standings[member->no];
-		enum tier tier = tier_of(member, standing);
+		const struct board_row *row = list->rows[member->no];
+		enum tier tier = tier_of(member, row);
 
 		if (tier == TIER_HIDDEN)
 			continue;
 		list->contenders[list->count++] = (struct tl_contender){
-			.value = standing->row != NULL
-					 ? tl_totals_value(&standing->row->totals, metric)
-					 : 0,
+			.value = row != NULL ? tl_totals_value(&row->totals, metric) : 0,
 			.name = tl_slice_of(member->id, sizeof(member->id)),
 			.idx = member->no,
 			.tier = (uint8_t)tier,
 		};
 	}
-	tl_rank(list->contenders, list->count);
-	if (job->only_member == 0)
-		return TL_OK;
-	for (uint32_t i = 0; i < list->count; i++) {
-		if (list->contenders[i].idx == job->only_member)
-			list->contenders[shown++] = list->contenders[i];
-	}
-	list->count = shown;
 	return TL_OK;
 }
 
+/* The order of tl_rank. */
+static int
+contender_cmp(const void *left, const void *right)
+{
+	const struct tl_contender *a = left;
+	const struct tl_contender *b = right;
+
+	if (a->tier != b->tier)
+		return a->tier < b->tier ? -1 : 1;
+	if (a->value != b->value)
+		return a->value > b->value ? -1 : 1;
+	return tl_slice_cmp(a->name, b->name);
+}
+
+/* Rank those that a page shows and those ahead of them, which decide its ranks. */
 static void
-put_agents(struct list *list, struct tl_pack_open *map, const struct agents *agents,
-	uint32_t member_no)
+rank_first(struct list *list, uint32_t first_count)
+{
+	first_select(list->contenders, list->count, sizeof(*list->contenders), first_count,
+		contender_cmp);
+	tl_rank(list->contenders, first_count);
+}
+
+/* Who sees one row sees it with the rank it has among all. */
+static void
+keep_own(struct list *list)
+{
+	uint32_t kept = 0;
+
+	rank_first(list, list->count);
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (list->contenders[i].idx == list->job->only_member)
+			list->contenders[kept++] = list->contenders[i];
+	}
+	list->count = kept;
+}
+
+static enum tl_err
+member_last_use(struct list *list, uint32_t member_no, int64_t *last_ms_out, struct tl_why *why)
+{
+	struct past_use use;
+	struct tl_life life;
+	enum tl_err err;
+
+	if (past_member_use(list->past, member_no, &use)) {
+		*last_ms_out = use.last_ms;
+		return TL_OK;
+	}
+	err = job_life(list->job, TL_DIM_MEMBER, member_no, &life, why);
+	*last_ms_out = life.last_ms;
+	return err;
+}
+
+static enum tl_err
+agent_use(struct list *list, uint32_t agent_no, struct past_use *use_out, struct tl_why *why)
+{
+	struct tl_life life;
+	enum tl_err err;
+
+	if (past_agent_use(list->past, agent_no, use_out))
+		return TL_OK;
+	err = job_life(list->job, TL_DIM_AGENT, agent_no, &life, why);
+	*use_out = (struct past_use){.last_ms = life.last_ms, .is_used = life.totals.requests > 0};
+	return err;
+}
+
+static enum tl_err
+put_agents(struct list *list, struct tl_pack_open *map, uint32_t member_no, struct tl_why *why)
 {
 	struct tl_buf *reply = list->job->reply;
+	const struct agents *agents = list->agents;
 	struct tl_pack_open array;
 
 	tl_pack_key(reply, map, "agents");
 	array = tl_pack_open_array(reply);
-	for (const struct agents_row *agent = agents_of(agents, member_no); agent != NULL;
-		agent = agent->next) {
+	for (uint32_t no = agents->first[member_no]; no != 0; no = agents->next[no]) {
+		struct past_use use;
+		enum tl_err err = agent_use(list, no, &use, why);
+
+		if (err)
+			return err;
 		tl_pack_map(reply, 4);
 		tl_pack_str(reply, "agent_id");
-		tl_pack_str(reply, agent->id);
+		tl_pack_str(reply, agents->id[no]);
 		tl_pack_str(reply, "type");
-		tl_pack_str(reply, agent->agent->type);
+		tl_pack_str(reply, tl_org_agent(list->job->scene->org, no)->type);
 		tl_pack_str(reply, "last_used_ms");
-		if (agent->life.last_ms == INT64_MIN)
+		if (use.last_ms == INT64_MIN)
 			tl_pack_nil(reply);
 		else
-			tl_pack_int(reply, agent->life.last_ms);
+			tl_pack_int(reply, use.last_ms);
 		tl_pack_str(reply, "never_used");
-		tl_pack_bool(reply, agent->life.totals.requests == 0);
+		tl_pack_bool(reply, !use.is_used);
 		array.count++;
 	}
 	tl_pack_close(reply, &array);
+	return TL_OK;
 }
 
 static void
@@ -221,46 +265,56 @@ put_rank(struct tl_buf *reply, struct tl_pack_open *map, const char *key, uint32
 		tl_pack_int(reply, rank);
 }
 
+static void
+put_before(struct list *list, struct tl_pack_open *map, uint32_t member_no)
+{
+	struct tl_buf *reply = list->job->reply;
+	enum tl_metric metric = list->job->query->metric;
+	const struct board_row *row =
+		list->before != NULL ? board_find(list->before, member_no) : NULL;
+	int64_t value = row != NULL ? tl_totals_value(&row->totals, metric) : 0;
+
+	put_rank(reply, map, "prev_rank",
+		is_used(row) ? board_rank(list->before, metric, value) : 0);
+	tl_pack_key(reply, map, "prev_value");
+	if (list->before != NULL)
+		tl_pack_int(reply, value);
+	else
+		tl_pack_nil(reply);
+}
+
 static enum tl_err
-put_member(struct list *list, const struct tl_contender *contender, const struct agents *agents,
-	struct tl_why *why)
+put_member(struct list *list, const struct tl_contender *contender, struct tl_why *why)
 {
 	static const struct tl_totals nothing;
 	struct query_job *job = list->job;
 	struct tl_buf *reply = job->reply;
 	const struct tl_member *member = tl_org_member(job->scene->org, contender->idx);
-	const struct standing *standing = &list->standings[contender->idx];
-	const struct board_row *row = standing->row;
-	struct tl_pack_open map;
-	struct tl_life life;
-	enum tl_err err = job_life(job, TL_DIM_MEMBER, member->no, &life, why);
+	const struct board_row *row = list->rows[contender->idx];
+	struct tl_pack_open map = tl_pack_open_map(reply);
+	int64_t last_ms = INT64_MIN;
+	enum tl_err err;
 
-	if (err)
-		return err;
-	map = tl_pack_open_map(reply);
 	put_rank(reply, &map, "rank", contender->rank);
-	put_rank(reply, &map, "prev_rank", standing->prev_rank);
+	put_before(list, &map, member->no);
 	tl_pack_key_str(reply, &map, "badge",
 		contender->rank != 0 ? tl_rank_badge(contender->rank, contender->value) : NULL);
 	put_person(list, &map, member);
-	put_agents(list, &map, agents, member->no);
+	err = put_agents(list, &map, member->no, why);
+	if (!err)
+		err = member_last_use(list, member->no, &last_ms, why);
 	tl_pack_key_int(reply, &map, "value", contender->value);
-	tl_pack_key(reply, &map, "prev_value");
-	if (list->has_before)
-		tl_pack_int(reply, standing->prev_value);
-	else
-		tl_pack_nil(reply);
 	tl_pack_key_int(reply, &map, "share_ppm",
 		reply_ppm(
 			contender->value, tl_totals_value(&list->org->totals, job->query->metric)));
 	reply_totals(job, &map, row != NULL ? &row->totals : &nothing,
 		row != NULL ? row->session_count : 0);
-	reply_time(job, &map, "last_used_ms", life.last_ms);
+	reply_time(job, &map, "last_used_ms", last_ms);
 	tl_pack_key_bool(reply, &map, "active_now",
-		life.last_ms != INT64_MIN && job->scene->now_ms - life.last_ms <= ACTIVE_NOW_MS);
+		last_ms != INT64_MIN && job->scene->now_ms - last_ms <= ACTIVE_NOW_MS);
 	reply_spark(job, &map, "spark", row);
 	tl_pack_close(reply, &map);
-	return TL_OK;
+	return err;
 }
 
 /* The org, or what belongs to nobody. */
@@ -285,53 +339,51 @@ put_members(struct list *list, struct tl_pack_open *map, const struct reply_page
 	struct tl_why *why)
 {
 	struct query_job *job = list->job;
-	struct agents agents = {0};
 	struct tl_pack_open array;
-	enum tl_err err;
+	enum tl_err err = TL_OK;
 
-	err = agents_begin(&agents, job, why);
-	for (uint32_t i = page->first; !err && i < page->end; i++)
-		agents_want(&agents, list->contenders[i].idx);
-	if (!err)
-		err = agents_read(&agents, why);
-	if (err)
-		return err;
 	tl_pack_key(job->reply, map, "members");
 	array = tl_pack_open_array(job->reply);
 	for (uint32_t i = page->first; !err && i < page->end; i++) {
-		err = put_member(list, &list->contenders[i], &agents, why);
+		err = put_member(list, &list->contenders[i], why);
 		array.count++;
 	}
 	tl_pack_close(job->reply, &array);
 	return err;
 }
 
+static enum tl_err
+read_list(struct list *list, struct tl_why *why)
+{
+	struct query_job *job = list->job;
+	enum tl_err err = job_whole_board(job, TL_DIM_MEMBER, &list->past, why);
+
+	if (err)
+		return err;
+	list->board = &list->past->board;
+	err = place_rows(list, why);
+	if (!err)
+		err = read_before(list, why);
+	if (!err)
+		err = agents_get(job, &list->agents, why);
+	return err ? err : collect(list);
+}
+
 enum tl_err
 leaderboard_run(struct query_job *job, struct tl_why *why)
 {
-	const struct tl_org *org = job->scene->org;
 	struct list list = {.job = job};
 	struct tl_pack_open map;
 	struct reply_page page;
-	struct board board;
-	enum tl_err err;
+	enum tl_err err = read_list(&list, why);
 
-	list.standings =
-		tl_arena_array(job->arena, (size_t)org->member_count + 1, sizeof(*list.standings));
-	if (list.standings == NULL)
-		return TL_ENOMEM;
-	err = job_whole_board(job, TL_DIM_MEMBER, &board, why);
-	if (!err)
-		err = place_rows(org, &board, list.standings, why);
-	if (!err)
-		err = rank_before(&list, why);
-	if (!err)
-		err = rank_now(&list);
 	if (err)
 		return err;
-	list.org = &board.rows[0];
-	assert(list.org->key == BOARD_KEY_ORG);
+	if (job->only_member != 0)
+		keep_own(&list);
 	page = reply_page_of(job, list.count);
+	if (job->only_member == 0)
+		rank_first(&list, page.end);
 	map = reply_open(job);
 	reply_head(job, &map, &page);
 	put_sum(&list, &map, "org", list.org);
@@ -339,7 +391,7 @@ leaderboard_run(struct query_job *job, struct tl_why *why)
 	if (err)
 		return err;
 	if (job->only_member == 0) {
-		put_sum(&list, &map, "unattributed", list.standings[0].row);
+		put_sum(&list, &map, "unattributed", list.rows[0]);
 	} else {
 		tl_pack_key(job->reply, &map, "unattributed");
 		tl_pack_nil(job->reply);

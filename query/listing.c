@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "query/first.h"
+
 static int
 order_cmp(const struct listing_row *a, const struct listing_row *b)
 {
@@ -40,6 +42,27 @@ by_name(const void *a, const void *b)
 	return order != 0 ? order : key_cmp(left, right);
 }
 
+/* Bring what ties with the last of the first end rows behind them; how many there are then. */
+static uint32_t
+take_ties(struct listing_row *rows, uint32_t count, uint32_t end)
+{
+	struct listing_row last = rows[0];
+
+	for (uint32_t i = 1; i < end; i++) {
+		if (order_cmp(&rows[i], &last) > 0)
+			last = rows[i];
+	}
+	for (uint32_t i = end; i < count; i++) {
+		struct listing_row row = rows[i];
+
+		if (order_cmp(&row, &last) != 0)
+			continue;
+		rows[i] = rows[end];
+		rows[end++] = row;
+	}
+	return end;
+}
+
 enum tl_err
 listing_sort(struct query_job *job, struct listing_row *rows, uint32_t count,
 	const struct reply_page *page,
@@ -52,12 +75,13 @@ listing_sort(struct query_job *job, struct listing_row *rows, uint32_t count,
 
 	if (first >= end)
 		return TL_OK;
-	qsort(rows, count, sizeof(*rows), by_order);
-	/* Rows that tie with the page's first and last may belong on the other side of its edge. */
+	/* Rows that tie with the page's last may belong on this side of its edge, and with its
+	 * first on the other. */
+	first_select(rows, count, sizeof(*rows), end, by_order);
+	end = take_ties(rows, count, end);
+	qsort(rows, end, sizeof(*rows), by_order);
 	while (first > 0 && order_cmp(&rows[first - 1], &rows[first]) == 0)
 		first--;
-	while (end < count && order_cmp(&rows[end - 1], &rows[end]) == 0)
-		end++;
 	for (uint32_t i = first; !err && i < end; i++)
 		err = name(job, &rows[i], why);
 	if (!err)

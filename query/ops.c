@@ -97,7 +97,7 @@ query_run(const struct query_scene *scene, const struct tl_query *query, struct 
 	}
 	if (!err)
 		err = op->run(&job, why);
-	job_unpin(&job);
+	job_fini(&job);
 	if (err) { /* half a reply is none */
 		reply->bytes = start;
 		reply->err = TL_OK;

@@ -7,6 +7,7 @@
 
 #include "query/board.h"
 #include "query/lru.h"
+#include "schema/store/value.h"
 
 struct past_ask {
 	const struct query_scene *scene;
@@ -16,12 +17,31 @@ struct past_ask {
 			 */
 };
 
+struct past;
+
+/* A board of a window, and what it stands on. */
+struct past_board {
+	struct board board;
+	struct past *past;   /* NULL: the board stands on nothing */
+	struct board agents; /* members with a past only: by agent, from the cut on */
+};
+
 /*
- * The board of the window. When *pinned_out is not NULL the board stands on it: unpin it (cache of
- * the scene) after the board's last use. Without a cache, and for custom ranges, all is summed
- * anew.
+ * The board of the window. Without a cache, and for custom ranges, all is summed anew. Let go with
+ * past_board_fini after the last use, also when this failed.
  */
-TL_MUST enum tl_err past_board(const struct past_ask *ask, struct tl_arena *arena,
-	struct board *board, struct lru_value **pinned_out, struct tl_why *why);
+TL_MUST enum tl_err past_board_init(struct past_board *board, const struct past_ask *ask,
+	struct tl_arena *arena, struct tl_why *why);
+void past_board_fini(struct past_board *board, const struct query_scene *scene);
+
+/* When somebody was last used, and whether ever. */
+struct past_use {
+	int64_t last_ms; /* INT64_MIN: never */
+	bool is_used;
+};
+
+/* Of a member or an agent; false when the past does not tell and the life has to be read. */
+bool past_member_use(const struct past_board *board, uint32_t member_no, struct past_use *use_out);
+bool past_agent_use(const struct past_board *board, uint32_t agent_no, struct past_use *use_out);
 
 #endif

@@ -25,10 +25,14 @@
 #define COLUMN_BIT(column) (1ULL << (column))
 #define RAW_KEY_COLUMNS (COLUMN_BIT(TL_COL_ORG) | COLUMN_BIT(TL_COL_TS) | COLUMN_BIT(TL_COL_SIGN))
 
+/* Blocks are read once and kept for the second pass, up to this; beyond it they are read again. */
+#define RAW_KEPT_BYTES_MAX (64u << 20)
+
 /* A block that may hold rows of the part. */
 struct raw_block {
 	uint64_t group_no;
 	uint16_t block_no;
+	struct tl_slice kept; /* its bytes, empty: to be read again */
 };
 
 struct raw_walk {
@@ -36,6 +40,7 @@ struct raw_walk {
 	const struct raw_ask *ask;
 	struct tl_day *day;
 	struct tl_arena journal_arena; /* the list of blocks */
+	struct tl_arena kept_arena;    /* blocks for the second pass */
 	struct tl_arena block_arena;   /* the block in hand */
 	struct tl_buf bytes;
 	struct raw_block *blocks;
@@ -100,38 +105,44 @@ add_group(struct raw_walk *walk, uint64_t group_no, struct tl_why *why)
 	return err;
 }
 
-/* Read one block; *batch_out is NULL when its rows lie outside the part. */
 static enum tl_err
-read_block(struct raw_walk *walk, const struct raw_block *block, uint64_t column_mask,
-	int64_t *received_ms_out, struct tl_batch *batch, bool *found_out, struct tl_why *why)
+block_fail(enum tl_err err, const struct raw_block *block, struct tl_why *why)
 {
-	const struct raw_ask *ask = walk->ask;
+	return tl_fail(why, err, "block %u of group %" PRIu64 " cannot be read", block->block_no,
+		block->group_no);
+}
+
+/* The block's bytes, valid until the next read. */
+static enum tl_err
+read_bytes(struct raw_walk *walk, const struct raw_block *block, struct tl_slice *bytes_out,
+	struct tl_why *why)
+{
 	struct tl_key key = tl_key_block(block->group_no, block->block_no);
+	enum tl_err err;
+
+	if (block->kept.bytes > 0) {
+		*bytes_out = block->kept;
+		return TL_OK;
+	}
+	err = tl_day_get(walk->scene->store, walk->scene->view, walk->day, tl_key_slice(&key),
+		&walk->bytes, why);
+	*bytes_out = tl_buf_slice(&walk->bytes);
+	if (err == TL_ENOT_FOUND)
+		err = TL_ESTORAGE_CORRUPT;
+	return err ? block_fail(err, block, why) : TL_OK;
+}
+
+static enum tl_err
+decode(struct raw_walk *walk, const struct raw_block *block, struct tl_slice bytes,
+	uint64_t column_mask, int64_t *received_ms_out, struct tl_batch *batch, struct tl_why *why)
+{
 	struct tl_block_head head = {0};
 	enum tl_err err;
 
-	err = tl_day_get(walk->scene->store, walk->scene->view, walk->day, tl_key_slice(&key),
-		&walk->bytes, why);
-	if (err == TL_ENOT_FOUND)
-		err = TL_ESTORAGE_CORRUPT;
-	if (!err)
-		err = tl_block_head(tl_buf_slice(&walk->bytes), &head);
-	if (err)
-		goto out;
-	*received_ms_out = head.received_ms;
-	*found_out = tl_event_time(head.ts_ms_max, head.received_ms) >= ask->from_ms &&
-		     tl_event_time(head.ts_ms_min, head.received_ms) < ask->to_ms;
-	if (!*found_out)
-		return TL_OK;
 	tl_arena_reset(&walk->block_arena);
-	err = tl_block_decode(
-		tl_buf_slice(&walk->bytes), column_mask, &walk->block_arena, &head, batch);
-
-out:
-	if (err)
-		tl_fail(why, err, "block %u of group %" PRIu64 " cannot be read", block->block_no,
-			block->group_no);
-	return err;
+	err = tl_block_decode(bytes, column_mask, &walk->block_arena, &head, batch);
+	*received_ms_out = head.received_ms;
+	return err ? block_fail(err, block, why) : TL_OK;
 }
 
 /* True when the row is the org's and counts in the part. */
@@ -162,28 +173,51 @@ take_back(struct raw_walk *walk, const uint8_t id[16])
 	return tl_map_put(walk->taken, key, counts + (1ULL << 32));
 }
 
-/* The first pass: which ids have rows that were taken back, and how many. */
+/* Note the ids that the block takes back in the part. */
 static enum tl_err
-find_taken(
-	struct raw_walk *walk, const struct raw_block *block, bool *found_out, struct tl_why *why)
+note_taken(struct raw_walk *walk, const struct raw_block *block, struct tl_slice bytes,
+	struct tl_why *why)
 {
 	struct tl_batch batch = {0};
 	int64_t received_ms = 0;
 	int64_t time_ms;
 	enum tl_err err;
 
-	err = read_block(walk, block, RAW_KEY_COLUMNS, &received_ms, &batch, found_out, why);
-	if (err || !*found_out || batch.column[TL_COL_SIGN] == NULL)
+	err = decode(walk, block, bytes, COLUMN_BIT(TL_COL_SIGN), &received_ms, &batch, why);
+	if (err || batch.column[TL_COL_SIGN] == NULL)
 		return err;
-	for (uint32_t i = 0; i < batch.row_count; i++) {
-		if (tl_batch_get(&batch, TL_COL_SIGN, i) > 0 ||
-			!is_asked(walk->ask, &batch, i, received_ms, &time_ms))
-			continue;
-		err = take_back(walk, batch.id[i]);
-		if (err)
-			return err;
+	err = decode(walk, block, bytes, RAW_KEY_COLUMNS, &received_ms, &batch, why);
+	for (uint32_t i = 0; !err && i < batch.row_count; i++) {
+		if (tl_batch_get(&batch, TL_COL_SIGN, i) < 0 &&
+			is_asked(walk->ask, &batch, i, received_ms, &time_ms))
+			err = take_back(walk, batch.id[i]);
 	}
-	return TL_OK;
+	return err;
+}
+
+/* The first pass over a block: whether the part may have rows in it, and what it takes back. */
+static enum tl_err
+look(struct raw_walk *walk, struct raw_block *block, bool *found_out, struct tl_why *why)
+{
+	const struct raw_ask *ask = walk->ask;
+	struct tl_block_head head = {0};
+	struct tl_slice bytes = {0};
+	enum tl_err err;
+
+	err = read_bytes(walk, block, &bytes, why);
+	if (err)
+		return err;
+	err = tl_block_head(bytes, &head);
+	if (err)
+		return block_fail(err, block, why);
+	*found_out = tl_event_time(head.ts_ms_max, head.received_ms) >= ask->from_ms &&
+		     tl_event_time(head.ts_ms_min, head.received_ms) < ask->to_ms;
+	if (!*found_out)
+		return TL_OK;
+	err = note_taken(walk, block, bytes, why);
+	if (!err) /* without room it stays empty */
+		block->kept = tl_arena_copy(&walk->kept_arena, bytes);
+	return err;
 }
 
 /* Count the row as seen. True when it is the one that stands. */
@@ -205,12 +239,14 @@ static enum tl_err
 show_block(struct raw_walk *walk, const struct raw_block *block, struct tl_why *why)
 {
 	struct tl_batch batch = {0};
+	struct tl_slice bytes = {0};
 	int64_t received_ms = 0;
-	bool found = false;
 	enum tl_err err;
 
-	err = read_block(walk, block, RAW_KEY_COLUMNS | walk->ask->column_mask, &received_ms,
-		&batch, &found, why);
+	err = read_bytes(walk, block, &bytes, why);
+	if (!err)
+		err = decode(walk, block, bytes, RAW_KEY_COLUMNS | walk->ask->column_mask,
+			&received_ms, &batch, why);
 	for (uint32_t i = 0; !err && i < batch.row_count; i++) {
 		struct raw_row row = {.batch = &batch, .row_idx = i};
 		bool stands;
@@ -236,7 +272,7 @@ walk_blocks(struct raw_walk *walk, struct tl_why *why)
 	for (uint32_t i = 0; !err && i < walk->block_count; i++) {
 		bool found = false;
 
-		err = find_taken(walk, &walk->blocks[i], &found, why);
+		err = look(walk, &walk->blocks[i], &found, why);
 		if (found)
 			walk->blocks[kept_count++] = walk->blocks[i];
 	}
@@ -260,12 +296,14 @@ raw_walk(const struct query_scene *scene, const struct raw_ask *ask,
 	if (walk.day == NULL)
 		return edge_gone(ask->bucket_ms, why);
 	tl_arena_init(&walk.journal_arena, RAW_JOURNAL_ARENA_BYTES_MAX);
+	tl_arena_init(&walk.kept_arena, RAW_KEPT_BYTES_MAX);
 	tl_arena_init(&walk.block_arena, RAW_BLOCK_ARENA_BYTES_MAX);
 	tl_buf_init(&walk.bytes, 0);
 	err = walk_blocks(&walk, why);
 	tl_map_free(walk.taken);
 	tl_buf_fini(&walk.bytes);
 	tl_arena_fini(&walk.block_arena);
+	tl_arena_fini(&walk.kept_arena);
 	tl_arena_fini(&walk.journal_arena);
 	tl_day_unpin(walk.day);
 	return err;

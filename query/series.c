@@ -84,13 +84,16 @@ find_scope(struct query_job *job, enum tl_dim *dim_out, uint64_t *key_out, struc
 }
 
 static enum tl_err
-read_session(struct query_job *job, struct tl_slice name, struct board *board,
-	const struct board_row **row_out, struct tl_why *why)
+read_session(struct query_job *job, struct tl_slice name, const struct board_row **row_out,
+	struct tl_why *why)
 {
+	struct board *board = tl_arena_alloc(job->arena, sizeof(*board));
 	struct tl_session_row session;
 	uint32_t no = 0;
 	enum tl_err err;
 
+	if (board == NULL)
+		return TL_ENOMEM;
 	err = session_find(job, name, &no, &session, why);
 	if (!err)
 		err = session_board(job, &job->window, no, &session, TL_DIM_ORG, board, why);
@@ -100,21 +103,21 @@ read_session(struct query_job *job, struct tl_slice name, struct board *board,
 }
 
 static enum tl_err
-read_scope(struct query_job *job, struct board *board, const struct board_row **row_out,
-	struct tl_why *why)
+read_scope(struct query_job *job, const struct board_row **row_out, struct tl_why *why)
 {
+	const struct board *board;
 	struct tl_slice name;
 	enum tl_dim dim;
 	uint64_t key;
 	enum tl_err err;
 
 	if (begins_with(job->query->scope, "session:", &name))
-		return read_session(job, name, board, row_out, why);
+		return read_session(job, name, row_out, why);
 	err = find_scope(job, &dim, &key, why);
 	if (dim == TL_DIM_ORG)
 		job->only_member = 0; /* the org's total is everybody's to see */
 	if (!err)
-		err = job_board(job, dim, board, why);
+		err = job_board(job, dim, &board, why);
 	if (!err)
 		*row_out = board_find(board, key);
 	return err;
@@ -126,10 +129,9 @@ series_run(struct query_job *job, struct tl_why *why)
 	const struct board_row *row = NULL;
 	struct tl_slice scope = job->query->scope;
 	struct tl_pack_open map;
-	struct board board;
 	enum tl_err err;
 
-	err = read_scope(job, &board, &row, why);
+	err = read_scope(job, &row, why);
 	if (err)
 		return err;
 	map = reply_open(job);

@@ -236,7 +236,7 @@ put_models(struct query_job *job, struct tl_pack_open *map, const struct board *
 	if (rows == NULL)
 		return TL_ENOMEM;
 	for (uint32_t i = 0; i < board->row_count; i++) {
-		const struct board_row *usage = &board->rows[i];
+		const struct board_row *usage = board_row(board, i);
 
 		if (usage->totals.requests > 0)
 			rows[page.end++] = (struct listing_row){

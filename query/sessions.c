@@ -199,7 +199,7 @@ collect(struct list *list, struct listing_row **rows_out, uint32_t *count_out, s
 	if (rows == NULL)
 		return TL_ENOMEM;
 	for (uint32_t i = 0; i < board->row_count; i++) {
-		const struct board_row *row = board_find(&list->all, board->rows[i].key);
+		const struct board_row *row = board_find(&list->all, board_row(board, i)->key);
 
 		if (row->totals.requests > 0)
 			rows[count++] = (struct listing_row){
@@ -255,6 +255,7 @@ session_list_run(struct query_job *job, struct tl_why *why)
 	bool none = false;
 	enum tl_err err;
 
+	ask.is_one_bin = true;
 	err = read_filters(&list, &none, why);
 	if (!err)
 		err = board_init(&list.all, TL_DIM_SESSION, true, NULL, job->arena);

@@ -6,7 +6,9 @@
 #define QUERY_TABLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "schema/base/arena.h"
 
@@ -86,6 +88,27 @@ table_put(struct table *table, struct tl_arena *arena, uint64_t hash, uint32_t i
 	table_place(table, hash, idx);
 	table->count++;
 	return TL_OK;
+}
+
+/* What tl_arena_array takes of its arena for an array. */
+static inline size_t
+table_array_bytes(size_t count, size_t element_bytes)
+{
+	size_t align = _Alignof(max_align_t);
+	size_t bytes = count * element_bytes;
+
+	return bytes == 0 ? align : (bytes + align - 1) / align * align;
+}
+
+/* NULL without memory. */
+static inline void *
+table_copy_array(struct tl_arena *arena, const void *array, size_t count, size_t element_bytes)
+{
+	void *copy = tl_arena_array(arena, count, element_bytes);
+
+	if (copy != NULL && count > 0)
+		memcpy(copy, array, count * element_bytes);
+	return copy;
 }
 
 #endif

@@ -81,6 +81,38 @@ ties_are_broken_by_requests_and_name(void **state)
 	place_close(p);
 }
 
+/* Many ties: every page is a part of the whole list. */
+static void
+pages_of_ties_are_parts_of_the_whole(void **state)
+{
+	struct place *p = place_open("UTC");
+	char names[40][64], path[48], cursor[8];
+
+	(void)state;
+	for (uint32_t i = 0; i < 40; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "github.com/o/r%02u", i * 23 % 40);
+		place_request(p, NOW_MS - HOUR_MS, 0, 0, 1, i / 10 * 7 % 3)->repo =
+			place_name(p, TL_NAME_REPO, name);
+	}
+	place_publish(p);
+	ASK(p, "repos", "limit", "1000");
+	for (uint32_t i = 0; i < 40; i++) {
+		snprintf(path, sizeof(path), "repos.%u.repo", i);
+		strcpy(names[i], reply_text(p, path));
+	}
+	for (uint32_t first = 0; first < 40; first += 3) {
+		snprintf(cursor, sizeof(cursor), "o%u", first);
+		ASK(p, "repos", "limit", "3", "cursor", cursor);
+		for (uint32_t i = 0; i < reply_count(p, "repos"); i++) {
+			snprintf(path, sizeof(path), "repos.%u.repo", i);
+			assert_string_equal(reply_text(p, path), names[first + i]);
+		}
+	}
+	place_close(p);
+}
+
 static void
 pulls_show_touched_and_split(void **state)
 {
@@ -193,6 +225,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(repos_take_their_sessions_and_their_own_events),
 		cmocka_unit_test(ties_are_broken_by_requests_and_name),
+		cmocka_unit_test(pages_of_ties_are_parts_of_the_whole),
 		cmocka_unit_test(pulls_show_touched_and_split),
 		cmocka_unit_test(models_and_unpriced_calls),
 		cmocka_unit_test(top_repos_go_by_sessions),

@@ -168,6 +168,54 @@ pages_follow_each_other(void **state)
 	place_close(p);
 }
 
+/* Ties, zeros and people without usage, page by page and all at once. */
+static void
+any_page_is_a_part_of_the_whole(void **state)
+{
+	struct place *p = place_open("UTC");
+	char ids[60][33], path[48], cursor[8];
+	int64_t ranks[60], values[60];
+
+	(void)state;
+	for (uint8_t i = 0; i < 60; i++) {
+		uint32_t no = place_member(p, (uint8_t)(i * 37 + 1),
+			i % 7 ? TL_MEMBER_ACTIVE : TL_MEMBER_PENDING, "", "", -1);
+
+		if (i % 4 != 0)
+			place_request(p, NOW_MS - HOUR_MS, 0, no, 1, i * 5 % 11);
+	}
+	place_publish(p);
+	ASK(p, "leaderboard", "limit", "1000");
+	assert_int_equal(reply_count(p, "members"), 60);
+	for (uint32_t i = 0; i < 60; i++) {
+		snprintf(path, sizeof(path), "members.%u.member_id", i);
+		strcpy(ids[i], reply_text(p, path));
+		snprintf(path, sizeof(path), "members.%u.rank", i);
+		ranks[i] = reply_is_nil(p, path) ? 0 : reply_int(p, path);
+		snprintf(path, sizeof(path), "members.%u.value", i);
+		values[i] = reply_int(p, path);
+		if (i > 0 && ranks[i] != 0) {
+			assert_true(values[i] <= values[i - 1]);
+			assert_int_equal(
+				ranks[i], values[i] == values[i - 1] ? ranks[i - 1] : i + 1);
+			if (values[i] == values[i - 1])
+				assert_true(strcmp(ids[i - 1], ids[i]) < 0);
+		}
+	}
+	for (uint32_t first = 0; first < 60; first += 7) {
+		snprintf(cursor, sizeof(cursor), "o%u", first);
+		ASK(p, "leaderboard", "limit", "7", "cursor", cursor);
+		for (uint32_t i = 0; i < reply_count(p, "members"); i++) {
+			snprintf(path, sizeof(path), "members.%u.member_id", i);
+			assert_string_equal(reply_text(p, path), ids[first + i]);
+			snprintf(path, sizeof(path), "members.%u.rank", i);
+			assert_int_equal(
+				reply_is_nil(p, path) ? 0 : reply_int(p, path), ranks[first + i]);
+		}
+	}
+	place_close(p);
+}
+
 static void
 a_half_hour_zone_cuts_at_its_own_clock(void **state)
 {
@@ -316,6 +364,7 @@ main(void)
 		cmocka_unit_test(the_board_ranks_by_the_metric_and_adds_up),
 		cmocka_unit_test(equal_values_share_a_rank_and_zero_has_no_badge),
 		cmocka_unit_test(pages_follow_each_other),
+		cmocka_unit_test(any_page_is_a_part_of_the_whole),
 		cmocka_unit_test(a_half_hour_zone_cuts_at_its_own_clock),
 		cmocka_unit_test(a_day_of_25_hours_is_a_day),
 		cmocka_unit_test(agents_come_with_their_keys_and_last_use),
