@@ -164,6 +164,7 @@ board_add_values(struct board *board, uint32_t row_idx, uint32_t bin_idx,
 		bin->bin_idx = bin_idx;
 		row->bins = bin;
 		row->own_bin = bin;
+		row->bin_count++;
 	}
 	for (int metric = 0; metric < TL_METRIC_COUNT; metric++)
 		fits &= tl_sum_add(&bin->value[metric], values[metric]);
@@ -372,16 +373,6 @@ board_spark(
 	}
 }
 
-static uint32_t
-count_bins(const struct board_row *row)
-{
-	uint32_t count = 0;
-
-	for (const struct board_bin *bin = row->bins; bin != NULL; bin = bin->older)
-		count++;
-	return count;
-}
-
 static size_t
 packed_bytes(const struct board *board)
 {
@@ -390,14 +381,14 @@ packed_bytes(const struct board *board)
 		       visits_pack_bytes(&board->sessions);
 
 	for (uint32_t i = 0; i < board->row_count; i++)
-		bytes += table_array_bytes(count_bins(&board->own[i]), sizeof(struct board_bin));
+		bytes += table_array_bytes(board->own[i].bin_count, sizeof(struct board_bin));
 	return bytes;
 }
 
 static enum tl_err
 pack_bins(struct board_row *row, struct tl_arena *arena)
 {
-	uint32_t count = count_bins(row);
+	uint32_t count = row->bin_count;
 	struct board_bin *bins = tl_arena_array(arena, count, sizeof(*bins));
 	uint32_t i = 0;
 

@@ -21,7 +21,8 @@ struct board_bin {
 struct board_row {
 	uint64_t key;
 	struct tl_totals totals;
-	uint32_t session_count;	      /* distinct, with a request in the window */
+	uint32_t session_count; /* distinct, with a request in the window */
+	uint32_t bin_count;
 	int64_t last_ms;	      /* of a request in the window; INT64_MIN without any */
 	const struct board_bin *bins; /* newest first; a bin may come twice and then adds up */
 	struct board_bin *own_bin;    /* the newest, when this board may still add to it */

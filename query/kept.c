@@ -70,6 +70,7 @@ is_keepable(enum tl_query_op op)
 	case TL_QUERY_RECONCILE:
 	case TL_QUERY_HEALTH:
 	case TL_QUERY_KEYS_RESOLVE:
+	case TL_QUERY_EXPLAIN:
 	case TL_QUERY_COUNT:
 		break;
 	}

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 
 #include "query/kept.h"
+#include "query/spell.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
 
@@ -197,7 +198,7 @@ build_board(const struct past_ask *ask, struct past *past, struct tl_why *why)
 	facts.is_one_bin = ask->is_before;
 	err = board_init(&board, ask->dim, ask->is_before, NULL, &arena);
 	if (!err && facts.from_ms < facts.to_ms)
-		err = board_add(&board, ask->scene, &facts, why);
+		err = spell_add(&board, ask->scene, &facts, SPELL_IF_KEPT, why);
 	if (!err)
 		err = board_pack(&board, &past->board, &past->arena);
 	tl_arena_fini(&arena);
@@ -322,9 +323,11 @@ past_board_init(struct past_board *board, const struct past_ask *ask, struct tl_
 		board->past != NULL ? &board->past->board : NULL, arena);
 	if (!err && rest.has_agents)
 		err = board_init(&board->agents, TL_DIM_AGENT, true, NULL, arena);
-	if (!err && facts.from_ms < facts.to_ms)
-		err = facts_walk(ask->scene, &facts, add_rest, &rest, why);
-	return err;
+	if (err || facts.from_ms >= facts.to_ms)
+		return err;
+	if (board->past == NULL)
+		return spell_add(&board->board, ask->scene, &facts, SPELL_MAKE, why);
+	return facts_walk(ask->scene, &facts, add_rest, &rest, why);
 }
 
 void

@@ -120,6 +120,37 @@ visits_add(struct visits *visits, const struct visits *base, uint32_t row_idx, u
 	return put_pair(visits, pair, arena);
 }
 
+static enum tl_err
+each_in_chunk(const uint32_t *rows, uint32_t first_session,
+	enum tl_err (*visit)(void *arg, uint32_t row_idx, uint32_t session), void *arg)
+{
+	enum tl_err err = TL_OK;
+
+	for (uint32_t i = 0; !err && i < VISITS_CHUNK; i++) {
+		if (rows[i] != 0)
+			err = visit(arg, rows[i] - 1, first_session + i);
+	}
+	return err;
+}
+
+enum tl_err
+visits_each(const struct visits *visits,
+	enum tl_err (*visit)(void *arg, uint32_t row_idx, uint32_t session), void *arg)
+{
+	enum tl_err err = TL_OK;
+
+	for (uint32_t i = 0; !err && i < visits->chunk_count; i++) {
+		if (visits->chunks[i] != NULL)
+			err = each_in_chunk(visits->chunks[i], i * VISITS_CHUNK, visit, arg);
+	}
+	for (uint32_t i = 0; !err && i < visits->pair_slots; i++) {
+		if (visits->pairs[i] != 0)
+			err = visit(arg, (uint32_t)(visits->pairs[i] >> 32) - 1,
+				(uint32_t)visits->pairs[i]);
+	}
+	return err;
+}
+
 size_t
 visits_pack_bytes(const struct visits *visits)
 {

@@ -29,6 +29,10 @@ struct visits_news {
 TL_MUST enum tl_err visits_add(struct visits *visits, const struct visits *base, uint32_t row_idx,
 	uint32_t session, struct tl_arena *arena, struct visits_news *news_out);
 
+/* Visit every pair, in no particular order. */
+TL_MUST enum tl_err visits_each(const struct visits *visits,
+	enum tl_err (*visit)(void *arg, uint32_t row_idx, uint32_t session), void *arg);
+
 /* A copy without slack, and the bytes of arena that it takes. */
 size_t visits_pack_bytes(const struct visits *visits);
 TL_MUST enum tl_err visits_pack(

@@ -10,25 +10,26 @@
 #include "schema/model/window.h"
 
 /* X(symbol, name) */
-#define TL_QUERY_LIST(X)                                                                           \
-	X(TL_QUERY_LEADERBOARD, "leaderboard")                                                     \
-	X(TL_QUERY_SERIES, "series")                                                               \
-	X(TL_QUERY_TOP_REPOS, "top_repos")                                                         \
-	X(TL_QUERY_REPOS, "repos")                                                                 \
-	X(TL_QUERY_PULLS, "pulls")                                                                 \
-	X(TL_QUERY_MODELS, "models")                                                               \
-	X(TL_QUERY_SESSIONS, "sessions")                                                           \
-	X(TL_QUERY_SESSION, "session")                                                             \
-	X(TL_QUERY_TEAM, "team")                                                                   \
-	X(TL_QUERY_RECONCILE, "reconcile")                                                         \
-	X(TL_QUERY_HEALTH, "health")                                                               \
-	X(TL_QUERY_KEYS_RESOLVE, "keys_resolve")
+#define TL_QUERY_LIST(X)                         \
+	X(TL_QUERY_LEADERBOARD, "leaderboard")   \
+	X(TL_QUERY_SERIES, "series")             \
+	X(TL_QUERY_TOP_REPOS, "top_repos")       \
+	X(TL_QUERY_REPOS, "repos")               \
+	X(TL_QUERY_PULLS, "pulls")               \
+	X(TL_QUERY_MODELS, "models")             \
+	X(TL_QUERY_SESSIONS, "sessions")         \
+	X(TL_QUERY_SESSION, "session")           \
+	X(TL_QUERY_TEAM, "team")                 \
+	X(TL_QUERY_RECONCILE, "reconcile")       \
+	X(TL_QUERY_HEALTH, "health")             \
+	X(TL_QUERY_KEYS_RESOLVE, "keys_resolve") \
+	X(TL_QUERY_EXPLAIN, "explain")
 
 enum tl_query_op {
 #define X(symbol, name) symbol,
 	TL_QUERY_LIST(X)
 #undef X
-	TL_QUERY_COUNT
+		TL_QUERY_COUNT
 };
 
 const char *tl_query_name(enum tl_query_op op);
@@ -37,9 +38,9 @@ const char *tl_query_name(enum tl_query_op op);
 struct tl_query {
 	enum tl_query_op op;
 	struct tl_slice token;
-	struct tl_slice org; /* an operator's choice */
-	enum tl_range range; /* default 7d */
-	bool has_range;	     /* a range (or from / to) was given */
+	struct tl_slice org;	/* an operator's choice */
+	enum tl_range range;	/* default 7d */
+	bool has_range;		/* a range (or from / to) was given */
 	int64_t from_ms, to_ms; /* custom: both given */
 	struct tl_slice tz;	/* default: the org's */
 	enum tl_metric metric;	/* tokens=uncached chooses TL_METRIC_TOKENS_UNCACHED */
@@ -49,11 +50,11 @@ struct tl_query {
 	struct tl_slice scope; /* series: "org", "member:ID", ... */
 	bool split;	       /* series of a PR: shares instead of touched */
 	struct tl_slice session, member, repo, agent, key, text; /* filters; text is q */
-	int64_t pr; /* 0: none */
+	int64_t pr;						 /* 0: none */
 };
 
 /* map was checked. Unknown parameters and wrong values are TL_EBAD_PARAM naming the parameter. */
-TL_MUST enum tl_err tl_query_read(struct tl_slice checked_map, struct tl_query *query_out,
-	struct tl_why *why);
+TL_MUST enum tl_err tl_query_read(
+	struct tl_slice checked_map, struct tl_query *query_out, struct tl_why *why);
 
 #endif

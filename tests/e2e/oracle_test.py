@@ -281,6 +281,20 @@ class Case:
             assert rows[label]["events"] == len(events), label
         assert reply["used"] == len(groups)
 
+    def explain(self, params):
+        """The events behind a member's figure are the events, and the cells add up to it."""
+        label, member_id = sorted(self.ids.items())[0]
+        reply = self.ask("explain", scope="member:" + member_id, limit=1000, **params)
+        edges = self.edges(reply, params)
+        want = self.oracle.by_member(self.oracle.within(edges[0], edges[-1])).get(label, [])
+        totals = self.oracle.totals(want)
+        for name in SUMS:
+            assert reply["total"][name] == totals[name], ("explain", params, name)
+            assert sum(cell[name] for cell in reply["cells"]) == totals[name], (params, name)
+        shown = [event["ts"] for cell in reply["cells"] for event in cell["events"]]
+        assert not reply["events_truncated"]
+        assert sorted(shown) == sorted(e["ts"] for e in want), params
+
     def check(self):
         rng = self.rng
         now = self.ask("leaderboard")["as_of_ms"]
@@ -303,6 +317,7 @@ class Case:
                 self.all_series(chosen)
                 count += 1
             self.sessions(params)
+            self.explain(dict(params, tz="Europe/Berlin"))
         self.team()
         return count
 
