@@ -152,7 +152,8 @@ test: packages-test
 # The same under sanitizers: unit and property tests, and the daemons the scripts start.
 .PHONY: asan tsan
 asan: packages-test
-	@$(MAKE) --no-print-directory VARIANT=asan test
+	@LSAN_OPTIONS="suppressions=tests/lsan.supp $(LSAN_OPTIONS)" \
+		$(MAKE) --no-print-directory VARIANT=asan test
 tsan: packages-test
 	@TSAN_OPTIONS="suppressions=tests/tsan.supp $(TSAN_OPTIONS)" \
 		$(MAKE) --no-print-directory VARIANT=tsan test

@@ -114,7 +114,8 @@ table_cell(struct table *table, struct tl_slice text)
 		table->failed = true;
 		return;
 	}
-	memcpy(copy, text.data, text.bytes);
+	if (text.bytes > 0)
+		memcpy(copy, text.data, text.bytes);
 	copy[text.bytes] = '\0';
 	for (size_t i = 0; i < text.bytes; i++) {
 		if ((unsigned char)copy[i] < 0x20 || copy[i] == 0x7f)

@@ -8,7 +8,7 @@ import random
 import subprocess
 import time
 
-from daemon import BUILD, Daemon
+from daemon import BUILD, Daemon, sanitizer
 from oracle import SUMS, Oracle, before_edges, fixed_edges, tokens_of, value_of
 from sp import Refused, wait_for
 from workload import generate
@@ -25,7 +25,8 @@ def ms(text):
 
 def clock_at(now_ms):
     return {"TALLY_WALL_OFFSET_MS": str(now_ms - int(time.time() * 1000)),
-            "LD_PRELOAD": os.path.abspath(os.path.join(BUILD, "tests/wall_clock.so"))}
+            "LD_PRELOAD": " ".join((
+                sanitizer(), os.path.abspath(os.path.join(BUILD, "tests/wall_clock.so"))))}
 
 
 class Case:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,14 @@ import tempfile
 from sp import Refused, Req, wait_for
 
 BUILD = os.environ.get("BUILD", "build/release")
+
+
+def sanitizer():
+    """The sanitizer's runtime when tallyd is built with one (it must be preloaded first), or ""."""
+    libraries = subprocess.run(["ldd", os.path.join(BUILD, "tallyd")], stdout=subprocess.PIPE,
+                               text=True).stdout
+    found = re.search(r"=> (\S*lib[at]san\.so\S*)", libraries)
+    return found.group(1) if found else ""
 
 
 class Daemon:

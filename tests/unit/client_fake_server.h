@@ -38,6 +38,22 @@ enum fake_plan {
 /* An event of this model is refused, the others of its batch are not. */
 #define FAKE_WRONG_MODEL "wrong-model"
 
+/* What the server has seen so far. */
+struct fake_notes {
+	uint64_t request_count;
+	uint64_t event_count; /* received, repeats included */
+	uint64_t seq;
+	size_t held_count_max;
+	int64_t arrived_us[FAKE_REQUESTS_MAX];
+	uint64_t batch_hash[FAKE_REQUESTS_MAX];
+	char batch_name[FAKE_REQUESTS_MAX][65];
+	char token[80];
+	/* of the last event */
+	int64_t last[TL_COL_COUNT];
+	char last_text[TL_COL_COUNT][400];
+	uint8_t last_id[16];
+};
+
 struct fake {
 	/* fixed while it runs */
 	struct tl_queue *queue;
@@ -49,22 +65,10 @@ struct fake {
 	pthread_mutex_t mtx;
 	pthread_cond_t changed;
 	struct tl_map *ids;
-	uint64_t request_count;
-	uint64_t event_count; /* received, repeats included */
-	uint64_t answer_count;
-	uint64_t seq;
 	bool holds; /* FAKE_HOLD holds; cleared by fake_release */
 	struct tl_rep_request *held[64];
 	size_t held_count;
-	size_t held_count_max;
-	int64_t arrived_us[FAKE_REQUESTS_MAX];
-	uint64_t batch_hash[FAKE_REQUESTS_MAX];
-	char batch_name[FAKE_REQUESTS_MAX][65];
-	char token[80];
-	/* of the last event stored, for the tests of fields */
-	int64_t last[TL_COL_COUNT];
-	char last_text[TL_COL_COUNT][400];
-	uint8_t last_id[16];
+	struct fake_notes notes;
 };
 
 static inline void
@@ -76,11 +80,11 @@ fake_row_keep(struct fake *fake, const struct tl_batch *batch, uint32_t row)
 
 		if (tl_column_name_kind((enum tl_column)column) != 0 && value > 0)
 			text = batch->symbols[value].text;
-		fake->last[column] = value;
-		snprintf(fake->last_text[column], sizeof(fake->last_text[column]), "%.*s",
-			(int)text.bytes, (const char *)text.data);
+		fake->notes.last[column] = value;
+		snprintf(fake->notes.last_text[column], sizeof(fake->notes.last_text[column]),
+			"%.*s", (int)text.bytes, (const char *)text.data);
 	}
-	memcpy(fake->last_id, batch->id[row], sizeof(fake->last_id));
+	memcpy(fake->notes.last_id, batch->id[row], sizeof(fake->notes.last_id));
 }
 
 static inline bool
@@ -130,7 +134,7 @@ fake_store(struct fake *fake, struct tl_slice body, struct tl_buf *reply)
 		}
 	}
 	answer.batch = head.batch;
-	answer.seq = fake->seq += answer.accepted;
+	answer.seq = fake->notes.seq += answer.accepted;
 	answer.rejects = batch.rejects;
 	answer.reject_count = batch.reject_count;
 	answer.rejected = batch.reject_count;
@@ -194,7 +198,6 @@ fake_reply(struct fake *fake, struct tl_rep_request *request, enum fake_plan pla
 	if (plan == FAKE_LOSE_REQUEST || plan == FAKE_LOSE_ACK) {
 		tl_rep_request_drop(request);
 	} else {
-		fake->answer_count++;
 		tl_rep_request_reply(request, tl_buf_slice(&reply));
 	}
 	tl_buf_fini(&reply);
@@ -205,17 +208,17 @@ static inline uint64_t
 fake_note(struct fake *fake, struct tl_rep_request *request)
 {
 	struct tl_slice body = tl_rep_request_body(request);
-	uint64_t request_no = fake->request_count++;
+	uint64_t request_no = fake->notes.request_count++;
 	struct tl_batch_head head;
 
 	assert_int_equal(tl_batch_head_read(body, &head, NULL), TL_OK);
 	assert_true(request_no < FAKE_REQUESTS_MAX);
-	fake->event_count += head.event_count;
-	fake->arrived_us[request_no] = tl_rep_request_received_us(request);
-	fake->batch_hash[request_no] = tl_checksum64(body);
-	snprintf(fake->batch_name[request_no], sizeof(fake->batch_name[0]), "%.*s",
+	fake->notes.event_count += head.event_count;
+	fake->notes.arrived_us[request_no] = tl_rep_request_received_us(request);
+	fake->notes.batch_hash[request_no] = tl_checksum64(body);
+	snprintf(fake->notes.batch_name[request_no], sizeof(fake->notes.batch_name[0]), "%.*s",
 		(int)head.batch.bytes, (const char *)head.batch.data);
-	snprintf(fake->token, sizeof(fake->token), "%.*s", (int)head.token.bytes,
+	snprintf(fake->notes.token, sizeof(fake->notes.token), "%.*s", (int)head.token.bytes,
 		(const char *)head.token.data);
 	return request_no;
 }
@@ -238,8 +241,8 @@ fake_run(void *arg)
 		if (plan == FAKE_HOLD && fake->holds) {
 			assert_true(fake->held_count < 64);
 			fake->held[fake->held_count++] = request;
-			if (fake->held_count > fake->held_count_max)
-				fake->held_count_max = fake->held_count;
+			if (fake->held_count > fake->notes.held_count_max)
+				fake->notes.held_count_max = fake->held_count;
 		} else {
 			fake_reply(fake, request, plan);
 		}
@@ -325,6 +328,18 @@ fake_wait(struct fake *fake, const uint64_t *number, uint64_t least)
 	pthread_mutex_unlock(&fake->mtx);
 	if (result != 0)
 		fail_msg("nothing more came in %d s", FAKE_WAIT_S);
+}
+
+/* A copy of the notes, for a test to look at while the server goes on. */
+static inline const struct fake_notes *
+fake_noted(struct fake *fake)
+{
+	static struct fake_notes notes;
+
+	pthread_mutex_lock(&fake->mtx);
+	notes = fake->notes;
+	pthread_mutex_unlock(&fake->mtx);
+	return &notes;
 }
 
 static inline bool

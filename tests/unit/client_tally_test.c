@@ -104,9 +104,8 @@ push_wrong(struct tally *tally, const char *id)
 		TALLY_OK);
 }
 
-/* All is acknowledged, and what the server noted about it may be looked at. */
 static void
-assert_flushed(struct tally *tally, struct fake *fake)
+assert_flushed(struct tally *tally)
 {
 	struct tally_stats stats;
 
@@ -114,7 +113,6 @@ assert_flushed(struct tally *tally, struct fake *fake)
 		fail_msg("flush: %s", tally_error());
 	tally_stats(tally, &stats);
 	assert_int_equal(stats.pending, 0);
-	fake_wait(fake, &fake->request_count, 0);
 }
 
 /* The server has these events and no others. */
@@ -195,14 +193,14 @@ every_event_of_several_threads_arrives(void **state)
 	}
 	for (int i = 0; i < PUSHERS; i++)
 		pthread_join(pushers[i].thread, NULL);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 0, PUSHERS * PUSHER_EVENTS);
 	tally_stats(tally, &stats);
 	assert_int_equal(stats.pushed, PUSHERS * PUSHER_EVENTS);
 	assert_int_equal(stats.accepted, PUSHERS * PUSHER_EVENTS);
 	assert_int_equal(stats.duplicate + stats.replaced + stats.rejected, 0);
 	assert_int_equal(stats.seq, PUSHERS * PUSHER_EVENTS);
-	assert_string_equal(fake->token, "tally_gw_test");
+	assert_string_equal(fake_noted(fake)->token, "tally_gw_test");
 	close_all(tally, fake);
 }
 
@@ -218,7 +216,7 @@ ipc_works_too(void **state)
 	fake_start(fake, ipc_url);
 	tally = opened((struct tally_options){.url = ipc_url});
 	push(tally, 0, 10);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 0, 10);
 	close_all(tally, fake);
 }
@@ -259,33 +257,33 @@ every_field_arrives_as_it_was_given(void **state)
 						   .is_plan = 1,
 						   .rev = 12}),
 		TALLY_OK);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_true(tl_event_id_from_text(tl_slice_str("msg_01ABC"), id));
-	assert_memory_equal(fake->last_id, id, sizeof(id));
-	assert_int_equal(fake->last[TL_COL_TS], ts_ms);
-	assert_int_equal(fake->last[TL_COL_KIND], TL_KIND_REQUEST);
-	assert_string_equal(fake->last_text[TL_COL_EMAIL], "ada@example.com");
-	assert_string_equal(fake->last_text[TL_COL_AGENT_TYPE], "codex");
-	assert_string_equal(fake->last_text[TL_COL_SESSION], "s-1");
-	assert_string_equal(fake->last_text[TL_COL_PROVIDER], "openai");
-	assert_string_equal(fake->last_text[TL_COL_MODEL], "gpt-5");
-	assert_int_equal(fake->last[TL_COL_INPUT], 1);
-	assert_int_equal(fake->last[TL_COL_CACHE_READ], 2);
-	assert_int_equal(fake->last[TL_COL_CACHE_WRITE], 4);
-	assert_int_equal(fake->last[TL_COL_CACHE_WRITE_1H], 3);
-	assert_int_equal(fake->last[TL_COL_OUTPUT], 6);
-	assert_int_equal(fake->last[TL_COL_REASONING], 5);
-	assert_int_equal(fake->last[TL_COL_COST], 7);
-	assert_int_equal(fake->last[TL_COL_SAVED_TOKENS], 8);
-	assert_int_equal(fake->last[TL_COL_SAVED_NUSD], 9);
-	assert_int_equal(fake->last[TL_COL_STATUS], 529);
-	assert_int_equal(fake->last[TL_COL_DURATION], 10);
-	assert_string_equal(fake->last_text[TL_COL_REPO], "github.com/acme/api");
-	assert_int_equal(fake->last[TL_COL_PR], 11);
-	assert_string_equal(fake->last_text[TL_COL_BRANCH], "feature/x");
-	assert_string_equal(fake->last_text[TL_COL_COMMIT], "0123456789abcdef");
-	assert_int_equal(fake->last[TL_COL_BILLING], TL_BILLING_PLAN);
-	assert_int_equal(fake->last[TL_COL_REV], 12);
+	assert_memory_equal(fake_noted(fake)->last_id, id, sizeof(id));
+	assert_int_equal(fake_noted(fake)->last[TL_COL_TS], ts_ms);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_KIND], TL_KIND_REQUEST);
+	assert_string_equal(fake_noted(fake)->last_text[TL_COL_EMAIL], "ada@example.com");
+	assert_string_equal(fake_noted(fake)->last_text[TL_COL_AGENT_TYPE], "codex");
+	assert_string_equal(fake_noted(fake)->last_text[TL_COL_SESSION], "s-1");
+	assert_string_equal(fake_noted(fake)->last_text[TL_COL_PROVIDER], "openai");
+	assert_string_equal(fake_noted(fake)->last_text[TL_COL_MODEL], "gpt-5");
+	assert_int_equal(fake_noted(fake)->last[TL_COL_INPUT], 1);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_CACHE_READ], 2);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_CACHE_WRITE], 4);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_CACHE_WRITE_1H], 3);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_OUTPUT], 6);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_REASONING], 5);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_COST], 7);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_SAVED_TOKENS], 8);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_SAVED_NUSD], 9);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_STATUS], 529);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_DURATION], 10);
+	assert_string_equal(fake_noted(fake)->last_text[TL_COL_REPO], "github.com/acme/api");
+	assert_int_equal(fake_noted(fake)->last[TL_COL_PR], 11);
+	assert_string_equal(fake_noted(fake)->last_text[TL_COL_BRANCH], "feature/x");
+	assert_string_equal(fake_noted(fake)->last_text[TL_COL_COMMIT], "0123456789abcdef");
+	assert_int_equal(fake_noted(fake)->last[TL_COL_BILLING], TL_BILLING_PLAN);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_REV], 12);
 	close_all(tally, fake);
 }
 
@@ -305,21 +303,21 @@ what_is_not_stated_arrives_as_unknown(void **state)
 						   .cost_nusd = TALLY_UNKNOWN,
 						   .duration_ms = TALLY_UNKNOWN}),
 		TALLY_OK);
-	assert_flushed(tally, fake);
-	assert_int_equal(fake->last[TL_COL_COST], -1);
-	assert_int_equal(fake->last[TL_COL_DURATION], -1);
-	assert_int_equal(fake->last[TL_COL_STATUS], 200);
-	assert_int_equal(fake->last[TL_COL_EMAIL], 0);
-	assert_int_equal(fake->last[TL_COL_BILLING], TL_BILLING_API);
+	assert_flushed(tally);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_COST], -1);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_DURATION], -1);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_STATUS], 200);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_EMAIL], 0);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_BILLING], TL_BILLING_API);
 
 	/* A zeroed cost is a cost of zero, which is not the same. */
 	assert_int_equal(tally_push(tally,
 				 &(struct tally_event){
 					 .id = "msg_02ABC", .ts_ms = now_ms(), .model = "gpt-5"}),
 		TALLY_OK);
-	assert_flushed(tally, fake);
-	assert_int_equal(fake->last[TL_COL_COST], 0);
-	assert_int_equal(fake->last[TL_COL_DURATION], -1);
+	assert_flushed(tally);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_COST], 0);
+	assert_int_equal(fake_noted(fake)->last[TL_COL_DURATION], -1);
 	close_all(tally, fake);
 }
 
@@ -352,11 +350,11 @@ links_arrive(void **state)
 		assert_int_equal(tally_push_link(tally, id_of(i), now_ms(), "s-1", links[i].link,
 					 links[i].value),
 			TALLY_OK);
-		assert_flushed(tally, fake);
-		assert_int_equal(fake->last[TL_COL_KIND], TL_KIND_LINK);
-		assert_int_equal(fake->last[TL_COL_LINK_OP], links[i].op);
-		assert_string_equal(fake->last_text[TL_COL_VALUE], links[i].arrives);
-		assert_string_equal(fake->last_text[TL_COL_SESSION], "s-1");
+		assert_flushed(tally);
+		assert_int_equal(fake_noted(fake)->last[TL_COL_KIND], TL_KIND_LINK);
+		assert_int_equal(fake_noted(fake)->last[TL_COL_LINK_OP], links[i].op);
+		assert_string_equal(fake_noted(fake)->last_text[TL_COL_VALUE], links[i].arrives);
+		assert_string_equal(fake_noted(fake)->last_text[TL_COL_SESSION], "s-1");
 	}
 	tally_stats(tally, &stats);
 	assert_int_equal(stats.pushed, sizeof(links) / sizeof(links[0]));
@@ -407,9 +405,9 @@ the_largest_events_fit(void **state)
 		if (tally_push(tally, &event) != TALLY_OK)
 			fail_msg("%s", tally_error());
 	}
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 0, 1000);
-	assert_true(fake->request_count > 1);
+	assert_true(fake_noted(fake)->request_count > 1);
 	close_all(tally, fake);
 }
 
@@ -423,20 +421,20 @@ a_batch_closes_at_its_bounds(void **state)
 	fake_start(fake, url);
 	tally = opened((struct tally_options){.batch_events = 10, .batch_ms = NEVER_MS});
 	push(tally, 0, 25);
-	fake_wait(fake, &fake->event_count, 20);
-	assert_int_equal(fake->event_count, 20);
-	assert_flushed(tally, fake);
-	assert_int_equal(fake->request_count, 3);
+	fake_wait(fake, &fake->notes.event_count, 20);
+	assert_int_equal(fake_noted(fake)->event_count, 20);
+	assert_flushed(tally);
+	assert_int_equal(fake_noted(fake)->request_count, 3);
 	assert_int_equal(tally_close(tally, LONG_MS), TALLY_OK);
 
 	tally = opened((struct tally_options){.batch_bytes = 2000, .batch_ms = NEVER_MS});
 	push(tally, 100, 200);
-	fake_wait(fake, &fake->request_count, 6);
+	fake_wait(fake, &fake->notes.request_count, 6);
 	assert_int_equal(tally_close(tally, LONG_MS), TALLY_OK);
 
 	tally = opened((struct tally_options){.batch_ms = 1});
 	push(tally, 300, 301);
-	fake_wait(fake, &fake->event_count, 126);
+	fake_wait(fake, &fake->notes.event_count, 126);
 	close_all(tally, fake);
 }
 
@@ -465,7 +463,7 @@ losses(enum fake_plan (*plan)(uint64_t), bool has_duplicates)
 	tally = opened((struct tally_options){
 		.batch_events = 50, .ack_timeout_ms = 50, .spool_dir = at("spool")});
 	push(tally, 0, 1000);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 0, 1000);
 	tally_stats(tally, &stats);
 	assert_int_equal(stats.accepted + stats.duplicate, 1000);
@@ -505,10 +503,10 @@ the_same_bytes_are_sent_again(void **state)
 	fake_start(fake, url);
 	tally = opened((struct tally_options){.batch_ms = NEVER_MS, .ack_timeout_ms = 20});
 	push(tally, 0, 5);
-	assert_flushed(tally, fake);
-	assert_true(fake->request_count >= 2);
-	assert_true(fake->batch_hash[0] == fake->batch_hash[1]);
-	assert_string_equal(fake->batch_name[0], fake->batch_name[1]);
+	assert_flushed(tally);
+	assert_true(fake_noted(fake)->request_count >= 2);
+	assert_true(fake_noted(fake)->batch_hash[0] == fake_noted(fake)->batch_hash[1]);
+	assert_string_equal(fake_noted(fake)->batch_name[0], fake_noted(fake)->batch_name[1]);
 	close_all(tally, fake);
 }
 
@@ -529,10 +527,12 @@ a_busy_server_is_given_its_time(void **state)
 	fake_start(fake, url);
 	tally = opened((struct tally_options){.batch_ms = NEVER_MS});
 	push(tally, 0, 5);
-	assert_flushed(tally, fake);
-	assert_int_equal(fake->request_count, 3);
-	assert_true(fake->arrived_us[1] - fake->arrived_us[0] >= FAKE_RETRY_AFTER_MS * 1000);
-	assert_true(fake->arrived_us[2] - fake->arrived_us[1] >= FAKE_RETRY_AFTER_MS * 1000);
+	assert_flushed(tally);
+	assert_int_equal(fake_noted(fake)->request_count, 3);
+	assert_true(fake_noted(fake)->arrived_us[1] - fake_noted(fake)->arrived_us[0] >=
+		    FAKE_RETRY_AFTER_MS * 1000);
+	assert_true(fake_noted(fake)->arrived_us[2] - fake_noted(fake)->arrived_us[1] >=
+		    FAKE_RETRY_AFTER_MS * 1000);
 	tally_stats(tally, &stats);
 	assert_int_equal(stats.accepted, 5);
 	assert_int_equal(stats.resent, 1); /* one batch, however often */
@@ -560,8 +560,8 @@ anything_short_of_an_answer_is_tried_again(void **state)
 	tally = opened((struct tally_options){
 		.batch_ms = NEVER_MS, .on_refused = refusal_note, .arg = &refusals});
 	push(tally, 0, 5);
-	assert_flushed(tally, fake);
-	assert_int_equal(fake->request_count, 5);
+	assert_flushed(tally);
+	assert_int_equal(fake_noted(fake)->request_count, 5);
 	assert_stored(fake, 0, 5);
 	assert_int_equal(refusals.count, 0);
 	close_all(tally, fake);
@@ -578,12 +578,12 @@ a_server_that_comes_late_or_goes_and_comes_back(void **state)
 		.batch_events = 10, .ack_timeout_ms = 100, .spool_dir = at("spool")});
 	push(tally, 0, 100);
 	fake_start(fake, url);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	for (uint64_t i = 1; i < 4; i++) {
 		fake_stop(fake);
 		push(tally, i * 100, i * 100 + 100);
 		fake_start(fake, url);
-		assert_flushed(tally, fake);
+		assert_flushed(tally);
 	}
 	assert_stored(fake, 0, 400);
 	close_all(tally, fake);
@@ -609,7 +609,7 @@ refused_events_are_told_and_kept(void **state)
 	push_wrong(tally, "wrong-event-1");
 	push_wrong(tally, "wrong-event-2");
 	push(tally, 5, 10);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 0, 10);
 	assert_int_equal(refusals.count, 2);
 	assert_string_equal(refusals.code, "time_too_old");
@@ -622,7 +622,7 @@ refused_events_are_told_and_kept(void **state)
 
 	/* A batch without a refused event leaves nothing behind. */
 	push(tally, 10, 20);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_int_equal(files_in("spool/refused"), 2);
 	close_all(tally, fake);
 }
@@ -650,8 +650,8 @@ a_refused_batch_is_told_kept_and_not_sent_again(void **state)
 		.on_refused = refusal_note,
 		.arg = &refusals});
 	push(tally, 0, 7);
-	assert_flushed(tally, fake);
-	assert_int_equal(fake->request_count, 1);
+	assert_flushed(tally);
+	assert_int_equal(fake_noted(fake)->request_count, 1);
 	assert_int_equal(refusals.count, 7);
 	assert_string_equal(refusals.code, "unauthenticated");
 	assert_string_equal(refusals.field, "token");
@@ -666,7 +666,7 @@ a_refused_batch_is_told_kept_and_not_sent_again(void **state)
 	tl_buf_fini(&reply);
 
 	push(tally, 7, 10);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 7, 10);
 	close_all(tally, fake);
 }
@@ -689,10 +689,10 @@ a_code_of_a_newer_server_says_itself_what_to_do(void **state)
 	tally = opened((struct tally_options){
 		.batch_ms = NEVER_MS, .on_refused = refusal_note, .arg = &refusals});
 	push(tally, 0, 3);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_int_equal(refusals.count, 3);
 	assert_string_equal(refusals.code, "moon_in_the_way");
-	assert_int_equal(fake->request_count, 1);
+	assert_int_equal(fake_noted(fake)->request_count, 1);
 	close_all(tally, fake);
 }
 
@@ -709,7 +709,7 @@ what_is_told_of_a_refusal_may_push(void **state)
 	refusals.push_to = tally;
 	push_wrong(tally, "wrong-event-1");
 	assert_int_equal(tally_flush(tally, LONG_MS), TALLY_OK);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 901, 902);
 	close_all(tally, fake);
 }
@@ -746,10 +746,10 @@ a_full_backlog_refuses_and_recovers(void **state)
 	assert_int_equal(stats.pushed, taken);
 	assert_int_equal(stats.pending, taken);
 	fake_release(fake);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 0, taken);
 	push(tally, taken, taken + 30);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 0, taken + 30);
 	close_all(tally, fake);
 }
@@ -769,11 +769,11 @@ a_flush_says_that_it_was_late(void **state)
 	assert_int_equal(tally_flush(tally, 1), TALLY_TIMEOUT);
 	assert_non_null(strstr(tally_error(), "5 events"));
 	assert_int_equal(tally_flush(tally, -5), TALLY_TIMEOUT);
-	fake_wait(fake, &fake->request_count, 1);
+	fake_wait(fake, &fake->notes.request_count, 1);
 	tally_stats(tally, &stats);
 	assert_int_equal(stats.pending, 5);
 	fake_release(fake);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	close_all(tally, fake);
 }
 
@@ -797,7 +797,7 @@ a_flush_waits_only_for_what_was_pushed_before(void **state)
 	tally = opened((struct tally_options){.batch_ms = NEVER_MS});
 	push(tally, 0, 5);
 	assert_int_equal(pthread_create(&thread, NULL, flush_run, tally), 0);
-	fake_wait(fake, &fake->request_count, 1);
+	fake_wait(fake, &fake->notes.request_count, 1);
 	push(tally, 5, 10);
 	fake_release(fake);
 	pthread_join(thread, &flushed);
@@ -817,10 +817,10 @@ no_more_than_in_flight_are_sent_at_once(void **state)
 	fake_start(fake, url);
 	tally = opened((struct tally_options){.batch_events = 1, .in_flight = 3});
 	push(tally, 0, 20);
-	fake_wait(fake, &fake->request_count, 3);
+	fake_wait(fake, &fake->notes.request_count, 3);
 	fake_release(fake);
-	assert_flushed(tally, fake);
-	assert_int_equal(fake->held_count_max, 3);
+	assert_flushed(tally);
+	assert_int_equal(fake_noted(fake)->held_count_max, 3);
 	assert_stored(fake, 0, 20);
 	close_all(tally, fake);
 }
@@ -850,14 +850,14 @@ what_was_not_acknowledged_is_sent_by_the_next(void **state)
 	tally = opened((struct tally_options){.in_flight = 1, .spool_dir = at("spool")});
 	tally_stats(tally, &stats);
 	assert_int_equal(stats.recovered, 10);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	tally_stats(tally, &stats);
 	assert_int_equal(stats.pushed, 0);
 	assert_int_equal(stats.accepted, 95);
 	assert_stored(fake, 0, 95);
 	assert_int_equal(files_in("spool"), 0);
 	for (uint64_t i = 0; i < 10; i++) {
-		const char *dash = strchr(fake->batch_name[i], '-');
+		const char *dash = strchr(fake_noted(fake)->batch_name[i], '-');
 
 		assert_non_null(dash);
 		assert_int_equal(strtoull(dash + 1, NULL, 10), i + 1); /* in order */
@@ -916,7 +916,7 @@ a_backlog_larger_than_memory_comes_from_the_spool(void **state)
 		usleep(1000);
 	assert_int_equal(truncate(at(path), 1000), 0);
 	fake_start(fake, url);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 0, event_count - 200);
 	assert_int_equal(refusals.count, 200);
 	assert_string_equal(refusals.code, "storage_corrupt");
@@ -945,7 +945,7 @@ damage_found_at_open_is_told(void **state)
 	assert_non_null(strstr(tally_error(), "damaged"));
 	tally_stats(tally, &stats);
 	assert_int_equal(stats.recovered, 1);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 5, 10);
 	close_all(tally, fake);
 }
@@ -962,16 +962,16 @@ a_spool_that_fails_holds_nothing_up(void **state)
 	assert_int_equal(rename(at("spool"), at("elsewhere")), 0);
 	push(tally, 0, 5);
 	assert_int_not_equal(tally_flush(tally, 1), TALLY_OK);
-	fake_wait(fake, &fake->request_count, 1);
+	fake_wait(fake, &fake->notes.request_count, 1);
 	/* Sent, not acknowledged, and not in the spool: that is more than late. */
 	assert_int_equal(tally_flush(tally, 0), TALLY_IO);
 	assert_non_null(strstr(tally_error(), "spool"));
 	fake_release(fake);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	assert_stored(fake, 0, 5);
 	assert_int_equal(rename(at("elsewhere"), at("spool")), 0);
 	push(tally, 5, 10);
-	assert_flushed(tally, fake);
+	assert_flushed(tally);
 	close_all(tally, fake);
 }
 
@@ -1092,7 +1092,7 @@ kill_9_loses_only_the_end(void **state)
 			(struct tally_options){.ack_timeout_ms = 50, .spool_dir = at("spool")});
 		uint64_t end_no;
 
-		assert_flushed(tally, fake);
+		assert_flushed(tally);
 		assert_int_equal(files_in("spool"), 0);
 		assert_int_equal(tally_close(tally, LONG_MS), TALLY_OK);
 		end_no = fake_stored(fake);
