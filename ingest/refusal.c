@@ -3,31 +3,6 @@
 #include "schema/model/limits.h"
 #include "schema/wire/frame.h"
 
-/* Codes from inside the program say nothing to a sender. */
-static enum tl_err
-wire_code(enum tl_err err)
-{
-	switch (err) {
-	case TL_ENOMEM:
-	case TL_EFULL:
-	case TL_ETIMEOUT:
-		return TL_EOVERLOADED;
-	case TL_ECLOSED:
-		return TL_ESHUTTING_DOWN;
-	case TL_EIO:
-	case TL_ELOCKED:
-	case TL_ENOSPACE:
-		return TL_ESTORAGE_UNAVAILABLE;
-	case TL_OK:
-	case TL_EEND:
-	case TL_EUSAGE:
-	case TL_ECONFIG:
-		return TL_EINTERNAL;
-	default:
-		return err;
-	}
-}
-
 static int64_t
 limit_of(enum tl_err err)
 {
@@ -48,7 +23,7 @@ limit_of(enum tl_err err)
 void
 refusal_put(struct tl_buf *reply, enum tl_err err, const struct tl_why *why)
 {
-	enum tl_err code = wire_code(err);
+	enum tl_err code = tl_err_outward(err);
 	struct tl_error_detail detail = {.limit = limit_of(code)};
 
 	/* What the program told itself about its own trouble stays inside. */

@@ -96,8 +96,8 @@ agents_get(struct query_job *job, const struct agents **agents_out, struct tl_wh
 {
 	const struct query_scene *scene = job->scene;
 	struct agents *agents = NULL;
-	uint8_t key_bytes[5] = {0};
-	struct tl_slice key = tl_slice_of(key_bytes, sizeof(key_bytes)); /* no past has 5 bytes */
+	uint8_t key_bytes[5] = {[4] = 'a'};
+	struct tl_slice key = tl_slice_of(key_bytes, sizeof(key_bytes));
 	enum tl_err err;
 
 	tl_put_be32(key_bytes, scene->org->no);

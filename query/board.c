@@ -6,6 +6,7 @@
 #include "schema/model/money.h"
 
 #define BOARD_ROWS_INITIAL 64u
+#define BOARD_BINS_AT_ONCE 64u
 
 /* A page on its way into a board. */
 struct page_add {
@@ -16,14 +17,46 @@ struct page_add {
 static bool
 find_in(const struct board *board, uint64_t key, uint32_t *idx_out)
 {
-	uint64_t hash = table_hash(key, key >> 32);
-	uint64_t at = hash;
+	uint64_t hash, at;
 
+	if (key < BOARD_DIRECT_MAX) {
+		if (key < board->direct_count && board->direct[key] != 0) {
+			*idx_out = board->direct[key] - 1;
+			return true;
+		}
+		return board->base != NULL && find_in(board->base, key, idx_out);
+	}
+	hash = table_hash(key, key >> 32);
+	at = hash;
 	while (table_next(&board->keys, hash, &at, idx_out)) {
 		if (board_row(board, *idx_out)->key == key)
 			return true;
 	}
 	return board->base != NULL && find_in(board->base, key, idx_out);
+}
+
+/* Remember where a new row is. */
+static enum tl_err
+put_key(struct board *board, uint64_t key, uint32_t row_idx)
+{
+	uint32_t count = board->direct_count == 0 ? BOARD_ROWS_INITIAL : board->direct_count * 2;
+	uint32_t *direct;
+
+	if (key >= BOARD_DIRECT_MAX)
+		return table_put(&board->keys, board->arena, table_hash(key, key >> 32), row_idx);
+	if (key >= board->direct_count) {
+		while (key >= count)
+			count *= 2;
+		direct = tl_arena_array(board->arena, count, sizeof(*direct));
+		if (direct == NULL)
+			return TL_ENOMEM;
+		if (board->direct_count > 0)
+			memcpy(direct, board->direct, board->direct_count * sizeof(*direct));
+		board->direct = direct;
+		board->direct_count = count;
+	}
+	board->direct[key] = row_idx + 1;
+	return TL_OK;
 }
 
 const struct board_row *
@@ -98,8 +131,7 @@ make_row(struct board *board, uint64_t key, uint32_t *idx_out)
 		err = take_row(board, board->row_count,
 			(struct board_row){.key = key, .last_ms = INT64_MIN});
 	if (!err)
-		err = table_put(
-			&board->keys, board->arena, table_hash(key, key >> 32), board->row_count);
+		err = put_key(board, key, board->row_count);
 	if (!err)
 		*idx_out = board->row_count++;
 	return err;
@@ -148,6 +180,21 @@ board_init(struct board *board, enum tl_dim dim, bool is_plain, const struct boa
 	return err;
 }
 
+/* One at a time they would cost more than what is added to them. */
+static struct board_bin *
+make_bin(struct board *board)
+{
+	if (board->spare_bin_count == 0) {
+		board->spare_bins = tl_arena_array(
+			board->arena, BOARD_BINS_AT_ONCE, sizeof(*board->spare_bins));
+		if (board->spare_bins == NULL)
+			return NULL;
+		board->spare_bin_count = BOARD_BINS_AT_ONCE;
+	}
+	board->spare_bin_count--;
+	return board->spare_bins++;
+}
+
 enum tl_err
 board_add_values(struct board *board, uint32_t row_idx, uint32_t bin_idx,
 	const int64_t values[TL_METRIC_COUNT])
@@ -157,7 +204,7 @@ board_add_values(struct board *board, uint32_t row_idx, uint32_t bin_idx,
 	bool fits = true;
 
 	if (bin == NULL || bin->bin_idx != bin_idx) {
-		bin = tl_arena_alloc(board->arena, sizeof(*bin));
+		bin = make_bin(board);
 		if (bin == NULL)
 			return TL_ENOMEM;
 		bin->older = row->bins;
@@ -377,6 +424,7 @@ static size_t
 packed_bytes(const struct board *board)
 {
 	size_t bytes = table_array_bytes(board->row_count, sizeof(*board->own)) +
+		       table_array_bytes(board->direct_count, sizeof(*board->direct)) +
 		       table_array_bytes(board->keys.slot_count, sizeof(*board->keys.slots)) +
 		       visits_pack_bytes(&board->sessions);
 
@@ -415,9 +463,11 @@ board_pack(const struct board *board, struct board *packed_out, struct tl_arena 
 	/* The ceiling is the size, so that the arena takes no more than it needs. */
 	tl_arena_init(&arena, packed_bytes(board));
 	packed.own = table_copy_array(&arena, board->own, board->row_count, sizeof(*board->own));
+	packed.direct = table_copy_array(
+		&arena, board->direct, board->direct_count, sizeof(*board->direct));
 	packed.keys.slots = table_copy_array(
 		&arena, board->keys.slots, board->keys.slot_count, sizeof(*board->keys.slots));
-	if (packed.own == NULL || packed.keys.slots == NULL)
+	if (packed.own == NULL || packed.direct == NULL || packed.keys.slots == NULL)
 		err = TL_ENOMEM;
 	if (!err)
 		err = visits_pack(&board->sessions, &packed.sessions, &arena);

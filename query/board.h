@@ -38,13 +38,20 @@ struct board {
 	uint32_t own_count, own_capacity;
 	uint32_t *own_of; /* with a base: row -> its place in own + 1, 0: the base's is good */
 	uint32_t row_capacity;
-	struct table keys;	/* of the rows that base does not have */
+	uint32_t *direct; /* small key -> row + 1, of the rows that base does not have; 0: none */
+	uint32_t direct_count;
+	struct table keys;	      /* the same for keys that are not small */
+	struct board_bin *spare_bins; /* made in one piece, not yet used */
+	uint32_t spare_bin_count;
 	struct visits sessions; /* that base does not have */
 	uint64_t memo_key;	/* the row found last */
 	uint32_t memo_idx;
 	int64_t *falling[TL_METRIC_COUNT]; /* board_order: the used members' values, falling */
 	uint32_t falling_count;
 };
+
+/* Ids are dense: up to here a key is a place in an array, beyond and for PRs it is hashed. */
+#define BOARD_DIRECT_MAX (1u << 16)
 
 /* Keys of rows: the id of the entity; 0 is the unattributed rest (members only). */
 #define BOARD_KEY_ORG UINT64_MAX

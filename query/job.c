@@ -53,6 +53,20 @@ job_board_before(
 }
 
 enum tl_err
+job_uses(struct query_job *job, const struct past_board **board_out, struct tl_why *why)
+{
+	struct tl_window window;
+	struct past_ask ask = {.scene = job->scene, .window = &window, .dim = TL_DIM_MEMBER};
+	struct past_board *board;
+	enum tl_err err;
+
+	tl_window_fixed(TL_RANGE_24H, job->scene->org->zone, job->scene->now_ms, &window);
+	err = read_board(job, &ask, &board, why);
+	*board_out = board;
+	return err;
+}
+
+enum tl_err
 job_board(
 	struct query_job *job, enum tl_dim dim, const struct board **board_out, struct tl_why *why)
 {

@@ -7,8 +7,8 @@
 #include "schema/store/value.h"
 #include "schema/wire/pack.h"
 
-/* Boards a reply needs: the window's and the one before. */
-#define JOB_BOARDS_MAX 2u
+/* Boards a reply needs: the window's, the one before, and last uses. */
+#define JOB_BOARDS_MAX 3u
 
 struct query_job {
 	const struct query_scene *scene;
@@ -53,6 +53,10 @@ TL_MUST enum tl_err job_whole_board(struct query_job *job, enum tl_dim dim,
 /* The totals of the window before. */
 TL_MUST enum tl_err job_board_before(
 	struct query_job *job, enum tl_dim dim, struct board **board_out, struct tl_why *why);
+
+/* A board that ends now, for the last uses that come with it. With a cache only. */
+TL_MUST enum tl_err job_uses(
+	struct query_job *job, const struct past_board **board_out, struct tl_why *why);
 
 /* Let go of what the job holds. */
 void job_fini(struct query_job *job);

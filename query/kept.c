@@ -46,6 +46,32 @@ query_cache_free(struct query_cache *cache)
 	free(cache);
 }
 
+void
+kept_since_init(struct kept_since *since, const struct query_scene *scene)
+{
+	since->built = tl_view_generation(scene->view);
+	since->seen = since->built;
+}
+
+enum kept_verdict
+kept_judge(struct kept_since *since, const struct query_scene *scene, int64_t cut_ms,
+	int64_t *low_ms_out)
+{
+	uint64_t generation = tl_view_generation(scene->view);
+	uint64_t seen = atomic_load(&since->seen);
+
+	if (generation < since->built)
+		return KEPT_NEWER;
+	if (generation <= seen)
+		return KEPT_GOOD;
+	*low_ms_out = tl_view_changed_from(scene->view, scene->org->no, seen);
+	if (*low_ms_out < cut_ms)
+		return KEPT_CHANGED;
+	while (seen < generation && !atomic_compare_exchange_weak(&since->seen, &seen, generation))
+		;
+	return KEPT_GOOD;
+}
+
 static void
 reply_free(struct lru_value *value)
 {

@@ -17,6 +17,31 @@ TL_MUST enum tl_err query_cache_new(
 void query_cache_free(struct query_cache *cache);
 
 /*
+ * For what views something kept is good: exact on every one from built to seen. It begins with the
+ * view it was made from.
+ */
+struct kept_since {
+	uint64_t built;
+	_Atomic uint64_t seen; /* rises only */
+};
+
+void kept_since_init(struct kept_since *since, const struct query_scene *scene);
+
+enum kept_verdict {
+	KEPT_GOOD,
+	KEPT_CHANGED, /* something before the cut did */
+	KEPT_NEWER,   /* than the view: it cannot be judged */
+};
+
+/*
+ * Judge what shows event times before cut_ms only. For a newer view the store says from what time
+ * on the org changed since: at or after the cut it stays good, and seen moves up. *low_ms_out: that
+ * time when it changed, INT64_MIN when it is not known any more.
+ */
+enum kept_verdict kept_judge(struct kept_since *since, const struct query_scene *scene,
+	int64_t cut_ms, int64_t *low_ms_out);
+
+/*
  * The reply to the very same request, if nothing that it shows has changed: same bytes (token
  * included), door and org, org and registry at the same generation, the same quarter of an hour and
  * at most a second old. Appends to reply and returns true.

@@ -22,7 +22,7 @@ enum tier {
 
 struct list {
 	struct query_job *job;
-	const struct past_board *past;
+	const struct past_board *uses; /* tells last uses */
 	const struct board *board;
 	const struct board *before;    /* NULL: no longer stored */
 	const struct board_row *org;   /* all of it */
@@ -177,7 +177,7 @@ member_last_use(struct list *list, uint32_t member_no, int64_t *last_ms_out, str
 	struct tl_life life;
 	enum tl_err err;
 
-	if (past_member_use(list->past, member_no, &use)) {
+	if (past_member_use(list->uses, member_no, &use)) {
 		*last_ms_out = use.last_ms;
 		return TL_OK;
 	}
@@ -192,7 +192,7 @@ agent_use(struct list *list, uint32_t agent_no, struct past_use *use_out, struct
 	struct tl_life life;
 	enum tl_err err;
 
-	if (past_agent_use(list->past, agent_no, use_out))
+	if (past_agent_use(list->uses, agent_no, use_out))
 		return TL_OK;
 	err = job_life(list->job, TL_DIM_AGENT, agent_no, &life, why);
 	*use_out = (struct past_use){.last_ms = life.last_ms, .is_used = life.totals.requests > 0};
@@ -356,12 +356,16 @@ static enum tl_err
 read_list(struct list *list, struct tl_why *why)
 {
 	struct query_job *job = list->job;
-	enum tl_err err = job_whole_board(job, TL_DIM_MEMBER, &list->past, why);
+	const struct past_board *board;
+	enum tl_err err = job_whole_board(job, TL_DIM_MEMBER, &board, why);
 
 	if (err)
 		return err;
-	list->board = &list->past->board;
+	list->board = &board->board;
+	list->uses = board;
 	err = place_rows(list, why);
+	if (!err && job->window.range == TL_RANGE_CUSTOM && job->scene->cache != NULL)
+		err = job_uses(job, &list->uses, why);
 	if (!err)
 		err = read_before(list, why);
 	if (!err)

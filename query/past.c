@@ -2,10 +2,8 @@
  *      window start              cut T            now       window end
  *          |------- past: kept ----|--- rest: read ---|          |
  *
- * A kept past is exact for every view from the one it was built on (built) to the last one it was
- * checked against (seen): nothing before T changed between them. For a newer view the store says
- * from what time on the org changed since; at or after T the past is still exact, and seen moves
- * up. A view older than built cannot be judged and is served without the past.
+ * A past is good as long as nothing before T changes (kept.h); a view older than the one it was
+ * made from is served without it.
  *
  * T follows how late events come. Behind now by a quarter of an hour at least; when a late event
  * makes a past useless, the next cut lies before that event, so that a stream of late events costs
@@ -52,10 +50,8 @@ struct past {
 	int64_t start_ms; /* of the window */
 	int64_t cut_ms;
 	int64_t late_ms; /* how far behind now the cut was meant to be */
-	uint64_t built;
 
-	/* rises only */
-	_Atomic uint64_t seen;
+	struct kept_since since;
 };
 
 static void
@@ -108,22 +104,16 @@ enum verdict {
 static enum verdict
 judge(const struct past_ask *ask, struct past *past, int64_t *low_ms_out)
 {
-	const struct tl_view *view = ask->scene->view;
-	uint64_t generation = tl_view_generation(view);
-	uint64_t seen = atomic_load(&past->seen);
-
-	if (generation < past->built)
+	switch (kept_judge(&past->since, ask->scene, past->cut_ms, low_ms_out)) {
+	case KEPT_NEWER:
 		return PAST_NEWER;
+	case KEPT_CHANGED:
+		return past->start_ms == tl_window_start_ms(ask->window) ? PAST_CHANGED : PAST_OLD;
+	case KEPT_GOOD:
+		break;
+	}
 	if (past->start_ms != tl_window_start_ms(ask->window))
 		return PAST_OLD;
-	if (generation > seen) {
-		*low_ms_out = tl_view_changed_from(view, ask->scene->org->no, seen);
-		if (*low_ms_out < past->cut_ms)
-			return PAST_CHANGED;
-		while (seen < generation &&
-			!atomic_compare_exchange_weak(&past->seen, &seen, generation))
-			;
-	}
 	return cut_at(ask, past->late_ms) - past->cut_ms >= PAST_STEP_MS ? PAST_OLD : PAST_GOOD;
 }
 
@@ -217,8 +207,7 @@ build(const struct past_ask *ask, int64_t late_ms, struct past **past_out, struc
 	past->start_ms = tl_window_start_ms(ask->window);
 	past->late_ms = late_ms;
 	past->cut_ms = cut_at(ask, late_ms);
-	past->built = tl_view_generation(ask->scene->view);
-	past->seen = past->built;
+	kept_since_init(&past->since, ask->scene);
 	tl_arena_init(&past->life_arena, PAST_ARENA_BYTES_MAX);
 	err = build_board(ask, past, why);
 	if (!err && ask->dim == TL_DIM_MEMBER && !ask->is_before)

@@ -67,31 +67,6 @@ struct task {
 	struct tl_why why;
 };
 
-/* Codes from inside the program say nothing to a caller. */
-static enum tl_err
-wire_code(enum tl_err err)
-{
-	switch (err) {
-	case TL_ENOMEM:
-	case TL_EFULL:
-	case TL_ETIMEOUT:
-		return TL_EOVERLOADED;
-	case TL_ECLOSED:
-		return TL_ESHUTTING_DOWN;
-	case TL_EIO:
-	case TL_ELOCKED:
-	case TL_ENOSPACE:
-		return TL_ESTORAGE_UNAVAILABLE;
-	case TL_OK:
-	case TL_EEND:
-	case TL_EUSAGE:
-	case TL_ECONFIG:
-		return TL_EINTERNAL;
-	default:
-		return err;
-	}
-}
-
 static bool
 is_ours(enum tl_err code)
 {
@@ -117,7 +92,7 @@ find_field(const char *text, char field_out[QUERY_FIELD_BYTES])
 static void
 put_error(struct tl_buf *reply, enum tl_err err, const struct tl_why *why)
 {
-	enum tl_err code = wire_code(err);
+	enum tl_err code = tl_err_outward(err);
 	struct tl_error_detail detail = {.limit = INT64_MIN};
 	char field[QUERY_FIELD_BYTES];
 

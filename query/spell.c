@@ -1,7 +1,6 @@
 /*
- * Good for every view from the one it was built on to the last one it was checked against, like a
- * past (past.c). What is asked for once leaves a note; only the second time it is summed, since
- * that reads every quarter of it.
+ * What is asked for once leaves a note; only the second time it is summed, since that reads every
+ * quarter of it.
  */
 #include "query/spell.h"
 
@@ -28,12 +27,10 @@ struct spell {
 	int64_t calm_ms;	/* of a note: not summed before */
 
 	/* fixed once kept */
-	uint64_t built;
 	struct tl_arena arena;
 	struct board board;
 
-	/* rises only */
-	_Atomic uint64_t seen;
+	struct kept_since since;
 };
 
 static void
@@ -56,7 +53,7 @@ spell_new(void)
 	return spell;
 }
 
-/* org | 's' | dimension | start: a length of its own among the keys of what is kept */
+/* org | 's' | dimension | start; the fifth byte tells the kinds of what is kept apart */
 static struct tl_slice
 make_key(const struct query_scene *scene, enum tl_dim dim, int64_t start_ms,
 	uint8_t key[SPELL_KEY_BYTES])
@@ -66,25 +63,6 @@ make_key(const struct query_scene *scene, enum tl_dim dim, int64_t start_ms,
 	key[5] = (uint8_t)dim;
 	tl_put_be64(key + 6, (uint64_t)start_ms);
 	return tl_slice_of(key, SPELL_KEY_BYTES);
-}
-
-/* Whether the spell is what the view shows; *is_newer_out: than the view, so it cannot be told. */
-static bool
-is_good(const struct query_scene *scene, struct spell *spell, int64_t end_ms, bool *is_newer_out)
-{
-	uint64_t generation = tl_view_generation(scene->view);
-	uint64_t seen = atomic_load(&spell->seen);
-
-	*is_newer_out = generation < spell->built;
-	if (*is_newer_out)
-		return false;
-	if (generation <= seen)
-		return true;
-	if (tl_view_changed_from(scene->view, scene->org->no, seen) < end_ms)
-		return false;
-	while (seen < generation && !atomic_compare_exchange_weak(&spell->seen, &seen, generation))
-		;
-	return true;
 }
 
 /* Its quarters as bins. */
@@ -111,8 +89,7 @@ build(const struct query_scene *scene, enum tl_dim dim, int64_t start_ms, struct
 		return TL_ENOMEM;
 	make_window(start_ms, &window);
 	ask = facts_all(&window);
-	spell->built = tl_view_generation(scene->view);
-	spell->seen = spell->built;
+	kept_since_init(&spell->since, scene);
 	tl_arena_init(&arena, SPELL_ARENA_BYTES_MAX);
 	err = board_init(&board, dim, false, NULL, &arena);
 	if (!err)
@@ -166,48 +143,35 @@ find(const struct query_scene *scene, enum tl_dim dim, int64_t start_ms, enum sp
 	uint8_t key_bytes[SPELL_KEY_BYTES];
 	struct tl_slice key = make_key(scene, dim, start_ms, key_bytes);
 	struct spell *spell = (struct spell *)lru_get(kept, key);
-	bool is_newer = false;
-	bool is_due, has_changed;
+	enum kept_verdict verdict;
+	int64_t low_ms, calm_ms;
 
 	*spell_out = NULL;
 	if (spell == NULL)
 		return use == SPELL_MAKE ? put_note(scene, key, scene->now_ms) : TL_OK;
-	if (!spell->is_note && is_good(scene, spell, start_ms + SPELL_MS, &is_newer)) {
+	if (spell->is_note) {
+		calm_ms = spell->calm_ms;
+		lru_unpin(kept, &spell->value);
+		if (use != SPELL_MAKE || scene->now_ms < calm_ms)
+			return TL_OK;
+		return make(scene, dim, start_ms, key, spell_out, why);
+	}
+	verdict = kept_judge(&spell->since, scene, start_ms + SPELL_MS, &low_ms);
+	if (verdict == KEPT_GOOD) {
 		*spell_out = spell;
 		return TL_OK;
 	}
-	is_due = spell->is_note && scene->now_ms >= spell->calm_ms && use == SPELL_MAKE;
-	has_changed = !spell->is_note && !is_newer;
 	lru_unpin(kept, &spell->value);
-	if (is_due)
-		return make(scene, dim, start_ms, key, spell_out, why);
-	return has_changed ? put_note(scene, key, scene->now_ms + SPELL_CALM_MS) : TL_OK;
-}
-
-static enum tl_err
-add_bins(struct board *board, uint32_t row_idx, const struct board_row *row, int64_t start_ms,
-	const struct facts_ask *ask)
-{
-	enum tl_err err = TL_OK;
-
-	/* The packed bins lie side by side, newest first. */
-	for (uint32_t i = row->bin_count; !err && i > 0; i--) {
-		const struct board_bin *bin = &row->bins[i - 1];
-		int32_t bin_idx = ask->is_one_bin
-					  ? 0
-					  : tl_window_bin(ask->window,
-						    start_ms + bin->bin_idx * TL_QUARTER_MS);
-
-		assert(bin_idx >= 0);
-		err = board_add_values(board, row_idx, (uint32_t)bin_idx, bin->value);
-	}
-	return err;
+	if (verdict == KEPT_NEWER)
+		return TL_OK;
+	return put_note(scene, key, scene->now_ms + SPELL_CALM_MS);
 }
 
 /* The rows of a spell on their way into a board. */
 struct adding {
 	struct board *board;
-	const uint32_t *row_of; /* row of the spell -> row of the board */
+	const uint32_t *row_of;		 /* row of the spell -> row of the board */
+	uint32_t bin_of[SPELL_QUARTERS]; /* quarter -> bin */
 };
 
 static enum tl_err
@@ -218,6 +182,29 @@ add_session(void *arg, uint32_t row_idx, uint32_t session)
 	return board_add_session(adding->board, adding->row_of[row_idx], session);
 }
 
+/* The packed bins lie side by side, newest first. */
+static enum tl_err
+add_bins(struct adding *adding, uint32_t row_idx, const struct board_row *row)
+{
+	enum tl_err err = TL_OK;
+
+	for (uint32_t i = row->bin_count; !err && i > 0; i--) {
+		const struct board_bin *bin = &row->bins[i - 1];
+
+		err = board_add_values(
+			adding->board, row_idx, adding->bin_of[bin->bin_idx], bin->value);
+	}
+	return err;
+}
+
+static void
+find_bins(struct adding *adding, const struct facts_ask *ask, int64_t start_ms)
+{
+	for (uint32_t i = 0; !ask->is_one_bin && i < SPELL_QUARTERS; i++)
+		adding->bin_of[i] =
+			(uint32_t)tl_window_bin(ask->window, start_ms + i * TL_QUARTER_MS);
+}
+
 static enum tl_err
 add_spell(struct board *board, const struct spell *spell, int64_t start_ms,
 	const struct facts_ask *ask)
@@ -226,6 +213,7 @@ add_spell(struct board *board, const struct spell *spell, int64_t start_ms,
 	struct adding adding = {.board = board, .row_of = row_of};
 	enum tl_err err = row_of == NULL ? TL_ENOMEM : TL_OK;
 
+	find_bins(&adding, ask, start_ms);
 	for (uint32_t i = 0; !err && i < spell->board.row_count; i++) {
 		const struct board_row *row = board_row(&spell->board, i);
 		struct board_row *to;
@@ -238,7 +226,7 @@ add_spell(struct board *board, const struct spell *spell, int64_t start_ms,
 			to->last_ms = row->last_ms;
 		err = tl_totals_add(&to->totals, &row->totals, 1);
 		if (!err && !board->is_plain)
-			err = add_bins(board, row_of[i], row, start_ms, ask);
+			err = add_bins(&adding, row_of[i], row);
 	}
 	if (!err && !board->is_plain)
 		err = visits_each(&spell->board.sessions, add_session, &adding);

@@ -95,3 +95,27 @@ tl_fail(struct tl_why *why, enum tl_err err, const char *fmt, ...)
 	memcpy(why->text, fresh.text, strlen(fresh.text) + 1);
 	return err;
 }
+
+enum tl_err
+tl_err_outward(enum tl_err err)
+{
+	switch (err) {
+	case TL_ENOMEM:
+	case TL_EFULL:
+	case TL_ETIMEOUT:
+		return TL_EOVERLOADED;
+	case TL_ECLOSED:
+		return TL_ESHUTTING_DOWN;
+	case TL_EIO:
+	case TL_ELOCKED:
+	case TL_ENOSPACE:
+		return TL_ESTORAGE_UNAVAILABLE;
+	case TL_OK:
+	case TL_EEND:
+	case TL_EUSAGE:
+	case TL_ECONFIG:
+		return TL_EINTERNAL;
+	default:
+		return err;
+	}
+}

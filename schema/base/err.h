@@ -151,6 +151,9 @@ int tl_err_http(enum tl_err err);
 /* The code whose wire name is name (text_bytes long), or TL_EINTERNAL. */
 enum tl_err tl_err_from_name(const char *name, size_t name_bytes);
 
+/* What a stranger is told instead of a code that is only about this program's inside. */
+enum tl_err tl_err_outward(enum tl_err err);
+
 /* One line for the operator about a failure; the first tl_fail wins nothing, the last one stands.
  */
 struct tl_why {

@@ -118,7 +118,8 @@ fake_store(struct fake *fake, struct tl_slice body, struct tl_buf *reply)
 		struct tl_slice id = tl_slice_of(batch.id[row], 16);
 		uint64_t value;
 
-		fake_row_keep(fake, &batch, row);
+		if (row + 1 == batch.row_count)
+			fake_row_keep(fake, &batch, row);
 		if (fake_model_is_wrong(&batch, row)) {
 			struct tl_reject *reject = &batch.rejects[batch.reject_count++];
 

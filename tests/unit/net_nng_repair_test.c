@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,6 +30,15 @@
 #define WAIT_MS 10000 /* far above what anything here takes */
 #define THREADS 4
 #define KILLS 40 /* one in six or so met the fault on a busy server */
+
+/* nng drops a message whose connection ends just before it would be sent, without freeing it. */
+const char *__lsan_default_suppressions(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:libnng";
+}
 
 static char dir[64];
 static char ipc_path[96];
@@ -260,7 +270,7 @@ a_peer_that_leaves_before_the_greeting_does_not_end_a_listener(void **state)
 
 	(void)state;
 	assert_int_equal(echo_start(&echo, urls, 1), TL_OK);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 300; i++) {
 		int fd = unix_socket(&address);
 
 		assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -285,15 +295,21 @@ a_peer_that_leaves_before_the_greeting_does_not_end_a_dialer(void **state)
 	struct tl_buf reply;
 	struct echo echo;
 	int fd = unix_socket(&address);
+	struct timeval timeout = {.tv_sec = WAIT_MS / 1000}; /* of accept, when nobody dials */
 
 	(void)state;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
 	unlink(ipc_path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fd, 8), 0);
 	assert_int_equal(tl_req_client_open(ipc_url, &client, &why), TL_OK);
 	assert_int_equal(tl_req_call_start(client, tl_slice_str("hello"), &call, &why), TL_OK);
-	for (int i = 0; i < 5; i++)
-		close(accept(fd, NULL, NULL));
+	for (int i = 0; i < 5; i++) {
+		int peer = accept(fd, NULL, NULL);
+
+		assert_true(peer >= 0);
+		close(peer);
+	}
 	close(fd);
 	unlink(ipc_path);
 	assert_int_equal(echo_start(&echo, urls, 1), TL_OK);

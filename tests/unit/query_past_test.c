@@ -54,7 +54,17 @@ compare(struct place *p, struct tl_view *view, uint64_t *seed)
 	map = tl_pack_open_map(&request);
 	tl_pack_key_int(&request, &map, "v", 1);
 	tl_pack_key_str(&request, &map, "op", ops[draw(seed) % COUNT(ops)]);
-	tl_pack_key_str(&request, &map, "range", ranges[draw(seed) % COUNT(ranges)]);
+	if (draw(seed) % 3 == 0) { /* any minutes, some of them whole quarters */
+		int64_t step_ms = draw(seed) % 2 ? MINUTE_MS : QUARTER_MS;
+		int64_t to_ms = p->now_ms - (int64_t)(draw(seed) % (uint64_t)DAY_MS);
+		int64_t days = 1 + (int64_t)(draw(seed) % 20);
+
+		tl_pack_key_int(
+			&request, &map, "from", (to_ms - days * DAY_MS) / step_ms * step_ms);
+		tl_pack_key_int(&request, &map, "to", to_ms / step_ms * step_ms);
+	} else {
+		tl_pack_key_str(&request, &map, "range", ranges[draw(seed) % COUNT(ranges)]);
+	}
 	tl_pack_key_str(&request, &map, "tz", zones[draw(seed) % COUNT(zones)]);
 	tl_pack_key_str(&request, &map, "metric", metrics[draw(seed) % COUNT(metrics)]);
 	tl_pack_close(&request, &map);
