@@ -20,6 +20,9 @@ enum {
 	EXIT_CODE_CONFIG = 78,
 };
 
+/* Ids live a day longer than events are accepted; a day more is for the one in progress. */
+#define ID_LIFE_DAYS 37
+
 #define URL_BYTES (TL_CONF_STRING_BYTES + 32)
 
 struct settings {
@@ -320,6 +323,13 @@ main(int argc, char **argv)
 		return 0;
 	}
 	err = tl_conf_read_args(&conf_table, argc, argv, &tallyd.settings, &operand_count, &why);
+	if (!err && tallyd.settings.intake.retention_days <
+			    tallyd.settings.intake.accept_past_days + ID_LIFE_DAYS)
+		err = tl_fail(&why, TL_ECONFIG,
+			"retention_days must be at least accept_past_days + %d: an event may "
+			"arrive "
+			"that late, and its id lives on",
+			ID_LIFE_DAYS);
 	if (!err && !log_level_parse(tallyd.settings.log))
 		err = tl_fail(&why, TL_EUSAGE, "log '%s': error, warn, info or debug",
 			tallyd.settings.log);

@@ -15,9 +15,21 @@
 #include "schema/base/clock.h"
 #include "schema/base/crypt.h"
 #include "schema/model/limits.h"
+#include "schema/store/expiry.h"
 #include "schema/store/key.h"
 
 #define DICT_NAMES_MAX 262144u
+
+static enum tl_err
+read_expiry(struct commit *commit, struct tl_why *why)
+{
+	struct tl_expiry expiry;
+	enum tl_err err = tl_expiry_get(commit->store, NULL, &expiry, why);
+
+	if (!err)
+		commit->expired_before_ms = expiry.day_ms;
+	return err;
+}
 
 /* What became of a job; its reply says so once the group is durable. */
 struct outcome {
@@ -91,6 +103,8 @@ commit_new(struct tl_store *store, struct tl_roster *roster, const struct ingest
 	if (!err)
 		err = read_last(commit, why);
 	if (!err)
+		err = read_expiry(commit, why);
+	if (!err)
 		err = idwindow_open(commit, now_ms, why);
 	if (err) {
 		commit_free(commit);
@@ -149,6 +163,8 @@ begin(struct commit *commit, struct commit_job *const *jobs, size_t job_count, i
 	names_begin(commit);
 	sources_begin(commit->sources, received_ms);
 	err = group_begin(&commit->group, commit->group_no + 1, received_ms, row_count);
+	if (!err)
+		err = read_expiry(commit, why);
 	if (!err)
 		err = idwindow_turn(commit, received_ms, why);
 	for (size_t i = 0; i < job_count && !err; i++) {

@@ -89,10 +89,8 @@ load_ids(
 	struct dedupe *dedupe = loading->commit->dedupe;
 	const int64_t *orgs = batch->column[TL_COL_ORG];
 	const int64_t *signs = batch->column[TL_COL_SIGN];
-	enum tl_err err = dedupe_reserve(dedupe, batch->row_count);
+	enum tl_err err = TL_OK;
 
-	if (err)
-		return err;
 	for (uint32_t i = 0; i < batch->row_count; i++) {
 		uint32_t ahead = i + PREFETCH_ROWS;
 		struct dedupe_place place = {group_no, block_no, (uint16_t)i};
@@ -105,6 +103,10 @@ load_ids(
 			loading->has_retractions = true;
 			continue;
 		}
+		/* One by one: a revision of a known id needs no room. */
+		err = dedupe_reserve(dedupe, 1);
+		if (err)
+			return err;
 		slot = dedupe_claim(dedupe, (uint32_t)orgs[i], batch->id[i], &is_new);
 		if (!is_new && dedupe_place_of(slot).group_no > group_no)
 			continue;
@@ -152,8 +154,11 @@ check_block(struct loading *loading, const struct tl_journal_row *row,
 	char text[TL_DAY_TEXT_BYTES];
 	enum tl_err err;
 
-	if (day == NULL)
+	if (day == NULL || block->day_ms < loading->commit->expired_before_ms) {
+		if (day != NULL)
+			tl_day_unpin(day);
 		return TL_OK;
+	}
 	err = tl_day_get(store, NULL, day, tl_key_slice(&key), &loading->buf, why);
 	tl_day_unpin(day);
 	if (err == TL_ENOT_FOUND) {

@@ -106,12 +106,21 @@ money_of(const struct judging *j, uint32_t row_idx)
 	return (cost_nusd > 0 ? cost_nusd : 0) + tl_batch_get(j->batch, TL_COL_SAVED_NUSD, row_idx);
 }
 
-/* Room for the row's money in its org's sums and for its day in the group; else why not. */
+/* A place for the row's day in the group; else why not. */
 static enum tl_err
-find_room(struct judging *j, uint32_t row_idx, uint16_t *day_idx_out)
+find_day(struct judging *j, uint32_t row_idx, uint16_t *day_idx_out)
 {
+	if (time_of(j, row_idx) < j->commit->expired_before_ms)
+		return TL_ETIME_TOO_OLD;
 	if (!group_find_day(&j->commit->group, time_of(j, row_idx), day_idx_out))
 		return TL_EOVERLOADED;
+	return TL_OK;
+}
+
+/* Room for the row's money in its org's sums; the last thing that may refuse a row. */
+static enum tl_err
+charge(struct judging *j, uint32_t row_idx)
+{
 	if (!sources_charge(j->commit->sources, org_of(j, row_idx), money_of(j, row_idx)))
 		return TL_EAMOUNT_OVERFLOW;
 	return TL_OK;
@@ -126,6 +135,9 @@ refuse_room(struct judging *j, uint32_t row_idx, enum tl_err code)
 {
 	if (code == TL_EAMOUNT_OVERFLOW)
 		return refuse(j, row_idx, code, tl_column_field(TL_COL_COST), SOURCES_MONEY_MAX);
+	if (code == TL_ETIME_TOO_OLD)
+		return refuse(
+			j, row_idx, code, tl_column_field(TL_COL_TS), j->commit->expired_before_ms);
 	return refuse(j, row_idx, code, tl_column_field(TL_COL_TS), GROUP_DAYS_MAX);
 }
 
@@ -181,8 +193,10 @@ static enum tl_err
 claim_fresh(struct judging *j, uint32_t row_idx, struct dedupe_slot *slot)
 {
 	uint16_t day_idx;
-	enum tl_err code = find_room(j, row_idx, &day_idx);
+	enum tl_err code = find_day(j, row_idx, &day_idx);
 
+	if (!code)
+		code = charge(j, row_idx);
 	if (code) {
 		dedupe_unclaim(j->commit->dedupe, slot);
 		return refuse_room(j, row_idx, code);
@@ -290,9 +304,10 @@ find_retract_day(struct judging *j, const struct stored_row *stored, uint16_t *d
 	struct tl_day *day = tl_day_pin(j->commit->store, tl_bucket_floor(TL_SPAN_1D, time_ms));
 
 	*code_out = TL_EREV_AFTER_HORIZON;
-	if (day == NULL)
+	if (day != NULL)
+		tl_day_unpin(day);
+	if (day == NULL || time_ms < j->commit->expired_before_ms)
 		return false;
-	tl_day_unpin(day);
 	*code_out = TL_EOVERLOADED;
 	return group_find_day(&j->commit->group, time_ms, day_idx_out);
 }
@@ -304,21 +319,25 @@ replace(struct judging *j, uint32_t row_idx, struct dedupe_slot *slot,
 	struct group *group = &j->commit->group;
 	const char *field = tl_column_field(TL_COL_REV);
 	uint16_t day_idx;
-	uint16_t retract_idx;
-	enum tl_err code = find_room(j, row_idx, &day_idx);
+	uint16_t retract_idx = 0;
+	bool is_stored = stored->batch != &group->rows;
+	enum tl_err code = find_day(j, row_idx, &day_idx);
 	enum tl_err err = TL_OK;
 
 	if (code)
 		return refuse_room(j, row_idx, code);
-	if (stored->batch == &group->rows) {
-		group_drop(group, stored->row_idx);
-	} else {
-		if (!find_retract_day(j, stored, &retract_idx, &code))
-			return refuse(j, row_idx, code, field, INT64_MIN);
+	if (is_stored && !find_retract_day(j, stored, &retract_idx, &code))
+		return refuse(j, row_idx, code, field, INT64_MIN);
+	code = charge(j, row_idx);
+	if (code)
+		return refuse_room(j, row_idx, code);
+	if (is_stored) {
 		err = group_reserve(group, 1);
 		if (!err)
 			err = group_retract(group, stored->batch, stored->row_idx,
 				stored->received_ms, retract_idx);
+	} else {
+		group_drop(group, stored->row_idx);
 	}
 	if (!err)
 		err = append(j, &row_idx, &slot, &day_idx, 1);
@@ -435,12 +454,12 @@ judge(struct judging *j, uint32_t known_idx, uint32_t print)
 
 	slot = dedupe_claim(j->commit->dedupe, org_of(j, row_idx), j->batch->id[row_idx], &is_new);
 	if (is_new) {
-		/* It was this batch's own, and refused meanwhile for want of room. */
+		/* It was this batch's own, and refused meanwhile, for the same reason. */
 		uint16_t day_idx;
-		bool has_day = group_find_day(&j->commit->group, time_of(j, row_idx), &day_idx);
+		enum tl_err code = find_day(j, row_idx, &day_idx);
 
 		dedupe_unclaim(j->commit->dedupe, slot);
-		return refuse_room(j, row_idx, has_day ? TL_EAMOUNT_OVERFLOW : TL_EOVERLOADED);
+		return refuse_room(j, row_idx, code ? code : TL_EAMOUNT_OVERFLOW);
 	}
 	if (rev == 0 && slot->print == print)
 		return count_duplicate(j, row_idx);

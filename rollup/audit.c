@@ -316,7 +316,7 @@ audit_run(struct tl_store *store, const struct tl_view *view, struct audit_progr
 	tl_buf_init(&audit.bytes, 0);
 	tl_fail(why, TL_OK, "%s", "");
 	/* The newest cut: days that went since the view was taken cannot be read through it. */
-	err = expire_cut_get(store, NULL, &audit.cut, why);
+	err = tl_expiry_get(store, NULL, &audit.cut, why);
 	if (!err)
 		err = pin_days(&audit);
 	if (!err)

@@ -74,7 +74,7 @@ struct audit {
 	struct audit_report report;
 	struct tl_day **days; /* pinned, oldest first; none that has expired */
 	size_t day_count;
-	struct expire_cut cut;
+	struct tl_expiry cut;
 	struct audit_block *blocks; /* by (day, group, block) */
 	size_t block_count, block_capacity;
 	struct tl_arena arena;	     /* of the whole audit */

@@ -66,8 +66,8 @@ static enum tl_err
 missing_day(struct blocks *blocks, uint64_t group_no, int64_t day_ms, struct tl_why *why)
 {
 	char text[TL_DAY_TEXT_BYTES];
-	struct expire_cut cut;
-	enum tl_err err = expire_cut_get(blocks->store, NULL, &cut, why);
+	struct tl_expiry cut;
+	enum tl_err err = tl_expiry_get(blocks->store, NULL, &cut, why);
 
 	if (err)
 		return err;

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "rollup/recount.h"
+#include "schema/store/expiry.h"
 #include "schema/store/key.h"
 
 #define QUARTERS_OF_HOUR 4u
@@ -424,9 +425,13 @@ static enum tl_err
 missing_page(struct fold *fold, const struct fold_page *page, struct tl_why *why)
 {
 	int64_t bucket_ms = page->bucket_no * TL_QUARTER_MS;
+	int64_t day_ms = tl_bucket_floor(TL_SPAN_1D, bucket_ms);
+	struct tl_expiry expiry;
+	enum tl_err err = tl_expiry_get(fold->store, NULL, &expiry, why);
 
-	if (!blocks_has_day(&fold->blocks, tl_bucket_floor(TL_SPAN_1D, bucket_ms)))
-		return TL_OK;
+	/* A day's cells go before the day itself does. */
+	if (err || day_ms < expiry.day_ms || !blocks_has_day(&fold->blocks, day_ms))
+		return err;
 	return tl_fail(why, TL_ESTORAGE_CORRUPT,
 		"cell 15m org %u bucket %" PRId64 " is missing, session %u has rows in it",
 		page->org->org, bucket_ms, page->moves->touch->session);

@@ -12,8 +12,6 @@
 #include "schema/store/scan.h"
 #include "schema/store/write.h"
 
-#define MARK_EXPIRED "rollup.expired"
-#define CUT_VERSION 1
 #define SESSION_DAYS TL_RETENTION_DAYS
 
 /* Rows a write: the fold waits for no more than these. */
@@ -41,64 +39,6 @@ uint64_t
 expire_generation(void)
 {
 	return atomic_load(&generation);
-}
-
-enum tl_err
-expire_cut_get(struct tl_store *store, const struct tl_view *view, struct expire_cut *cut_out,
-	struct tl_why *why)
-{
-	struct tl_key key = tl_key_mark(MARK_EXPIRED);
-	struct tl_buf value;
-	struct tl_cursor cur;
-	enum tl_err err;
-
-	*cut_out = (struct expire_cut){INT64_MIN, INT64_MIN};
-	tl_buf_init(&value, 0);
-	err = tl_store_get(store, view, TL_FAMILY_MARK, tl_key_slice(&key), &value, why);
-	if (!err) {
-		cur = tl_cursor_of(tl_buf_slice(&value));
-		if (tl_cursor_u8(&cur) != CUT_VERSION)
-			err = TL_ESTORAGE_CORRUPT;
-		cut_out->day_ms = (int64_t)tl_cursor_be64(&cur);
-		cut_out->session_ms = (int64_t)tl_cursor_be64(&cur);
-		if (err || cur.err || tl_cursor_left(&cur) != 0)
-			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "the mark of expiry is damaged");
-	}
-	tl_buf_fini(&value);
-	return err == TL_ENOT_FOUND ? TL_OK : err;
-}
-
-/* The cut only rises: a longer retention does not bring back what is gone. */
-static enum tl_err
-raise_cut(
-	struct tl_store *store, struct tl_write *write, struct expire_cut *cut, struct tl_why *why)
-{
-	struct tl_key key = tl_key_mark(MARK_EXPIRED);
-	struct expire_cut before;
-	struct tl_buf value;
-	enum tl_err err = expire_cut_get(store, NULL, &before, why);
-
-	if (err)
-		return err;
-	if (cut->day_ms <= before.day_ms && cut->session_ms <= before.session_ms) {
-		*cut = before;
-		return TL_OK;
-	}
-	if (cut->day_ms < before.day_ms)
-		cut->day_ms = before.day_ms;
-	if (cut->session_ms < before.session_ms)
-		cut->session_ms = before.session_ms;
-	tl_buf_init(&value, 0);
-	tl_buf_put_u8(&value, CUT_VERSION);
-	tl_buf_put_be64(&value, (uint64_t)cut->day_ms);
-	tl_buf_put_be64(&value, (uint64_t)cut->session_ms);
-	err = value.err;
-	if (!err) {
-		tl_write_put(write, TL_FAMILY_MARK, tl_key_slice(&key), tl_buf_slice(&value));
-		err = tl_write_commit(write, TL_SYNC, why);
-	}
-	tl_buf_fini(&value);
-	return err;
 }
 
 static enum tl_err
@@ -278,7 +218,7 @@ expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 	struct expire_counts *counts_out, struct tl_why *why)
 {
 	struct expire_counts counts = {0};
-	struct expire_cut cut = {
+	struct tl_expiry cut = {
 		.day_ms = tl_bucket_floor(TL_SPAN_1D, now_ms - retention_days * TL_DAY_MS),
 		.session_ms = now_ms - SESSION_DAYS * TL_DAY_MS,
 	};
@@ -286,17 +226,20 @@ expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 	enum tl_err err;
 
 	assert(retention_days > 0);
+	/* A row that can still be corrected finds its session. */
+	if (cut.session_ms > cut.day_ms)
+		cut.session_ms = cut.day_ms;
 	err = tl_write_new(store, &write);
 	if (!err)
-		err = raise_cut(store, write, &cut, why);
+		err = tl_expiry_raise(store, write, &cut, why);
 	if (!err)
 		err = drop_cells(store, write, TL_SPAN_15M, cut.day_ms, &counts.cells, why);
 	if (!err)
 		err = drop_cells(store, write, TL_SPAN_1H, cut.day_ms, &counts.cells, why);
 	if (!err)
-		err = drop_sessions(store, write, cut.session_ms, &counts.sessions, why);
-	if (!err)
 		err = drop_days(store, cut.day_ms, &counts.days, why);
+	if (!err)
+		err = drop_sessions(store, write, cut.session_ms, &counts.sessions, why);
 	tl_write_free(write);
 	if (!err)
 		*counts_out = counts;

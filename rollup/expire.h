@@ -6,26 +6,16 @@
 #ifndef ROLLUP_EXPIRE_H
 #define ROLLUP_EXPIRE_H
 
+#include "schema/store/expiry.h"
 #include "schema/store/value.h"
-#include "schema/store/view.h"
 
 struct expire_counts {
 	uint64_t days, cells, sessions;
 };
 
-/* Nothing of before these is promised to be there; INT64_MIN: nothing has expired. */
-struct expire_cut {
-	int64_t day_ms;
-	int64_t session_ms;
-};
-
 /* Drop what is older than retention_days at now_ms. The slow thread's; safe beside the fold. */
 TL_MUST enum tl_err expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 	struct expire_counts *counts_out, struct tl_why *why);
-
-/* The cut as of view, NULL: the newest. */
-TL_MUST enum tl_err expire_cut_get(struct tl_store *store, const struct tl_view *view,
-	struct expire_cut *cut_out, struct tl_why *why);
 
 /* The last thing that happened to a session; INT64_MIN when nothing did. */
 int64_t expire_last_activity_ms(const struct tl_session_row *row);

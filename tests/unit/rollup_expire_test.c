@@ -136,16 +136,16 @@ static void
 the_cut_never_falls(void **state)
 {
 	struct world *world = *state;
-	struct expire_cut cut;
-	struct expire_cut later;
+	struct tl_expiry cut;
+	struct tl_expiry later;
 
-	must(expire_cut_get(world->store, NULL, &cut, &world->why));
+	must(tl_expiry_get(world->store, NULL, &cut, &world->why));
 	assert_int_equal(cut.day_ms, INT64_MIN);
 	expire_at(world, DAY0 + 500 * TL_DAY_MS);
-	must(expire_cut_get(world->store, NULL, &cut, &world->why));
+	must(tl_expiry_get(world->store, NULL, &cut, &world->why));
 	assert_int_equal(cut.day_ms, DAY0 + (500 - RETENTION_DAYS) * TL_DAY_MS);
 	expire_at(world, DAY0 + 400 * TL_DAY_MS);
-	must(expire_cut_get(world->store, NULL, &later, &world->why));
+	must(tl_expiry_get(world->store, NULL, &later, &world->why));
 	assert_int_equal(later.day_ms, cut.day_ms);
 }
 
