@@ -74,7 +74,7 @@ got_text(char got_out[72], struct tl_slice text)
 void
 tl_event_got(char got_out[72], struct tl_slice got)
 {
-	struct tl_token token;
+	struct tl_token token = {0};
 	size_t room = GOT_BYTES_MAX + 1;
 
 	got_out[0] = '\0';

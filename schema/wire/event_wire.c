@@ -1,8 +1,8 @@
 /*
- * A batch is decoded in one pass over its bytes, event by event, into a row beside the batch that
- * is stored only when the whole event is right. Senders repeat themselves, and the speed is there:
- * a key is first compared with the key that followed the same one last time, a name is looked for
- * among the names of the rows before, and nothing is allocated for an event.
+ * A batch is decoded in one pass over its bytes, event by event, into the cells behind the batch's
+ * last row, which counts only when the whole event is right. Senders repeat themselves, and the
+ * speed is there: a key is first compared with the one that followed the key before it last time, a
+ * name is looked for among the names of earlier rows, and nothing is allocated for an event.
  */
 #include "schema/wire/event_wire.h"
 

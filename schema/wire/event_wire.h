@@ -79,7 +79,7 @@ struct tl_wire_event {
 	int64_t lines_added, lines_removed, commits, pull_requests, active_ms;
 	int64_t edits_accepted, edits_rejected;
 	struct tl_slice rule, severity;
-	int64_t fix_ms;
+	int64_t fix_ms; /* 0: by severity */
 };
 
 /* Append a whole batch in the map form. */
