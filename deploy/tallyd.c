@@ -99,6 +99,7 @@ struct tallyd {
 	struct ingest *ingest;
 	struct query *query;
 	struct orders *orders;
+	struct expire *expire;
 };
 
 static enum tl_err
@@ -185,6 +186,9 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 					   .arg = t},
 			&t->ingest, why);
 	if (!err)
+		err = expire_start(t->store, tl_clock_system(), settings->intake.retention_days,
+			&t->expire, why);
+	if (!err)
 		orders_attach(t->orders, t->ingest, t->query);
 	return err;
 }
@@ -195,6 +199,7 @@ tallyd_stop(struct tallyd *t)
 {
 	ingest_stop(t->ingest);
 	query_stop(t->query);
+	expire_stop(t->expire);
 	orders_free(t->orders);
 	if (t->rollup != NULL)
 		rollup_stop(t->rollup);
@@ -220,25 +225,10 @@ report(const struct tallyd *t)
 }
 
 #define TICK_MS 1000
-#define EXPIRY_MS (6 * 3600 * 1000LL)
-
-static void
-expire(struct tallyd *t)
-{
-	struct expire_counts counts = {0};
-	struct tl_why why = {0};
-	enum tl_err err = expire_days(t->store, tl_clock_wall_ms(tl_clock_system()),
-		t->settings.intake.retention_days, &counts, &why);
-
-	if (err)
-		tl_log(TL_LOG_ERROR, "expiry failed code=%s why=\"%s\"", tl_err_name(err),
-			why.text);
-}
 
 static void
 tallyd_wait(struct tallyd *t)
 {
-	int64_t expired_ms = tl_clock_mono_ms(tl_clock_system());
 	struct tl_why why = {0};
 	enum tl_err err;
 
@@ -258,10 +248,6 @@ tallyd_wait(struct tallyd *t)
 			tl_daemon_notify("WATCHDOG=1");
 			break;
 		}
-		if (tl_clock_mono_ms(tl_clock_system()) - expired_ms < EXPIRY_MS)
-			continue;
-		expired_ms = tl_clock_mono_ms(tl_clock_system());
-		expire(t);
 	}
 }
 

@@ -150,8 +150,8 @@ need_holder(const struct control_call *call, const struct tl_org *org, const cha
 	if (err)
 		return err;
 	if (has_email == CONTROL_GIVEN)
-		return tl_edit_need_member(call->edit, org->no, id, tl_slice_str(email),
-			call->now_ms, member_no_out);
+		return tl_edit_need_member(
+			call->edit, org->no, id, tl_slice_str(email), call->now_ms, member_no_out);
 	*member_no_out = member->no;
 	return TL_OK;
 }

@@ -40,9 +40,9 @@ struct commit {
 	uint64_t group_no;
 	uint64_t seq;
 	uint64_t chain;
-	int64_t received_ms; /* never falls, so the journal can be searched by it */
+	int64_t received_ms;	   /* never falls, so the journal can be searched by it */
 	int64_t expired_before_ms; /* days before this one are gone: nothing is taken into them */
-	bool is_dead;	     /* a write failed: memory may be ahead of the disk */
+	bool is_dead;		   /* a write failed: memory may be ahead of the disk */
 	/* memory of the writer */
 	struct dedupe *dedupe;
 	struct tl_dict *dict;

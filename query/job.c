@@ -113,7 +113,7 @@ job_name(const struct query_job *job, enum tl_name_kind kind, uint32_t id,
 	if (id == 0)
 		return TL_OK;
 	tl_buf_init(&name, 0);
-	err = tl_dict_name(scene->store, scene->view, scene->org->no, kind, id, &name, why);
+	err = kept_name(scene, kind, id, &name, why);
 	if (err == TL_ENOT_FOUND)
 		err = tl_fail(why, TL_ESTORAGE_CORRUPT, "name %u of kind %d is missing", id, kind);
 	if (!err) {

@@ -3,10 +3,13 @@
 #include <stdlib.h>
 
 #include "schema/model/bucket.h"
+#include "schema/store/dict.h"
 
 #define KEPT_AGE_MS_MAX 1000
 #define KEPT_REQUEST_BYTES_MAX 1024u
 #define KEPT_HEAD_BYTES 6u
+#define KEPT_NAME_BYTES_MAX (4u << 20)
+#define KEPT_NAME_KEY_BYTES 9u
 
 struct kept_reply {
 	struct lru_value value; /* first: what the cache keeps */
@@ -28,6 +31,8 @@ query_cache_new(size_t board_bytes_max, size_t reply_bytes_max, struct query_cac
 	err = lru_new(board_bytes_max, &cache->boards);
 	if (!err)
 		err = lru_new(reply_bytes_max, &cache->replies);
+	if (!err)
+		err = lru_new(KEPT_NAME_BYTES_MAX, &cache->names);
 	if (err) {
 		query_cache_free(cache);
 		return err;
@@ -43,6 +48,7 @@ query_cache_free(struct query_cache *cache)
 		return;
 	lru_free(cache->boards);
 	lru_free(cache->replies);
+	lru_free(cache->names);
 	free(cache);
 }
 
@@ -70,6 +76,60 @@ kept_judge(struct kept_since *since, const struct query_scene *scene, int64_t cu
 	while (seen < generation && !atomic_compare_exchange_weak(&since->seen, &seen, generation))
 		;
 	return KEPT_GOOD;
+}
+
+struct kept_text {
+	struct lru_value value; /* first: what the cache keeps */
+	size_t bytes;
+	uint8_t data[];
+};
+
+static void
+text_free(struct lru_value *value)
+{
+	free(value);
+}
+
+static void
+put_name(struct lru *names, struct tl_slice key, struct tl_slice name)
+{
+	struct kept_text *text = malloc(sizeof(*text) + name.bytes);
+
+	if (text == NULL)
+		return;
+	*text = (struct kept_text){
+		.value = {.free = text_free, .bytes = sizeof(*text) + name.bytes, .pin_count = 1},
+		.bytes = name.bytes,
+	};
+	memcpy(text->data, name.data, name.bytes);
+	lru_put(names, key, &text->value);
+	lru_unpin(names, &text->value);
+}
+
+enum tl_err
+kept_name(const struct query_scene *scene, enum tl_name_kind kind, uint32_t id, struct tl_buf *name,
+	struct tl_why *why)
+{
+	struct lru *names = scene->cache != NULL ? scene->cache->names : NULL;
+	uint8_t key_bytes[KEPT_NAME_KEY_BYTES];
+	struct tl_slice key = tl_slice_of(key_bytes, sizeof(key_bytes));
+	struct kept_text *text;
+	enum tl_err err;
+
+	tl_put_be32(key_bytes, scene->org->no);
+	key_bytes[4] = (uint8_t)kind;
+	tl_put_be32(key_bytes + 5, id);
+	text = names != NULL ? (struct kept_text *)lru_get(names, key) : NULL;
+	if (text != NULL) {
+		tl_buf_reset(name);
+		tl_buf_put(name, text->data, text->bytes);
+		lru_unpin(names, &text->value);
+		return name->err;
+	}
+	err = tl_dict_name(scene->store, scene->view, scene->org->no, kind, id, name, why);
+	if (!err && names != NULL)
+		put_name(names, key, tl_buf_slice(name));
+	return err;
 }
 
 static void

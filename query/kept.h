@@ -4,10 +4,12 @@
 
 #include "query/lru.h"
 #include "query/query.h"
+#include "schema/model/event.h"
 
 struct query_cache {
 	struct lru *boards;
 	struct lru *replies;
+	struct lru *names; /* of the dictionary, where an id never changes its meaning */
 };
 
 TL_MUST enum tl_err query_cache_new(
@@ -15,6 +17,13 @@ TL_MUST enum tl_err query_cache_new(
 
 /* Nothing may be in use any more. NULL is fine. */
 void query_cache_free(struct query_cache *cache);
+
+/*
+ * A name of the org's dictionary: kept, or read and then kept. Replaces *name; TL_ENOT_FOUND for
+ * an id that was never given out.
+ */
+TL_MUST enum tl_err kept_name(const struct query_scene *scene, enum tl_name_kind kind, uint32_t id,
+	struct tl_buf *name, struct tl_why *why);
 
 /*
  * For what views something kept is good: exact on every one from built to seen. It begins with the

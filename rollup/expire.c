@@ -3,8 +3,12 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <time.h>
 
+#include "schema/base/daemon.h"
+#include "schema/base/log.h"
 #include "schema/model/bucket.h"
 #include "schema/model/limits.h"
 #include "schema/store/days.h"
@@ -12,6 +16,7 @@
 #include "schema/store/scan.h"
 #include "schema/store/write.h"
 
+#define EXPIRY_HOURS 6
 #define SESSION_DAYS TL_RETENTION_DAYS
 
 /* Rows a write: the fold waits for no more than these. */
@@ -244,4 +249,95 @@ expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 	if (!err)
 		*counts_out = counts;
 	return err;
+}
+
+struct expire {
+	/* fixed after start */
+	struct tl_store *store;
+	const struct tl_clock *clock;
+	int64_t retention_days;
+	pthread_t thread;
+	pthread_mutex_t mtx;
+	pthread_cond_t wake;
+	bool is_stopped; /* guarded by mtx */
+};
+
+static void
+expire_once(struct expire *expire)
+{
+	struct expire_counts counts = {0};
+	struct tl_why why = {0};
+	enum tl_err err = expire_days(expire->store, tl_clock_wall_ms(expire->clock),
+		expire->retention_days, &counts, &why);
+
+	if (err)
+		tl_log(TL_LOG_ERROR, "expiry failed code=%s why=\"%s\"", tl_err_name(err),
+			why.text);
+	else if (counts.days + counts.cells + counts.sessions > 0)
+		tl_log(TL_LOG_INFO, "expired days=%" PRIu64 " cells=%" PRIu64 " sessions=%" PRIu64,
+			counts.days, counts.cells, counts.sessions);
+}
+
+static void *
+expire_main(void *arg)
+{
+	struct expire *expire = arg;
+	struct timespec until;
+
+	tl_thread_name("expire");
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	pthread_mutex_lock(&expire->mtx);
+	while (!expire->is_stopped) {
+		pthread_mutex_unlock(&expire->mtx);
+		expire_once(expire);
+		until.tv_sec += EXPIRY_HOURS * 3600;
+		pthread_mutex_lock(&expire->mtx);
+		while (!expire->is_stopped &&
+			pthread_cond_timedwait(&expire->wake, &expire->mtx, &until) == 0)
+			;
+	}
+	pthread_mutex_unlock(&expire->mtx);
+	return NULL;
+}
+
+enum tl_err
+expire_start(struct tl_store *store, const struct tl_clock *clock, int64_t retention_days,
+	struct expire **expire_out, struct tl_why *why)
+{
+	struct expire *expire = calloc(1, sizeof(*expire));
+	pthread_condattr_t attr;
+
+	if (expire == NULL)
+		return tl_fail(why, TL_ENOMEM, "no memory for expiry");
+	expire->store = store;
+	expire->clock = clock;
+	expire->retention_days = retention_days;
+	pthread_mutex_init(&expire->mtx, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&expire->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	if (pthread_create(&expire->thread, NULL, expire_main, expire) != 0) {
+		pthread_cond_destroy(&expire->wake);
+		pthread_mutex_destroy(&expire->mtx);
+		free(expire);
+		return tl_fail(why, TL_ENOMEM, "no thread for expiry");
+	}
+	*expire_out = expire;
+	return TL_OK;
+}
+
+void
+expire_stop(struct expire *expire)
+{
+	if (expire == NULL)
+		return;
+	pthread_mutex_lock(&expire->mtx);
+	expire->is_stopped = true;
+	pthread_cond_signal(&expire->wake);
+	pthread_mutex_unlock(&expire->mtx);
+	pthread_join(expire->thread, NULL);
+	pthread_cond_destroy(&expire->wake);
+	pthread_mutex_destroy(&expire->mtx);
+	free(expire);
 }

@@ -6,6 +6,7 @@
 #ifndef ROLLUP_EXPIRE_H
 #define ROLLUP_EXPIRE_H
 
+#include "schema/base/clock.h"
 #include "schema/store/expiry.h"
 #include "schema/store/value.h"
 
@@ -16,6 +17,15 @@ struct expire_counts {
 /* Drop what is older than retention_days at now_ms. The slow thread's; safe beside the fold. */
 TL_MUST enum tl_err expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 	struct expire_counts *counts_out, struct tl_why *why);
+
+/* The slow thread: expires once at its start, then every six hours. A failure is logged. */
+struct expire;
+
+TL_MUST enum tl_err expire_start(struct tl_store *store, const struct tl_clock *clock,
+	int64_t retention_days, struct expire **expire_out, struct tl_why *why);
+
+/* Ends after the expiry in progress. NULL is fine. */
+void expire_stop(struct expire *expire);
 
 /* The last thing that happened to a session; INT64_MIN when nothing did. */
 int64_t expire_last_activity_ms(const struct tl_session_row *row);

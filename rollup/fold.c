@@ -482,7 +482,8 @@ note_changes(struct fold *fold)
 
 		if (err)
 			return err;
-		/* New attributes rewrite every cell of the session; else only the step's own move. */
+		/* New attributes rewrite every cell of the session; else only the step's own move.
+		 */
 		if ((touch->is_moved || touch->has_new_prs) && touch->row.bucket_count > 0 &&
 			touch->row.buckets[0] * TL_QUARTER_MS < low_ms)
 			low_ms = touch->row.buckets[0] * TL_QUARTER_MS;

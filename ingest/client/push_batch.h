@@ -18,8 +18,8 @@ struct push_batch {
 	/* the queue's */
 	struct push_batch *older, *newer;
 	struct push_batch *settled_next;
-	uint64_t serial; /* rises in the order of closing */
-	uint64_t number; /* in the spool, 0: not there */
+	uint64_t serial;   /* rises in the order of closing */
+	uint64_t number;   /* in the spool, 0: not there */
 	bool is_unspooled; /* there is a spool, and it would not take the batch */
 	size_t held_bytes; /* what it counts for in the backlog */
 

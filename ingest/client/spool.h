@@ -15,8 +15,8 @@
 struct spool;
 
 /* TL_ELOCKED when another process has it. Unfinished files are removed. */
-TL_MUST enum tl_err spool_open(const char *dir, size_t bytes_max, struct spool **spool_out,
-	struct tl_why *why);
+TL_MUST enum tl_err spool_open(
+	const char *dir, size_t bytes_max, struct spool **spool_out, struct tl_why *why);
 void spool_close(struct spool *spool);
 
 /* Make the batch durable. TL_EFULL past the bound. */
@@ -32,8 +32,7 @@ void spool_refuse(struct spool *spool, uint64_t number, struct tl_slice reply);
 /* The lowest number above after that is in the spool, read into batch. TL_EEND after the last. A
  * damaged file is moved to damaged/ and passed over; *damaged_out counts them. */
 TL_MUST enum tl_err spool_next(struct spool *spool, uint64_t after, struct tl_buf *batch,
-	uint64_t *number_out, uint32_t *event_count_out, uint32_t *damaged_out,
-	struct tl_why *why);
+	uint64_t *number_out, uint32_t *event_count_out, uint32_t *damaged_out, struct tl_why *why);
 
 uint64_t spool_bytes(const struct spool *spool);
 

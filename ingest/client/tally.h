@@ -9,7 +9,8 @@
  *
  *	struct tally *tally;
  *	struct tally_options options = {
- *		.url = "tcp://127.0.0.1:7411", .token = getenv("TALLY_TOKEN"), .spool_dir = "spool"};
+ *		.url = "tcp://127.0.0.1:7411", .token = getenv("TALLY_TOKEN"), .spool_dir =
+ *"spool"};
  *
  *	if (tally_open(&options, &tally) != TALLY_OK)
  *		...
@@ -42,28 +43,28 @@ enum tally_result {
 
 /* Zero, then set what is known; strings end in NUL and are copied. */
 struct tally_event {
-	const char *id;	       /* 8..64 bytes, unique in the org; made by the sender, needed */
-	int64_t ts_ms;	       /* when the call ended, Unix milliseconds UTC, needed */
-	const char *key;       /* the agent's key id ("tally_ca_ab12cd34"), or */
-	const char *email;     /* the member's address, or */
-	const char *member;    /* the 32-hex member id; none of them: unattributed */
-	const char *agent;     /* agent type with email or member: "claude_code", "codex", ... */
+	const char *id;	    /* 8..64 bytes, unique in the org; made by the sender, needed */
+	int64_t ts_ms;	    /* when the call ended, Unix milliseconds UTC, needed */
+	const char *key;    /* the agent's key id ("tally_ca_ab12cd34"), or */
+	const char *email;  /* the member's address, or */
+	const char *member; /* the 32-hex member id; none of them: unattributed */
+	const char *agent;  /* agent type with email or member: "claude_code", "codex", ... */
 	const char *session;
 	const char *provider;
-	const char *model;     /* needed */
-	int64_t input_tokens;  /* neither read from nor written to the cache */
+	const char *model;    /* needed */
+	int64_t input_tokens; /* neither read from nor written to the cache */
 	int64_t cache_read_tokens, cache_write_tokens, cache_write_1h_tokens;
 	int64_t output_tokens; /* reasoning included */
 	int64_t reasoning_tokens;
-	int64_t cost_nusd;     /* nano-dollars; TALLY_UNKNOWN: counted as unpriced */
+	int64_t cost_nusd; /* nano-dollars; TALLY_UNKNOWN: counted as unpriced */
 	int64_t saved_tokens, saved_nusd;
-	int status;	       /* HTTP status of the call; 0 stands for 200 */
-	int64_t duration_ms;   /* TALLY_UNKNOWN or 0: not stated */
-	const char *repo;      /* "github.com/acme/api" or any URL of it */
-	int64_t pr;	       /* 0: none */
+	int status;	     /* HTTP status of the call; 0 stands for 200 */
+	int64_t duration_ms; /* TALLY_UNKNOWN or 0: not stated */
+	const char *repo;    /* "github.com/acme/api" or any URL of it */
+	int64_t pr;	     /* 0: none */
 	const char *branch, *commit;
-	int is_plan;	       /* 1: covered by a subscription, cost is an API equivalent */
-	int64_t rev;	       /* a higher revision of an id replaces the lower */
+	int is_plan; /* 1: covered by a subscription, cost is an API equivalent */
+	int64_t rev; /* a higher revision of an id replaces the lower */
 };
 
 enum tally_link {
@@ -74,14 +75,14 @@ enum tally_link {
 };
 
 struct tally_options {
-	const char *url;   /* tcp://host:port or ipc:///path, needed */
-	const char *token; /* a gateway token, needed */
-	const char *spool_dir; /* made when missing; NULL: the backlog lives in memory only */
-	size_t batch_events;   /* send at this many events; 0: 1,000, the protocol's limit */
-	size_t batch_bytes;    /* ... or this many bytes; 0: 256 KiB */
-	int64_t batch_ms;      /* ... or this long after the first; 0: 200 */
-	size_t backlog_bytes;  /* bound of what is not acknowledged; 0: 256 MiB */
-	unsigned in_flight;    /* batches sent and not acknowledged; 0: 4 */
+	const char *url;	/* tcp://host:port or ipc:///path, needed */
+	const char *token;	/* a gateway token, needed */
+	const char *spool_dir;	/* made when missing; NULL: the backlog lives in memory only */
+	size_t batch_events;	/* send at this many events; 0: 1,000, the protocol's limit */
+	size_t batch_bytes;	/* ... or this many bytes; 0: 256 KiB */
+	int64_t batch_ms;	/* ... or this long after the first; 0: 200 */
+	size_t backlog_bytes;	/* bound of what is not acknowledged; 0: 256 MiB */
+	unsigned in_flight;	/* batches sent and not acknowledged; 0: 4 */
 	int64_t ack_timeout_ms; /* then the batch is sent again on a new connection; 0: 10,000 */
 	/*
 	 * Called on libtally's thread, one call at a time, for each event the server refused for
@@ -112,12 +113,13 @@ enum tally_result tally_push_link(struct tally *tally, const char *id, int64_t t
 enum tally_result tally_flush(struct tally *tally, int64_t timeout_ms);
 
 struct tally_stats {
-	uint64_t pushed;   /* events taken, links included */
-	uint64_t accepted, duplicate, replaced, rejected; /* as the server said, recovered ones too */
-	uint64_t resent;   /* batches sent more than once */
+	uint64_t pushed; /* events taken, links included */
+	uint64_t accepted, duplicate, replaced,
+		rejected;   /* as the server said, recovered ones too */
+	uint64_t resent;    /* batches sent more than once */
 	uint64_t recovered; /* batches found in the spool at open */
-	uint64_t pending;  /* events not acknowledged yet */
-	uint64_t seq;	   /* the last acknowledged sequence number */
+	uint64_t pending;   /* events not acknowledged yet */
+	uint64_t seq;	    /* the last acknowledged sequence number */
 };
 
 void tally_stats(struct tally *tally, struct tally_stats *stats_out);

@@ -56,7 +56,7 @@ struct tally {
 	/* guarded by mtx */
 	pthread_mutex_t mtx;
 	pthread_cond_t keeper_wake;
-	pthread_cond_t sender_wake; /* something to send */
+	pthread_cond_t sender_wake;	/* something to send */
 	pthread_cond_t senders_stopped; /* whoever waits out a backoff */
 	pthread_cond_t settled;
 	struct push_batch *oldest, *newest;

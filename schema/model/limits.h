@@ -40,8 +40,9 @@
 #define TL_COUNT_MAX 1000000000LL /* lines, commits and other activity in one event */
 #define TL_REV_MAX 1000000
 #define TL_TIME_MS_MAX (1LL << 53)
-#define TL_TIME_SECONDS_HINT 100000000000LL /* below: seconds sent as milliseconds (before 1973) \
-					     */
+#define TL_TIME_SECONDS_HINT                                                \
+	100000000000LL /* below: seconds sent as milliseconds (before 1973) \
+			*/
 
 /* Time. */
 #define TL_FUTURE_MS_MAX (5 * 60 * 1000LL)

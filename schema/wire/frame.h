@@ -28,7 +28,8 @@ struct tl_error_detail {
 };
 
 /* {v:1, ok:false, error:{code, message, field?, limit?, retry}, retry_after_ms?} */
-void tl_frame_put_error(struct tl_buf *reply, enum tl_err err, const struct tl_error_detail *detail);
+void tl_frame_put_error(
+	struct tl_buf *reply, enum tl_err err, const struct tl_error_detail *detail);
 
 /*
  * Reads the head of any reply: TL_OK when ok is true or absent, else the error's code with its

@@ -21,8 +21,8 @@ void tl_json_put_string(struct tl_buf *text, struct tl_slice value);
 struct tl_json;
 struct tl_json_value; /* borrowed from its document */
 
-TL_MUST enum tl_err tl_json_parse(struct tl_slice text, struct tl_json **json_out,
-	struct tl_why *why);
+TL_MUST enum tl_err tl_json_parse(
+	struct tl_slice text, struct tl_json **json_out, struct tl_why *why);
 void tl_json_free(struct tl_json *json);
 const struct tl_json_value *tl_json_root(const struct tl_json *json);
 

@@ -39,7 +39,7 @@ void tl_pack_key_int(struct tl_buf *buf, struct tl_pack_open *map, const char *k
 void tl_pack_key_bool(struct tl_buf *buf, struct tl_pack_open *map, const char *key, bool value);
 void tl_pack_key_str(struct tl_buf *buf, struct tl_pack_open *map, const char *key,
 	const char *text); /* NULL packs nil */
-void tl_pack_key_slice(struct tl_buf *buf, struct tl_pack_open *map, const char *key,
-	struct tl_slice text);
+void tl_pack_key_slice(
+	struct tl_buf *buf, struct tl_pack_open *map, const char *key, struct tl_slice text);
 
 #endif

@@ -894,13 +894,13 @@ a_backlog_larger_than_memory_comes_from_the_spool(void **state)
 	struct tally_stats stats;
 	struct tally *tally;
 	struct tally_event event = {.model = "m", .repo = repo};
-	const uint64_t event_count = 16000;
+	const uint64_t event_count = 9000;
 	uint64_t batch_count;
 	char path[64];
 
 	(void)state;
 	memset(repo, 'r', sizeof(repo) - 1);
-	tally = opened((struct tally_options){.batch_events = 200,
+	tally = opened((struct tally_options){.batch_events = 100,
 		.spool_dir = at("spool"),
 		.on_refused = refusal_note,
 		.arg = &refusals});
@@ -909,18 +909,18 @@ a_backlog_larger_than_memory_comes_from_the_spool(void **state)
 		event.ts_ms = now_ms();
 		assert_int_equal(tally_push(tally, &event), TALLY_OK);
 	}
-	batch_count = event_count / 200;
+	batch_count = event_count / 100;
 	snprintf(path, sizeof(path), "spool/%016" PRIx64, batch_count);
 	while (!is_there(path)) /* the last batch is in the spool */
 		usleep(1000);
 	assert_int_equal(truncate(at(path), 1000), 0);
 	fake_start(fake, url);
 	assert_flushed(tally);
-	assert_stored(fake, 0, event_count - 200);
-	assert_int_equal(refusals.count, 200);
+	assert_stored(fake, 0, event_count - 100);
+	assert_int_equal(refusals.count, 100);
 	assert_string_equal(refusals.code, "storage_corrupt");
 	tally_stats(tally, &stats);
-	assert_int_equal(stats.rejected, 200);
+	assert_int_equal(stats.rejected, 100);
 	assert_int_equal(files_in("spool"), 0);
 	assert_int_equal(files_in("spool/damaged"), 1);
 	close_all(tally, fake);

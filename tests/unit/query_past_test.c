@@ -190,6 +190,84 @@ a_late_event_moves_the_past(void **state)
 	place_close(p);
 }
 
+static void
+ask_custom(struct place *p, int64_t from_ms, int64_t to_ms)
+{
+	char from[32], to[32];
+
+	snprintf(from, sizeof(from), "%lld", (long long)from_ms);
+	snprintf(to, sizeof(to), "%lld", (long long)to_ms);
+	ASK(p, "leaderboard", "from", from, "to", to);
+}
+
+static void
+an_edge_that_is_kept_follows_its_cell(void **state)
+{
+	struct place *p = place_open("UTC");
+	int64_t start_ms = NOW_MS - 3 * DAY_MS - 20 * MINUTE_MS; /* 15:00 */
+
+	(void)state;
+	OK(query_cache_new(64 << 20, 1 << 20, &p->cache));
+	place_request(p, start_ms + 3 * MINUTE_MS, 0, 0, 1, 1);
+	place_request(p, start_ms + 7 * MINUTE_MS, 0, 0, 1, 10);
+	place_request(p, start_ms + 9 * MINUTE_MS, 0, 0, 1, 100);
+	place_publish(p);
+	for (int i = 0; i < 3; i++) { /* from and to are to the millisecond, kept or not */
+		ask_custom(p, start_ms + 3 * MINUTE_MS, start_ms + 9 * MINUTE_MS);
+		assert_int_equal(reply_int(p, "org.value"), 11);
+		ask_custom(p, start_ms + 3 * MINUTE_MS + 1, start_ms + 9 * MINUTE_MS + 1);
+		assert_int_equal(reply_int(p, "org.value"), 110);
+	}
+	place_request(p, start_ms + 8 * MINUTE_MS, 0, 0, 1, 1000);
+	place_publish(p);
+	ask_custom(p, start_ms + 3 * MINUTE_MS, start_ms + 9 * MINUTE_MS);
+	assert_int_equal(reply_int(p, "org.value"), 1011);
+	/* later cells of the same spell change it too */
+	for (int i = 0; i < 3; i++) {
+		ask_custom(p, start_ms - DAY_MS, start_ms + DAY_MS);
+		assert_int_equal(reply_int(p, "org.value"), 1111);
+	}
+	place_request(p, start_ms + HOUR_MS, 0, 0, 1, 5);
+	place_publish(p);
+	ask_custom(p, start_ms - DAY_MS, start_ms + DAY_MS);
+	assert_int_equal(reply_int(p, "org.value"), 1116);
+	place_close(p);
+}
+
+/* The last use of somebody is taken back: it falls to the one before. */
+static void
+a_last_use_may_go_back(void **state)
+{
+	struct place *p = place_open("UTC");
+	uint32_t ada = place_member(p, 0xaa, TL_MEMBER_ACTIVE, "", "Ada", -1);
+	uint32_t bob = place_member(p, 0xbb, TL_MEMBER_ACTIVE, "", "Bob", -1);
+	uint32_t agent = place_agent(p, ada, "codex", NULL, NULL);
+	struct event *e;
+	struct event after;
+
+	(void)state;
+	OK(query_cache_new(64 << 20, 1 << 20, &p->cache));
+	place_request(p, NOW_MS - 3 * DAY_MS, 0, ada, 1, 100)->agent = agent;
+	place_publish(p);
+	e = place_request(p, NOW_MS - MINUTE_MS, 0, ada, 1, 100);
+	e->agent = agent;
+	place_publish(p);
+	ASK(p, "leaderboard");
+	assert_int_equal(reply_int(p, "members.0.last_used_ms"), NOW_MS - MINUTE_MS);
+	assert_int_equal(reply_int(p, "members.0.agents.0.last_used_ms"), NOW_MS - MINUTE_MS);
+	after = *e;
+	after.member = bob;
+	after.agent = 0;
+	place_replace(p, e, after);
+	place_publish(p);
+	ASK(p, "leaderboard");
+	assert_int_equal(reply_int(p, "members.0.last_used_ms"), NOW_MS - 3 * DAY_MS);
+	assert_int_equal(reply_int(p, "members.0.agents.0.last_used_ms"), NOW_MS - 3 * DAY_MS);
+	assert_int_equal(reply_int(p, "members.1.last_used_ms"), NOW_MS - MINUTE_MS);
+	assert_true(reply_bool(p, "members.1.active_now"));
+	place_close(p);
+}
+
 /* A cache that holds nothing but one board at a time still answers right. */
 static void
 a_small_cache_only_forgets(void **state)
@@ -214,6 +292,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cached_and_counted_replies_are_the_same_bytes),
 		cmocka_unit_test(a_late_event_moves_the_past),
+		cmocka_unit_test(an_edge_that_is_kept_follows_its_cell),
+		cmocka_unit_test(a_last_use_may_go_back),
 		cmocka_unit_test(a_small_cache_only_forgets),
 	};
 
