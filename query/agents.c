@@ -43,11 +43,28 @@ take_keys(struct agents *agents, const struct query_scene *scene)
 }
 
 static enum tl_err
+count_people(struct agents *agents, const struct tl_org *org)
+{
+	agents->removed =
+		tl_arena_array(&agents->arena, org->member_count, sizeof(*agents->removed));
+	if (agents->removed == NULL)
+		return TL_ENOMEM;
+	for (uint32_t i = 0; i < org->member_count; i++) {
+		if (org->members[i]->state == TL_MEMBER_REMOVED)
+			agents->removed[agents->removed_count++] = org->members[i]->no;
+		else
+			agents->present_count++;
+	}
+	return TL_OK;
+}
+
+static enum tl_err
 fill(struct agents *agents, const struct query_scene *scene)
 {
 	const struct tl_org *org = scene->org;
 	size_t members = (size_t)org->member_count + 1;
 	size_t count = (size_t)org->agent_count + 1;
+	enum tl_err err;
 
 	agents->generation = tl_registry_generation(scene->registry);
 	agents->member_count = org->member_count;
@@ -67,7 +84,8 @@ fill(struct agents *agents, const struct query_scene *scene)
 		agents->next[no] = agents->first[agent->member_no];
 		agents->first[agent->member_no] = no;
 	}
-	return take_keys(agents, scene);
+	err = count_people(agents, org);
+	return err ? err : take_keys(agents, scene);
 }
 
 static enum tl_err

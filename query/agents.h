@@ -1,6 +1,6 @@
 /*
- * Which coding agents belong to whom, and the id each goes by: an index over the org's agents and
- * keys, made once for a registry snapshot and kept.
+ * Which coding agents belong to whom, the id each goes by, and how many people there are: an index
+ * over the org's people and keys, made once for a registry snapshot and kept.
  */
 #ifndef QUERY_AGENTS_H
 #define QUERY_AGENTS_H
@@ -16,6 +16,9 @@ struct agents {
 	uint32_t *first; /* member no -> its first agent that is not unenrolled, 0: none */
 	uint32_t *next;	 /* agent no -> the next one of the same member, 0: none */
 	char (*id)[AGENTS_ID_BYTES]; /* agent no -> the id of its newest key, else its number */
+	uint32_t present_count;	     /* members that were not removed */
+	uint32_t *removed;	     /* the others */
+	uint32_t removed_count;
 	struct tl_arena arena;
 };
 

@@ -123,6 +123,13 @@ board_values(const struct tl_totals *totals, int64_t values_out[TL_METRIC_COUNT]
 		values_out[metric] = tl_totals_value(totals, (enum tl_metric)metric);
 }
 
+/* Whether the row was made or added to here, and not by the base. */
+static inline bool
+board_is_own(const struct board *board, uint32_t row_idx)
+{
+	return board->base == NULL || board->own_of[row_idx] != 0;
+}
+
 /* NULL when there is no such row. */
 const struct board_row *board_find(const struct board *board, uint64_t key);
 

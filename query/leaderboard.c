@@ -24,38 +24,13 @@ struct list {
 	struct query_job *job;
 	const struct past_board *uses; /* tells last uses */
 	const struct board *board;
-	const struct board *before;    /* NULL: no longer stored */
-	const struct board_row *org;   /* all of it */
-	const struct board_row **rows; /* by member no; NULL: nothing in the window */
+	const struct board *before;  /* NULL: no longer stored */
+	const struct board_row *org; /* all of it */
 	const struct agents *agents;
-	struct tl_contender *contenders;
-	uint32_t count;
+	uint32_t count;			 /* of the whole list */
+	struct tl_contender *contenders; /* all, or those that may be on the page */
+	uint32_t contender_count;
 };
-
-/* The row of every member. A member that the registry does not know is not ours to guess at. */
-static enum tl_err
-place_rows(struct list *list, struct tl_why *why)
-{
-	const struct tl_org *org = list->job->scene->org;
-
-	list->rows = tl_arena_array(
-		list->job->arena, (size_t)org->member_count + 1, sizeof(struct board_row *));
-	if (list->rows == NULL)
-		return TL_ENOMEM;
-	for (uint32_t i = 0; i < list->board->row_count; i++) {
-		const struct board_row *row = board_row(list->board, i);
-
-		if (row->key == BOARD_KEY_ORG)
-			continue;
-		if (row->key > org->member_count)
-			return tl_fail(why, TL_EINTERNAL, "member %llu is not in the registry",
-				(unsigned long long)row->key);
-		list->rows[row->key] = row;
-	}
-	list->org = board_row(list->board, 0);
-	assert(list->org->key == BOARD_KEY_ORG);
-	return TL_OK;
-}
 
 /*
  * Ranks of the window before, which needs no more than totals. What has expired there takes nothing
@@ -106,31 +81,99 @@ tier_of(const struct tl_member *member, const struct board_row *row)
 	return TIER_HIDDEN;
 }
 
+/* A member that the registry does not know is not ours to guess at. */
 static enum tl_err
-collect(struct list *list)
+check_members(const struct list *list, struct tl_why *why)
+{
+	const struct board *board = list->board;
+	uint32_t member_count = list->job->scene->org->member_count;
+
+	for (uint32_t i = 0; i < board->own_count; i++) {
+		uint64_t key = board->own[i].key;
+
+		if (key != BOARD_KEY_ORG && key > member_count)
+			return tl_fail(why, TL_EINTERNAL, "member %llu is not in the registry",
+				(unsigned long long)key);
+	}
+	return TL_OK;
+}
+
+static void
+add_contender(struct list *list, const struct tl_member *member, const struct board_row *row)
+{
+	enum tier tier = tier_of(member, row);
+
+	if (tier == TIER_HIDDEN)
+		return;
+	list->contenders[list->contender_count++] = (struct tl_contender){
+		.value = row != NULL ? tl_totals_value(&row->totals, list->job->query->metric) : 0,
+		.name = tl_slice_of(member->id, sizeof(member->id)),
+		.idx = member->no,
+		.tier = (uint8_t)tier,
+	};
+}
+
+static enum tl_err
+collect_all(struct list *list)
 {
 	struct query_job *job = list->job;
 	const struct tl_org *org = job->scene->org;
-	enum tl_metric metric = job->query->metric;
 
+	list->contender_count = 0;
 	list->contenders = tl_arena_array(job->arena, org->member_count, sizeof(*list->contenders));
 	if (list->contenders == NULL)
 		return TL_ENOMEM;
-	for (uint32_t i = 0; i < org->member_count; i++) {
-		const struct tl_member *member = org->members[i];
-		const struct board_row *row = list->rows[member->no];
-		enum tier tier = tier_of(member, row);
-
-		if (tier == TIER_HIDDEN)
-			continue;
-		list->contenders[list->count++] = (struct tl_contender){
-			.value = row != NULL ? tl_totals_value(&row->totals, metric) : 0,
-			.name = tl_slice_of(member->id, sizeof(member->id)),
-			.idx = member->no,
-			.tier = (uint8_t)tier,
-		};
-	}
+	for (uint32_t i = 0; i < org->member_count; i++)
+		add_contender(list, org->members[i], board_find(list->board, i + 1));
 	return TL_OK;
+}
+
+/*
+ * Those who may be among the first first_count: as many of the past's order, which nothing was
+ * added to since, and all that something was added to. False when that does not reach far enough.
+ */
+static bool
+collect_first(struct list *list, const struct past_board *past, uint32_t first_count)
+{
+	struct query_job *job = list->job;
+	const struct tl_org *org = job->scene->org;
+	const struct board *board = list->board;
+	uint32_t order_count = 0;
+	const uint32_t *order = past_order(past, job->query->metric, &order_count);
+	uint32_t taken = 0;
+
+	if (order == NULL)
+		return false;
+	list->contenders = tl_arena_array(
+		job->arena, (size_t)first_count + board->own_count, sizeof(*list->contenders));
+	if (list->contenders == NULL)
+		return false;
+	for (uint32_t i = 0; i < order_count && taken < first_count; i++) {
+		const struct board_row *row = board_row(board, order[i]);
+
+		if (board_is_own(board, order[i]))
+			continue;
+		add_contender(list, org->members[row->key - 1], row);
+		taken++;
+	}
+	for (uint32_t i = 0; i < board->own_count; i++) {
+		const struct board_row *row = &board->own[i];
+
+		if (row->key != BOARD_KEY_ORG && row->key != 0 && is_used(row))
+			add_contender(list, org->members[row->key - 1], row);
+	}
+	return list->contender_count >= first_count;
+}
+
+/* Everybody but who was removed, unless used in the window. */
+static uint32_t
+count_listed(const struct list *list)
+{
+	uint32_t count = list->agents->present_count;
+
+	for (uint32_t i = 0; i < list->agents->removed_count; i++)
+		count += is_used(board_find(list->board, list->agents->removed[i]));
+	return count;
 }
 
 /* The order of tl_rank. */
@@ -151,23 +194,43 @@ contender_cmp(const void *left, const void *right)
 static void
 rank_first(struct list *list, uint32_t first_count)
 {
-	first_select(list->contenders, list->count, sizeof(*list->contenders), first_count,
-		contender_cmp);
+	first_select(list->contenders, list->contender_count, sizeof(*list->contenders),
+		first_count, contender_cmp);
 	tl_rank(list->contenders, first_count);
 }
 
 /* Who sees one row sees it with the rank it has among all. */
-static void
-keep_own(struct list *list)
+static enum tl_err
+rank_own(struct list *list)
 {
-	uint32_t kept = 0;
+	enum tl_err err = collect_all(list);
 
-	rank_first(list, list->count);
-	for (uint32_t i = 0; i < list->count; i++) {
+	if (err)
+		return err;
+	tl_rank(list->contenders, list->contender_count);
+	list->count = 0;
+	for (uint32_t i = 0; i < list->contender_count; i++) {
 		if (list->contenders[i].idx == list->job->only_member)
-			list->contenders[kept++] = list->contenders[i];
+			list->contenders[list->count++] = list->contenders[i];
 	}
-	list->count = kept;
+	return TL_OK;
+}
+
+static enum tl_err
+rank_page(struct list *list, const struct past_board *past)
+{
+	struct reply_page page;
+	enum tl_err err = TL_OK;
+
+	if (list->job->only_member != 0)
+		return rank_own(list);
+	list->count = count_listed(list);
+	page = reply_page_of(list->job, list->count);
+	if (!collect_first(list, past, page.end))
+		err = collect_all(list);
+	if (!err)
+		rank_first(list, page.end);
+	return err;
 }
 
 static enum tl_err
@@ -290,7 +353,7 @@ put_member(struct list *list, const struct tl_contender *contender, struct tl_wh
 	struct query_job *job = list->job;
 	struct tl_buf *reply = job->reply;
 	const struct tl_member *member = tl_org_member(job->scene->org, contender->idx);
-	const struct board_row *row = list->rows[contender->idx];
+	const struct board_row *row = board_find(list->board, contender->idx);
 	struct tl_pack_open map = tl_pack_open_map(reply);
 	int64_t last_ms = INT64_MIN;
 	enum tl_err err;
@@ -356,21 +419,23 @@ static enum tl_err
 read_list(struct list *list, struct tl_why *why)
 {
 	struct query_job *job = list->job;
-	const struct past_board *board;
-	enum tl_err err = job_whole_board(job, TL_DIM_MEMBER, &board, why);
+	const struct past_board *past;
+	enum tl_err err = job_whole_board(job, TL_DIM_MEMBER, &past, why);
 
 	if (err)
 		return err;
-	list->board = &board->board;
-	list->uses = board;
-	err = place_rows(list, why);
+	list->board = &past->board;
+	list->uses = past;
+	list->org = board_row(list->board, 0);
+	assert(list->org->key == BOARD_KEY_ORG);
+	err = check_members(list, why);
 	if (!err && job->window.range == TL_RANGE_CUSTOM && job->scene->cache != NULL)
 		err = job_uses(job, &list->uses, why);
 	if (!err)
 		err = read_before(list, why);
 	if (!err)
 		err = agents_get(job, &list->agents, why);
-	return err ? err : collect(list);
+	return err ? err : rank_page(list, past);
 }
 
 enum tl_err
@@ -383,11 +448,7 @@ leaderboard_run(struct query_job *job, struct tl_why *why)
 
 	if (err)
 		return err;
-	if (job->only_member != 0)
-		keep_own(&list);
 	page = reply_page_of(job, list.count);
-	if (job->only_member == 0)
-		rank_first(&list, page.end);
 	map = reply_open(job);
 	reply_head(job, &map, &page);
 	put_sum(&list, &map, "org", list.org);
@@ -395,7 +456,7 @@ leaderboard_run(struct query_job *job, struct tl_why *why)
 	if (err)
 		return err;
 	if (job->only_member == 0) {
-		put_sum(&list, &map, "unattributed", list.rows[0]);
+		put_sum(&list, &map, "unattributed", board_find(list.board, 0));
 	} else {
 		tl_pack_key(job->reply, &map, "unattributed");
 		tl_pack_nil(job->reply);

@@ -21,6 +21,7 @@
 
 #include "query/kept.h"
 #include "query/spell.h"
+#include "schema/model/rank.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
 
@@ -47,6 +48,8 @@ struct past {
 	struct tl_arena life_arena;
 	struct life_before *members, *agents; /* by number, 0 unused */
 	uint32_t member_count, agent_count;
+	uint32_t *order[TL_METRIC_COUNT]; /* members: rows of the used ones, by rank */
+	uint32_t order_count;
 	int64_t start_ms; /* of the window */
 	int64_t cut_ms;
 	int64_t late_ms; /* how far behind now the cut was meant to be */
@@ -174,6 +177,43 @@ build_lives(const struct past_ask *ask, struct past *past, struct tl_why *why)
 	return note_lives(ask, TL_DIM_AGENT, org->agent_count, past->cut_ms, past->agents, why);
 }
 
+/* The used members by rank, for each metric. */
+static enum tl_err
+build_order(const struct past_ask *ask, struct past *past, enum tl_metric metric)
+{
+	const struct tl_org *org = ask->scene->org;
+	const struct board *board = &past->board;
+	struct tl_contender *contenders = calloc(board->row_count, sizeof(*contenders));
+	uint32_t *order =
+		tl_arena_array(&past->life_arena, board->row_count, sizeof(*past->order[metric]));
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; contenders != NULL && i < board->row_count; i++) {
+		const struct board_row *row = board_row(board, i);
+		const struct tl_member *member;
+
+		if (row->key == 0 || row->key > org->member_count || row->totals.requests == 0)
+			continue;
+		member = org->members[row->key - 1];
+		contenders[count++] = (struct tl_contender){
+			.value = tl_totals_value(&row->totals, metric),
+			.name = tl_slice_of(member->id, sizeof(member->id)),
+			.idx = i,
+		};
+	}
+	if (contenders == NULL || order == NULL) {
+		free(contenders);
+		return TL_ENOMEM;
+	}
+	tl_rank(contenders, count);
+	for (uint32_t i = 0; i < count; i++)
+		order[i] = contenders[i].idx;
+	free(contenders);
+	past->order[metric] = order;
+	past->order_count = count;
+	return TL_OK;
+}
+
 /* The board before the cut, packed. */
 static enum tl_err
 build_board(const struct past_ask *ask, struct past *past, struct tl_why *why)
@@ -212,8 +252,13 @@ build(const struct past_ask *ask, int64_t late_ms, struct past **past_out, struc
 	err = build_board(ask, past, why);
 	if (!err && ask->dim == TL_DIM_MEMBER && !ask->is_before)
 		err = build_lives(ask, past, why);
-	for (int metric = 0; !err && ask->is_before && metric < TL_METRIC_COUNT; metric++)
-		err = board_order(&past->board, (enum tl_metric)metric, &past->life_arena);
+	for (int metric = 0; !err && ask->dim == TL_DIM_MEMBER && metric < TL_METRIC_COUNT;
+		metric++) {
+		if (ask->is_before)
+			err = board_order(&past->board, (enum tl_metric)metric, &past->life_arena);
+		else
+			err = build_order(ask, past, (enum tl_metric)metric);
+	}
 	if (err) {
 		past_free(&past->value);
 		return err;
@@ -325,6 +370,15 @@ past_board_fini(struct past_board *board, const struct query_scene *scene)
 	if (board->past != NULL)
 		lru_unpin(scene->cache->boards, &board->past->value);
 	board->past = NULL;
+}
+
+const uint32_t *
+past_order(const struct past_board *board, enum tl_metric metric, uint32_t *count_out)
+{
+	if (board->past == NULL || board->past->order[metric] == NULL)
+		return NULL;
+	*count_out = board->past->order_count;
+	return board->past->order[metric];
 }
 
 /* A use after the cut, else what is known from before it. */

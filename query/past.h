@@ -34,6 +34,13 @@ TL_MUST enum tl_err past_board_init(struct past_board *board, const struct past_
 	struct tl_arena *arena, struct tl_why *why);
 void past_board_fini(struct past_board *board, const struct query_scene *scene);
 
+/*
+ * The used members of the past by rank: rows of its board, NULL when there is no past. Those that
+ * the rest added to stand elsewhere now (board_is_own).
+ */
+const uint32_t *past_order(
+	const struct past_board *board, enum tl_metric metric, uint32_t *count_out);
+
 /* When somebody was last used, and whether ever. */
 struct past_use {
 	int64_t last_ms; /* INT64_MIN: never */
