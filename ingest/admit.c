@@ -111,12 +111,10 @@ find_key(struct admission *ad, uint32_t symbol, struct who *who)
 	const struct tl_org *org;
 	const struct tl_member *member;
 
-	if (key == NULL || key->type != TL_CREDENTIAL_AGENT || key->org_no == 0) {
+	/* Another org's key is as unknown as any: that it exists is not for strangers to learn. */
+	if (key == NULL || key->type != TL_CREDENTIAL_AGENT || key->org_no == 0 ||
+		(ad->org != NULL && key->org_no != ad->org->no)) {
 		who->err = ad->org != NULL ? TL_EKEY_UNKNOWN : TL_EORG_UNKNOWN;
-		return TL_OK;
-	}
-	if (ad->org != NULL && key->org_no != ad->org->no) {
-		who->err = TL_EORG_NOT_ALLOWED;
 		return TL_OK;
 	}
 	who->org_no = key->org_no;

@@ -94,8 +94,6 @@ enum tl_retry {
 	X(TL_ETOKENS_INCONSISTENT, "tokens_inconsistent", 400, TL_RETRY_NEVER,                     \
 		"a part is larger than its whole")                                                 \
 	X(TL_EORG_UNKNOWN, "org_unknown", 400, TL_RETRY_NEVER, "no org follows from the event")    \
-	X(TL_EORG_NOT_ALLOWED, "org_not_allowed", 403, TL_RETRY_NEVER,                             \
-		"this credential does not reach that org")                                         \
 	X(TL_EKEY_UNKNOWN, "key_unknown", 400, TL_RETRY_NEVER, "no such key")                      \
 	X(TL_EKEY_REVOKED, "key_revoked", 400, TL_RETRY_NEVER,                                     \
 		"the key was revoked before this event")                                           \

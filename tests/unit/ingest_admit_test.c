@@ -314,7 +314,7 @@ a_key_that_is_unknown_foreign_or_revoked_refuses_its_event_alone(void **state)
 	assert_int_equal(get(p, TL_COL_TS, 1), NOW_MS - 3600001);
 	assert_int_equal(p->admitted.batch.reject_count, 4);
 	check_reject(p, 0, 0, TL_EKEY_UNKNOWN);
-	check_reject(p, 1, 2, TL_EORG_NOT_ALLOWED);
+	check_reject(p, 1, 2, TL_EKEY_UNKNOWN); /* another org's: told as one that is not */
 	check_reject(p, 2, 3, TL_EKEY_REVOKED);
 	check_reject(p, 3, 4, TL_EKEY_REVOKED);
 	assert_string_equal(p->admitted.batch.rejects[0].field, "key");
