@@ -302,6 +302,7 @@ order_stats(struct orders *orders, struct tl_buf *reply)
 
 	tl_pack_key_int(reply, &map, "uptime_ms",
 		tl_clock_mono_ms(orders->options.clock) - orders->started_ms);
+	tl_pack_key_str(reply, &map, "intake", tl_gate_state(orders->options.gate));
 	if (orders->ingest != NULL)
 		pack_ingest(reply, &map, ingest_stats_of(orders->ingest));
 	if (orders->query != NULL)

@@ -17,6 +17,7 @@ struct orders_options {
 	struct tl_roster *roster;
 	struct rollup *rollup;
 	const struct tl_clock *clock;
+	const struct tl_gate *gate;
 };
 
 TL_MUST enum tl_err orders_new(const struct orders_options *options, struct orders **orders_out);

@@ -93,6 +93,7 @@ die_of_storage(void *arg, enum tl_err err, const char *text)
 
 struct tallyd {
 	struct settings settings;
+	struct tl_gate gate;
 	struct tl_store *store;
 	struct tl_roster *roster;
 	struct rollup *rollup;
@@ -161,6 +162,7 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 		err = orders_new(&(struct orders_options){.store = t->store,
 					 .roster = t->roster,
 					 .rollup = t->rollup,
+					 .gate = &t->gate,
 					 .clock = tl_clock_system()},
 			&t->orders);
 	if (!err)
@@ -177,6 +179,7 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 					   .roster = t->roster,
 					   .clock = tl_clock_system(),
 					   .settings = settings->intake,
+					   .gate = &t->gate,
 					   .urls = in.list,
 					   .url_count = in.count,
 					   .control_url = in.control,

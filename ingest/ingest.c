@@ -156,12 +156,11 @@ commit_jobs(struct ingest *ingest, struct jobs *group, struct tl_why *why)
 	return err;
 }
 
-/* Storage failed: nobody of this group is acknowledged, and nobody after it. */
 static void
-fail_jobs(struct ingest *ingest, struct jobs *group)
+refuse_jobs(struct ingest *ingest, struct jobs *group, enum tl_err err)
 {
 	for (size_t i = 0; i < group->count; i++)
-		intake_refuse(&ingest->intake, group->jobs[i], TL_ESTORAGE_UNAVAILABLE, NULL);
+		intake_refuse(&ingest->intake, group->jobs[i], err, NULL);
 }
 
 static void
@@ -170,8 +169,9 @@ run_group(struct ingest *ingest, struct jobs *group)
 	struct tl_why why = {.text = ""};
 	enum tl_err err;
 
-	if (ingest->has_failed) {
-		fail_jobs(ingest, group);
+	err = ingest->has_failed ? TL_ESTORAGE_UNAVAILABLE : tl_gate_err(ingest->options.gate);
+	if (err) {
+		refuse_jobs(ingest, group, err);
 		return;
 	}
 	err = commit_jobs(ingest, group, &why);
@@ -182,8 +182,11 @@ run_group(struct ingest *ingest, struct jobs *group)
 		send_replies(ingest, group);
 		return;
 	}
+	/* Nobody of this group is acknowledged, and nobody after it. */
 	ingest->has_failed = true;
-	fail_jobs(ingest, group);
+	if (ingest->options.gate != NULL)
+		tl_gate_close(ingest->options.gate, TL_GATE_STORAGE);
+	refuse_jobs(ingest, group, TL_ESTORAGE_UNAVAILABLE);
 	if (ingest->options.on_storage_failure != NULL)
 		ingest->options.on_storage_failure(ingest->options.arg, err, why.text);
 }

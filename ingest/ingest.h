@@ -9,6 +9,7 @@
 
 #include "schema/base/clock.h"
 #include "schema/base/counter.h"
+#include "schema/base/gate.h"
 #include "schema/net/rep_server.h"
 #include "schema/registry/registry.h"
 #include "schema/wire/command_wire.h"
@@ -28,6 +29,7 @@ struct ingest_options {
 	struct tl_roster *roster;
 	const struct tl_clock *clock;
 	struct ingest_settings settings;
+	struct tl_gate *gate;	 /* closed: batches and writing commands are refused. NULL: open */
 	const char *const *urls; /* where gateways push */
 	size_t url_count;
 	const char *control_url; /* ipc of the operator, NULL: none */
