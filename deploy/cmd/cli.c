@@ -150,6 +150,13 @@ cli_ask(const struct cli *cli, enum cli_door door, const struct tl_buf *request,
 	return CLI_OK;
 }
 
+void
+cli_put_text(struct tl_buf *request, struct tl_pack_open *map, const char *key, const char *value)
+{
+	if (value[0] != '\0')
+		tl_pack_key_str(request, map, key, value);
+}
+
 int
 cli_choose_org(struct cli *cli)
 {

@@ -44,6 +44,13 @@ struct cli {
 			"print the reply as JSON"                                            \
 	}
 
+/* What a subcommand is called, what it says of itself, its operands and its settings. */
+#define CLI_TABLE(program_text, summary_text, operands_text, rows)                           \
+	{                                                                                    \
+		.program = program_text, .summary = summary_text, .operands = operands_text, \
+		.settings = rows, .setting_count = sizeof(rows) / sizeof(rows[0])            \
+	}
+
 /*
  * Options into values (whose first member is a struct cli), environment defaults filled in.
  * Returns true to go on; else *exit_code_out is what main returns (help was printed, or an error).
@@ -65,6 +72,10 @@ void cli_url(const struct cli *cli, enum cli_door door, char *url_out);
 
 /* Begin a request: v, op, token or org. The caller adds parameters and closes the map. */
 struct tl_pack_open cli_request(const struct cli *cli, struct tl_buf *request, const char *op);
+
+/* A parameter, when it was given. */
+void cli_put_text(
+	struct tl_buf *request, struct tl_pack_open *map, const char *key, const char *value);
 
 /* For an operator without --org: the only org there is goes into cli->org. Else an exit code. */
 int cli_choose_org(struct cli *cli);

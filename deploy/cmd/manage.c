@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "deploy/cmd/cells.h"
 #include "deploy/cmd/cli.h"
 #include "deploy/cmd/table.h"
 #include "schema/model/bucket.h"
@@ -42,19 +43,6 @@ static const struct tl_conf_setting member_settings[] = {CLI_SETTINGS,
 	{"role", TL_CONF_STRING, AT(role), "member", 0, 0, "invite: member or admin"},
 	{"name", TL_CONF_STRING, AT(name), "", 0, 0, "update: display name"},
 	{"rate", TL_CONF_STRING, AT(rate), "", 0, 0, "update: hourly rate in USD"}};
-
-#define TABLE_OF(program_text, summary_text, operands_text, rows)                            \
-	{                                                                                    \
-		.program = program_text, .summary = summary_text, .operands = operands_text, \
-		.settings = rows, .setting_count = sizeof(rows) / sizeof(rows[0])            \
-	}
-
-static void
-put_text(struct tl_buf *request, struct tl_pack_open *map, const char *key, const char *value)
-{
-	if (value[0] != '\0')
-		tl_pack_key_str(request, map, key, value);
-}
 
 /* Close the request, ask, print the reply as JSON or hand it to show. */
 static int
@@ -103,22 +91,16 @@ show_orgs(struct tl_slice reply)
 {
 	struct table *table = table_new(org_columns, 4);
 	struct tl_reader rows;
-	uint32_t count = tl_reader_find(reply, "orgs", &rows) ? tl_read_array(&rows) : 0;
-	char text[TABLE_TEXT_BYTES];
+	struct tl_slice row;
+	uint32_t left = cells_open(reply, "orgs", &rows);
 
-	for (uint32_t i = 0; table != NULL && i < count; i++) {
-		struct tl_slice row = tl_read_any(&rows);
-
-		table_cell(table, tl_reader_find_str(row, "name"));
-		table_cell(table, tl_reader_find_str(row, "tz"));
-		text_count(tl_reader_find_int(row, "members", 0), text);
-		table_cell_str(table, text);
-		text_count(tl_reader_find_int(row, "seats", 0), text);
-		table_cell_str(table, text);
+	while (table != NULL && cells_next(&rows, &left, &row)) {
+		cell_text(table, row, "name");
+		cell_text(table, row, "tz");
+		cell_count(table, row, "members");
+		cell_count(table, row, "seats");
 	}
-	if (table != NULL)
-		table_print(table);
-	table_free(table);
+	cells_print(table);
 }
 
 static bool
@@ -130,7 +112,7 @@ is_verb(int operands, char **argv, const char *verb, int operand_count)
 int
 cmd_org(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally org",
+	static const struct tl_conf_table conf = CLI_TABLE("tally org",
 		"create NAME makes an org and prints its tokens once (operator); list; set changes "
 		"time zone and seats.",
 		"create NAME | list | set", org_settings);
@@ -159,7 +141,7 @@ cmd_org(int argc, char **argv)
 		cli_error("org: create NAME, list or set (see tally org --help)");
 		return CLI_USAGE;
 	}
-	put_text(&request, &map, "tz", s.tz);
+	cli_put_text(&request, &map, "tz", s.tz);
 	if (s.seats >= 0)
 		tl_pack_key_int(&request, &map, "seats", s.seats);
 	return finish(
@@ -189,24 +171,21 @@ show_tokens(struct tl_slice reply)
 {
 	struct table *table = table_new(token_columns, 5);
 	struct tl_reader rows;
-	uint32_t count = tl_reader_find(reply, "tokens", &rows) ? tl_read_array(&rows) : 0;
+	struct tl_slice row;
+	uint32_t left = cells_open(reply, "tokens", &rows);
 	char text[TL_TIME_TEXT_BYTES];
 
-	for (uint32_t i = 0; table != NULL && i < count; i++) {
-		struct tl_slice row = tl_read_any(&rows);
-
-		table_cell(table, tl_reader_find_str(row, "token_id"));
-		table_cell(table, tl_reader_find_str(row, "type"));
-		table_cell(table, tl_reader_find_str(row, "name"));
+	while (table != NULL && cells_next(&rows, &left, &row)) {
+		cell_text(table, row, "token_id");
+		cell_text(table, row, "type");
+		cell_text(table, row, "name");
 		tl_time_format(tl_reader_find_int(row, "created_ms", 0), text);
 		text[10] = '\0';
 		table_cell_str(table, text);
 		table_cell_str(
 			table, tl_reader_find_int(row, "revoked_ms", 0) != 0 ? "revoked" : "valid");
 	}
-	if (table != NULL)
-		table_print(table);
-	table_free(table);
+	cells_print(table);
 }
 
 static bool
@@ -224,14 +203,14 @@ create_key(struct manage_settings *s)
 
 	if (is_token_type(s->type)) {
 		map = cli_request(&s->cli, &request, "token_create");
-		put_text(&request, &map, "name", s->name);
-		put_text(&request, &map, "role", s->role);
-		put_text(&request, &map, "email", s->email);
+		cli_put_text(&request, &map, "name", s->name);
+		cli_put_text(&request, &map, "role", s->role);
+		cli_put_text(&request, &map, "email", s->email);
 		if (s->all_orgs)
 			tl_pack_key_bool(&request, &map, "all_orgs", true);
 	} else {
 		map = cli_request(&s->cli, &request, "agent_create");
-		put_text(&request, &map, "email", s->email);
+		cli_put_text(&request, &map, "email", s->email);
 	}
 	tl_pack_key_str(&request, &map, "type", s->type);
 	return finish(&s->cli, &request, &map, show_token);
@@ -240,11 +219,10 @@ create_key(struct manage_settings *s)
 int
 cmd_keys(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally keys",
+	static const struct tl_conf_table conf = CLI_TABLE("tally keys",
 		"create makes a token (--type gateway, personal, service) or enrols a coding agent "
 		"(--type claude_code --email WHO); list; rotate KEY gives an agent a new key, the "
-		"old "
-		"one works 24 h more; revoke ID kills a token; unenrol KEY ends an agent.",
+		"old one works 24 h more; revoke ID kills a token; unenrol KEY ends an agent.",
 		"create | list | rotate KEY | revoke ID | unenrol KEY", key_settings);
 	struct manage_settings s;
 	struct tl_buf request;
@@ -276,7 +254,7 @@ cmd_keys(int argc, char **argv)
 	if (is_verb(operands, argv, "unenrol", 2)) {
 		map = cli_request(&s.cli, &request, "agent_delete");
 		tl_pack_key_str(&request, &map, "agent", argv[2]);
-		put_text(&request, &map, "confirm", s.confirm);
+		cli_put_text(&request, &map, "confirm", s.confirm);
 		return finish(&s.cli, &request, &map, NULL);
 	}
 	cli_error(
@@ -287,12 +265,11 @@ cmd_keys(int argc, char **argv)
 int
 cmd_members(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally members",
+	static const struct tl_conf_table conf = CLI_TABLE("tally members",
 		"invite EMAIL prints a code; accept CODE; invitations lists what is open; update "
-		"WHO "
-		"sets --name and --rate; remove WHO frees the seat and keeps the history. WHO is "
-		"an "
-		"email or a member id.",
+		"WHO sets --name and --rate; remove WHO frees the seat and keeps the history. WHO "
+		"is "
+		"an email or a member id.",
 		"invite EMAIL | accept CODE | invitations | update WHO | remove WHO",
 		member_settings);
 	struct manage_settings s;
@@ -317,8 +294,8 @@ cmd_members(int argc, char **argv)
 	} else if (is_verb(operands, argv, "update", 2)) {
 		map = cli_request(&s.cli, &request, "member_update");
 		tl_pack_key_str(&request, &map, "member", argv[2]);
-		put_text(&request, &map, "display_name", s.name);
-		put_text(&request, &map, "hourly_rate", s.rate);
+		cli_put_text(&request, &map, "display_name", s.name);
+		cli_put_text(&request, &map, "hourly_rate", s.rate);
 	} else if (is_verb(operands, argv, "remove", 2)) {
 		map = cli_request(&s.cli, &request, "member_remove");
 		tl_pack_key_str(&request, &map, "member", argv[2]);

@@ -33,12 +33,6 @@ static const struct tl_conf_setting explain_settings[] = {CLI_SETTINGS,
 	{"tz", TL_CONF_STRING, AT(tz), "", 0, 0, "IANA time zone; default the org's"},
 	{"limit", TL_CONF_INT, AT(limit), "100", 1, TL_PAGE_ROWS_MAX, "events"}};
 
-#define TABLE_OF(program_text, summary_text, operands_text, rows)                            \
-	{                                                                                    \
-		.program = program_text, .summary = summary_text, .operands = operands_text, \
-		.settings = rows, .setting_count = sizeof(rows) / sizeof(rows[0])            \
-	}
-
 /* These orders are the operator's whatever token the environment holds. */
 static bool
 parse(const struct tl_conf_table *table, int argc, char **argv, struct operate_settings *s,
@@ -117,7 +111,7 @@ show_verify(struct tl_slice reply)
 int
 cmd_verify(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally verify",
+	static const struct tl_conf_table conf = CLI_TABLE("tally verify",
 		"Recount every figure from the raw events and compare with what queries use. "
 		"Exit 65 on a difference.",
 		NULL, plain_settings);
@@ -144,10 +138,9 @@ cmd_verify(int argc, char **argv)
 int
 cmd_rebuild(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally rebuild",
+	static const struct tl_conf_table conf = CLI_TABLE("tally rebuild",
 		"Erase everything derived and fold it again from the raw events; queries answer "
-		"from "
-		"the old state until it is done.",
+		"from the old state until it is done.",
 		NULL, plain_settings);
 	struct operate_settings s;
 	struct tl_buf reply;
@@ -169,7 +162,7 @@ cmd_rebuild(int argc, char **argv)
 int
 cmd_stats(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally stats",
+	static const struct tl_conf_table conf = CLI_TABLE("tally stats",
 		"Counters and latencies of the daemon since it started, as JSON.", NULL,
 		plain_settings);
 	struct operate_settings s;
@@ -216,7 +209,7 @@ show_dump_page(struct tl_slice reply, struct tl_buf *after_out)
 int
 cmd_dump(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally dump",
+	static const struct tl_conf_table conf = CLI_TABLE("tally dump",
 		"Stored rows as text, key and value; without FAMILY the families there are.",
 		"[FAMILY]", dump_settings);
 	struct operate_settings s;
@@ -248,17 +241,10 @@ cmd_dump(int argc, char **argv)
 	return code;
 }
 
-static void
-put_text(struct tl_buf *request, struct tl_pack_open *map, const char *key, const char *value)
-{
-	if (value[0] != '\0')
-		tl_pack_key_str(request, map, key, value);
-}
-
 int
 cmd_explain(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally explain",
+	static const struct tl_conf_table conf = CLI_TABLE("tally explain",
 		"The cells and events behind a figure, as JSON. SCOPE: org, member:ID, agent:ID, "
 		"model:NAME, repo:NAME, pr:REPO#N or session:ID.",
 		"SCOPE", explain_settings);
@@ -274,11 +260,11 @@ cmd_explain(int argc, char **argv)
 		return code;
 	tl_buf_init(&reply, 0);
 	map = cli_request(&s.cli, &request, "explain");
-	put_text(&request, &map, "scope", operands > 0 ? argv[1] : "org");
-	put_text(&request, &map, "range", s.from[0] != '\0' ? "custom" : s.range);
-	put_text(&request, &map, "from", s.from);
-	put_text(&request, &map, "to", s.to);
-	put_text(&request, &map, "tz", s.tz);
+	cli_put_text(&request, &map, "scope", operands > 0 ? argv[1] : "org");
+	cli_put_text(&request, &map, "range", s.from[0] != '\0' ? "custom" : s.range);
+	cli_put_text(&request, &map, "from", s.from);
+	cli_put_text(&request, &map, "to", s.to);
+	cli_put_text(&request, &map, "tz", s.tz);
 	tl_pack_key_int(&request, &map, "limit", s.limit);
 	tl_pack_close(&request, &map);
 	code = cli_ask(&s.cli, CLI_DOOR_QUERY, &request, ASK_TIMEOUT_MS, &reply);

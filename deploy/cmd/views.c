@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "deploy/cmd/cells.h"
 #include "deploy/cmd/cli.h"
 #include "deploy/cmd/table.h"
 #include "schema/model/bucket.h"
@@ -53,38 +54,25 @@ static const struct tl_conf_setting session_settings[] = {CLI_SETTINGS, RANGE_SE
 
 static const struct tl_conf_setting plain_settings[] = {CLI_SETTINGS};
 
-#define TABLE_OF(program_text, summary_text, operands_text, rows)                            \
-	{                                                                                    \
-		.program = program_text, .summary = summary_text, .operands = operands_text, \
-		.settings = rows, .setting_count = sizeof(rows) / sizeof(rows[0])            \
-	}
-
-static void
-put_text(struct tl_buf *request, struct tl_pack_open *map, const char *key, const char *value)
-{
-	if (value[0] != '\0')
-		tl_pack_key_str(request, map, key, value);
-}
-
 static void
 put_range(struct tl_buf *request, struct tl_pack_open *map, const struct view_settings *s)
 {
-	put_text(request, map, "range", s->from[0] != '\0' ? "custom" : s->range);
-	put_text(request, map, "from", s->from);
-	put_text(request, map, "to", s->to);
-	put_text(request, map, "tz", s->tz);
-	put_text(request, map, "metric", s->by);
-	put_text(request, map, "tokens", s->tokens);
+	cli_put_text(request, map, "range", s->from[0] != '\0' ? "custom" : s->range);
+	cli_put_text(request, map, "from", s->from);
+	cli_put_text(request, map, "to", s->to);
+	cli_put_text(request, map, "tz", s->tz);
+	cli_put_text(request, map, "metric", s->by);
+	cli_put_text(request, map, "tokens", s->tokens);
 	if (s->limit > 0)
 		tl_pack_key_int(request, map, "limit", s->limit);
 }
 
+typedef void put_params(
+	struct tl_buf *request, struct tl_pack_open *map, const struct view_settings *s);
+
 /* Ask op with what the settings say; print JSON when asked to. CLI_OK: the reply is to be shown. */
 static int
-ask(struct view_settings *s, const char *op,
-	void (*add)(
-		struct tl_buf *request, struct tl_pack_open *map, const struct view_settings *s),
-	struct tl_buf *reply)
+ask(struct view_settings *s, const char *op, put_params *put, struct tl_buf *reply)
 {
 	struct tl_buf request;
 	struct tl_pack_open map;
@@ -93,12 +81,31 @@ ask(struct view_settings *s, const char *op,
 	if (code != CLI_OK)
 		return code;
 	map = cli_request(&s->cli, &request, op);
-	add(&request, &map, s);
+	put(&request, &map, s);
 	tl_pack_close(&request, &map);
 	code = cli_ask(&s->cli, CLI_DOOR_QUERY, &request, ASK_TIMEOUT_MS, reply);
 	tl_buf_fini(&request);
 	if (code == CLI_OK && s->cli.json)
 		cli_print_json(reply);
+	return code;
+}
+
+/* A subcommand that asks one op and shows its reply. */
+static int
+view(const struct tl_conf_table *conf, int argc, char **argv, const char *op, put_params *put,
+	void (*show)(struct tl_slice reply))
+{
+	struct view_settings s = {0};
+	struct tl_buf reply;
+	int operands = 0, code = 0;
+
+	if (!cli_parse(conf, argc, argv, &s, &operands, &code))
+		return code;
+	tl_buf_init(&reply, 0);
+	code = ask(&s, op, put, &reply);
+	if (code == CLI_OK && !s.cli.json)
+		show(tl_buf_slice(&reply));
+	tl_buf_fini(&reply);
 	return code;
 }
 
@@ -125,66 +132,13 @@ print_head(struct tl_slice reply)
 		tl_slice_eq(rule, tl_slice_str("uncached")) ? ", cache reads left out" : "");
 }
 
-/* Each row of the array reply[key]: false at the end. */
-static bool
-next_row(struct tl_reader *rows, uint32_t *left, struct tl_slice *row_out)
-{
-	if (*left == 0)
-		return false;
-	(*left)--;
-	*row_out = tl_read_any(rows);
-	return true;
-}
-
-static uint32_t
-open_rows(struct tl_slice reply, const char *key, struct tl_reader *rows)
-{
-	return tl_reader_find(reply, key, rows) ? tl_read_array(rows) : 0;
-}
-
-static void
-cell_money(struct table *table, struct tl_slice row, const char *key)
-{
-	char text[TABLE_TEXT_BYTES];
-
-	text_money(tl_reader_find_int(row, key, 0), text);
-	table_cell_str(table, text);
-}
-
-static void
-cell_short(struct table *table, struct tl_slice row, const char *key)
-{
-	char text[TABLE_TEXT_BYTES];
-
-	text_short(tl_reader_find_int(row, key, 0), text);
-	table_cell_str(table, text);
-}
-
-static void
-cell_count(struct table *table, struct tl_slice row, const char *key)
-{
-	char text[TABLE_TEXT_BYTES];
-
-	text_count(tl_reader_find_int(row, key, 0), text);
-	table_cell_str(table, text);
-}
-
-static void
-cell_ago(struct table *table, struct tl_slice row, const char *key, struct tl_slice reply)
-{
-	char text[TABLE_TEXT_BYTES];
-
-	text_ago(tl_reader_find_int(row, key, 0), tl_reader_find_int(reply, "as_of_ms", 0), text);
-	table_cell_str(table, text);
-}
-
 static void
 cell_spark(struct table *table, struct tl_slice row)
 {
 	int64_t values[TL_WINDOW_BINS_MAX];
 	char text[TABLE_TEXT_BYTES] = "";
 	struct tl_reader bins;
-	uint32_t count = open_rows(row, "spark", &bins);
+	uint32_t count = cells_open(row, "spark", &bins);
 
 	if (count > TL_WINDOW_BINS_MAX)
 		count = TL_WINDOW_BINS_MAX;
@@ -221,10 +175,10 @@ cell_agents(struct table *table, struct tl_slice row)
 	struct tl_buf text;
 	struct tl_reader agents;
 	struct tl_slice agent;
-	uint32_t left = open_rows(row, "agents", &agents);
+	uint32_t left = cells_open(row, "agents", &agents);
 
 	tl_buf_init(&text, 0);
-	while (next_row(&agents, &left, &agent)) {
+	while (cells_next(&agents, &left, &agent)) {
 		if (text.bytes > 0)
 			tl_buf_put_str(&text, ", ");
 		tl_buf_put_slice(&text, tl_reader_find_str(agent, "type"));
@@ -274,12 +228,12 @@ show_top(struct tl_slice reply)
 	struct table *table = table_new(top_columns, sizeof(top_columns) / sizeof(top_columns[0]));
 	struct tl_reader rows;
 	struct tl_slice row;
-	uint32_t left = open_rows(reply, "members", &rows), count = left;
+	uint32_t left = cells_open(reply, "members", &rows), count = left;
 
 	print_head(reply);
-	while (table != NULL && next_row(&rows, &left, &row)) {
+	while (table != NULL && cells_next(&rows, &left, &row)) {
 		cells_rank(table, row);
-		table_cell(table, tl_reader_find_str(row, "display_name"));
+		cell_text(table, row, "display_name");
 		cell_money(table, row, "cost_nusd");
 		cell_short(table, row, "tokens");
 		cell_count(table, row, "requests");
@@ -288,9 +242,7 @@ show_top(struct tl_slice reply)
 		cell_agents(table, row);
 		cell_spark(table, row);
 	}
-	if (table != NULL)
-		table_print(table);
-	table_free(table);
+	cells_print(table);
 	print_more(reply, count);
 	print_total(reply, "unattributed", "unattributed");
 	print_total(reply, "org", "total");
@@ -299,22 +251,12 @@ show_top(struct tl_slice reply)
 int
 cmd_top(int argc, char **argv)
 {
-	static const struct tl_conf_table table = TABLE_OF("tally top",
+	static const struct tl_conf_table conf = CLI_TABLE("tally top",
 		"Who spends what: the team ranked by cost, tokens or requests, with a sparkline "
 		"each.",
 		NULL, figure_settings);
-	struct view_settings s;
-	struct tl_buf reply;
-	int operands = 0, code = 0;
 
-	if (!cli_parse(&table, argc, argv, &s, &operands, &code))
-		return code;
-	tl_buf_init(&reply, 0);
-	code = ask(&s, "leaderboard", put_range, &reply);
-	if (code == CLI_OK && !s.cli.json)
-		show_top(tl_buf_slice(&reply));
-	tl_buf_fini(&reply);
-	return code;
+	return view(&conf, argc, argv, "leaderboard", put_range, show_top);
 }
 
 /* Cards: what a dimension's rows have in common, and its own first columns. */
@@ -333,10 +275,10 @@ show_cards(const struct cards *cards, struct tl_slice reply)
 	struct table *table = table_new(cards->columns, cards->column_count);
 	struct tl_reader rows, at;
 	struct tl_slice row, totals;
-	uint32_t left = open_rows(reply, cards->rows_key, &rows), count = left;
+	uint32_t left = cells_open(reply, cards->rows_key, &rows), count = left;
 
 	print_head(reply);
-	while (table != NULL && next_row(&rows, &left, &row)) {
+	while (table != NULL && cells_next(&rows, &left, &row)) {
 		totals = row;
 		if (cards->totals_key != NULL && tl_reader_find(row, cards->totals_key, &at))
 			totals = tl_read_any(&at);
@@ -348,9 +290,7 @@ show_cards(const struct cards *cards, struct tl_slice reply)
 		cell_ago(table, row, cards->last_key, reply);
 		cell_spark(table, row);
 	}
-	if (table != NULL)
-		table_print(table);
-	table_free(table);
+	cells_print(table);
 	print_more(reply, count);
 	if (count == 0)
 		puts("no activity in this period");
@@ -376,7 +316,7 @@ run_cards(const struct cards *cards, const struct tl_conf_table *conf, int argc,
 static void
 repo_cells(struct table *table, struct tl_slice row)
 {
-	table_cell(table, tl_reader_find_str(row, "repo"));
+	cell_text(table, row, "repo");
 }
 
 static void
@@ -384,7 +324,7 @@ pull_cells(struct table *table, struct tl_slice row)
 {
 	char number[TABLE_TEXT_BYTES];
 
-	table_cell(table, tl_reader_find_str(row, "repo"));
+	cell_text(table, row, "repo");
 	snprintf(number, sizeof(number), "#%" PRId64, tl_reader_find_int(row, "number", 0));
 	table_cell_str(table, number);
 }
@@ -392,7 +332,7 @@ pull_cells(struct table *table, struct tl_slice row)
 static void
 model_cells(struct table *table, struct tl_slice row)
 {
-	table_cell(table, tl_reader_find_str(row, "model"));
+	cell_text(table, row, "model");
 }
 
 #define CARD_COLUMNS                                                                        \
@@ -410,7 +350,7 @@ static const struct table_column model_columns[] = {{"model", TABLE_LEFT, 40}, C
 int
 cmd_repos(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally repos",
+	static const struct tl_conf_table conf = CLI_TABLE("tally repos",
 		"Usage by repository: events that name it, and sessions linked to it.", NULL,
 		figure_settings);
 	static const struct cards cards = {
@@ -422,7 +362,7 @@ cmd_repos(int argc, char **argv)
 int
 cmd_pulls(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally pulls",
+	static const struct tl_conf_table conf = CLI_TABLE("tally pulls",
 		"Usage by pull request: the whole usage of the sessions that touched it. The share "
 		"that adds up over pull requests is in --json, as 'split'.",
 		NULL, figure_settings);
@@ -436,7 +376,7 @@ int
 cmd_models(int argc, char **argv)
 {
 	static const struct tl_conf_table conf =
-		TABLE_OF("tally models", "Usage by model.", NULL, figure_settings);
+		CLI_TABLE("tally models", "Usage by model.", NULL, figure_settings);
 	static const struct cards cards = {
 		"models", "models", model_columns, 7, model_cells, NULL, "last_activity_ms"};
 
@@ -447,10 +387,10 @@ static void
 put_session_filters(struct tl_buf *request, struct tl_pack_open *map, const struct view_settings *s)
 {
 	put_range(request, map, s);
-	put_text(request, map, "member", s->member);
-	put_text(request, map, "repo", s->repo);
-	put_text(request, map, "agent", s->agent);
-	put_text(request, map, "q", s->q);
+	cli_put_text(request, map, "member", s->member);
+	cli_put_text(request, map, "repo", s->repo);
+	cli_put_text(request, map, "agent", s->agent);
+	cli_put_text(request, map, "q", s->q);
 	if (s->pr > 0)
 		tl_pack_key_int(request, map, "pr", s->pr);
 }
@@ -473,21 +413,19 @@ show_sessions(struct tl_slice reply)
 		table_new(session_columns, sizeof(session_columns) / sizeof(session_columns[0]));
 	struct tl_reader rows;
 	struct tl_slice row;
-	uint32_t left = open_rows(reply, "sessions", &rows), count = left;
+	uint32_t left = cells_open(reply, "sessions", &rows), count = left;
 
-	while (table != NULL && next_row(&rows, &left, &row)) {
-		table_cell(table, tl_reader_find_str(row, "session"));
-		table_cell(table, tl_reader_find_str(row, "name"));
-		table_cell(table, tl_reader_find_str(row, "agent"));
-		table_cell(table, tl_reader_find_str(row, "repo"));
+	while (table != NULL && cells_next(&rows, &left, &row)) {
+		cell_text(table, row, "session");
+		cell_text(table, row, "name");
+		cell_text(table, row, "agent");
+		cell_text(table, row, "repo");
 		cell_money(table, row, "cost_nusd");
 		cell_short(table, row, "tokens");
 		cell_count(table, row, "requests");
 		cell_ago(table, row, "last_ms", reply);
 	}
-	if (table != NULL)
-		table_print(table);
-	table_free(table);
+	cells_print(table);
 	print_more(reply, count);
 	if (count == 0)
 		puts("no session was active in this period");
@@ -496,10 +434,9 @@ show_sessions(struct tl_slice reply)
 int
 cmd_sessions(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally sessions",
+	static const struct tl_conf_table conf = CLI_TABLE("tally sessions",
 		"Sessions active in the range, latest first; with a session's id, all about that "
-		"one "
-		"(as JSON).",
+		"one (as JSON).",
 		"[SESSION]", session_settings);
 	struct view_settings s;
 	struct tl_buf reply;
@@ -541,22 +478,20 @@ show_team(struct tl_slice reply)
 		table_new(team_columns, sizeof(team_columns) / sizeof(team_columns[0]));
 	struct tl_reader rows;
 	struct tl_slice row;
-	uint32_t left = open_rows(reply, "members", &rows);
+	uint32_t left = cells_open(reply, "members", &rows);
 	char text[TABLE_TEXT_BYTES];
 
-	for (int64_t no = 1; table != NULL && next_row(&rows, &left, &row); no++) {
+	for (int64_t no = 1; table != NULL && cells_next(&rows, &left, &row); no++) {
 		text_count(no, text);
 		table_cell_str(table, text);
-		table_cell(table, tl_reader_find_str(row, "displayName"));
-		table_cell(table, tl_reader_find_str(row, "email"));
-		table_cell(table, tl_reader_find_str(row, "firstSeen"));
-		table_cell(table, tl_reader_find_str(row, "lastActive"));
-		table_cell(table, tl_reader_find_str(row, "hourlyRate"));
+		cell_text(table, row, "displayName");
+		cell_text(table, row, "email");
+		cell_text(table, row, "firstSeen");
+		cell_text(table, row, "lastActive");
+		cell_text(table, row, "hourlyRate");
 		cell_count(table, row, "events");
 	}
-	if (table != NULL)
-		table_print(table);
-	table_free(table);
+	cells_print(table);
 	printf("%" PRId64 " of %" PRId64 " seats used\n", tl_reader_find_int(reply, "used", 0),
 		tl_reader_find_int(reply, "seats", 0));
 }
@@ -564,22 +499,12 @@ show_team(struct tl_slice reply)
 int
 cmd_team(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally team",
+	static const struct tl_conf_table conf = CLI_TABLE("tally team",
 		"The team's table: first seen, last active, hourly rate, events; true cost in "
 		"--json.",
 		NULL, plain_settings);
-	struct view_settings s = {0};
-	struct tl_buf reply;
-	int operands = 0, code = 0;
 
-	if (!cli_parse(&conf, argc, argv, &s, &operands, &code))
-		return code;
-	tl_buf_init(&reply, 0);
-	code = ask(&s, "team", put_nothing, &reply);
-	if (code == CLI_OK && !s.cli.json)
-		show_team(tl_buf_slice(&reply));
-	tl_buf_fini(&reply);
-	return code;
+	return view(&conf, argc, argv, "team", put_nothing, show_team);
 }
 
 static const struct table_column reconcile_columns[] = {{"day", TABLE_LEFT, 0},
@@ -596,35 +521,23 @@ show_reconcile(struct tl_slice reply)
 		reconcile_columns, sizeof(reconcile_columns) / sizeof(reconcile_columns[0]));
 	struct tl_reader rows;
 	struct tl_slice row;
-	uint32_t left = open_rows(reply, "rows", &rows);
+	uint32_t left = cells_open(reply, "rows", &rows);
 
-	while (table != NULL && next_row(&rows, &left, &row)) {
-		table_cell(table, tl_reader_find_str(row, "day"));
-		table_cell(table, tl_reader_find_str(row, "source"));
+	while (table != NULL && cells_next(&rows, &left, &row)) {
+		cell_text(table, row, "day");
+		cell_text(table, row, "source");
 		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 			cell_count(table, row, keys[i]);
 	}
-	if (table != NULL)
-		table_print(table);
-	table_free(table);
+	cells_print(table);
 }
 
 int
 cmd_reconcile(int argc, char **argv)
 {
-	static const struct tl_conf_table conf = TABLE_OF("tally reconcile",
+	static const struct tl_conf_table conf = CLI_TABLE("tally reconcile",
 		"What became of every event sent, by day of arrival and source.", NULL,
 		figure_settings);
-	struct view_settings s;
-	struct tl_buf reply;
-	int operands = 0, code = 0;
 
-	if (!cli_parse(&conf, argc, argv, &s, &operands, &code))
-		return code;
-	tl_buf_init(&reply, 0);
-	code = ask(&s, "reconcile", put_range, &reply);
-	if (code == CLI_OK && !s.cli.json)
-		show_reconcile(tl_buf_slice(&reply));
-	tl_buf_fini(&reply);
-	return code;
+	return view(&conf, argc, argv, "reconcile", put_range, show_reconcile);
 }
