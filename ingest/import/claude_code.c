@@ -20,19 +20,15 @@ static enum tl_err
 read_names(struct import *import, const struct tl_json_value *line,
 	const struct tl_json_value *message, struct tl_wire_event *event)
 {
-	enum tl_err err;
+	const struct transcript_text texts[] = {
+		{message, "model", TL_MODEL_BYTES_MAX, &event->model},
+		{line, "sessionId", TL_SESSION_BYTES_MAX, &event->session},
+		{line, "gitBranch", TL_BRANCH_BYTES_MAX, &event->branch},
+	};
 
 	event->agent = tl_slice_str("claude_code");
 	event->provider = tl_slice_str("anthropic");
-	err = transcript_copy(import, tl_json_str(tl_json_get(message, "model")),
-		TL_MODEL_BYTES_MAX, &event->model);
-	if (!err)
-		err = transcript_copy(import, tl_json_str(tl_json_get(line, "sessionId")),
-			TL_SESSION_BYTES_MAX, &event->session);
-	if (!err)
-		err = transcript_copy(import, tl_json_str(tl_json_get(line, "gitBranch")),
-			TL_BRANCH_BYTES_MAX, &event->branch);
-	return err;
+	return transcript_texts(import, texts, sizeof(texts) / sizeof(texts[0]));
 }
 
 /* What identifies a request; a missing request id is part of it. */
@@ -82,16 +78,5 @@ read_line(struct import *import, const struct tl_json_value *line)
 enum tl_err
 claude_code_line(struct import *import, struct tl_slice line)
 {
-	struct tl_json *json = NULL;
-	enum tl_err err;
-
-	if (!transcript_has(line, "\"usage\""))
-		return TL_OK;
-	if (tl_json_parse(line, &json, NULL)) {
-		import->stats.unreadable++;
-		return TL_OK;
-	}
-	err = read_line(import, tl_json_root(json));
-	tl_json_free(json);
-	return err;
+	return transcript_has(line, "\"usage\"") ? transcript_line(import, line, read_line) : TL_OK;
 }

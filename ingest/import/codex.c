@@ -6,23 +6,24 @@ read_session(struct import *import, const struct tl_json_value *payload)
 {
 	const struct tl_json_value *git = tl_json_get(payload, "git");
 	struct codex_file *file = &import->codex;
-	enum tl_err err;
+	const struct transcript_text texts[] = {
+		{payload, "id", TL_SESSION_BYTES_MAX, &file->session},
+		{payload, "model_provider", TL_PROVIDER_BYTES_MAX, &file->provider},
+		{git, "repository_url", TL_REPO_BYTES_MAX, &file->repo},
+		{git, "branch", TL_BRANCH_BYTES_MAX, &file->branch},
+		{git, "commit_hash", TL_COMMIT_BYTES_MAX, &file->commit},
+	};
 
-	err = transcript_copy(import, tl_json_str(tl_json_get(payload, "id")), TL_SESSION_BYTES_MAX,
-		&file->session);
-	if (!err)
-		err = transcript_copy(import, tl_json_str(tl_json_get(payload, "model_provider")),
-			TL_PROVIDER_BYTES_MAX, &file->provider);
-	if (!err)
-		err = transcript_copy(import, tl_json_str(tl_json_get(git, "repository_url")),
-			TL_REPO_BYTES_MAX, &file->repo);
-	if (!err)
-		err = transcript_copy(import, tl_json_str(tl_json_get(git, "branch")),
-			TL_BRANCH_BYTES_MAX, &file->branch);
-	if (!err)
-		err = transcript_copy(import, tl_json_str(tl_json_get(git, "commit_hash")),
-			TL_COMMIT_BYTES_MAX, &file->commit);
-	return err;
+	return transcript_texts(import, texts, sizeof(texts) / sizeof(texts[0]));
+}
+
+static enum tl_err
+read_turn(struct import *import, const struct tl_json_value *payload)
+{
+	const struct transcript_text model = {
+		payload, "model", TL_MODEL_BYTES_MAX, &import->codex.model};
+
+	return transcript_texts(import, &model, 1);
 }
 
 /* Input includes cached tokens in these records; ours are disjoint. Output includes reasoning. */
@@ -113,8 +114,7 @@ read_line(struct import *import, const struct tl_json_value *line)
 	if (tl_slice_eq(type, tl_slice_str("session_meta")))
 		return read_session(import, payload);
 	if (tl_slice_eq(type, tl_slice_str("turn_context")))
-		return transcript_copy(import, tl_json_str(tl_json_get(payload, "model")),
-			TL_MODEL_BYTES_MAX, &import->codex.model);
+		return read_turn(import, payload);
 	if (tl_slice_eq(tl_json_str(tl_json_get(payload, "type")), tl_slice_str("token_count")))
 		return read_token_count(import, line, tl_json_get(payload, "info"));
 	return TL_OK;
@@ -123,17 +123,8 @@ read_line(struct import *import, const struct tl_json_value *line)
 enum tl_err
 codex_line(struct import *import, struct tl_slice line)
 {
-	struct tl_json *json = NULL;
-	enum tl_err err;
-
 	if (!transcript_has(line, "\"token_count\"") && !transcript_has(line, "\"session_meta\"") &&
 		!transcript_has(line, "\"turn_context\""))
 		return TL_OK;
-	if (tl_json_parse(line, &json, NULL)) {
-		import->stats.unreadable++;
-		return TL_OK;
-	}
-	err = read_line(import, tl_json_root(json));
-	tl_json_free(json);
-	return err;
+	return transcript_line(import, line, read_line);
 }

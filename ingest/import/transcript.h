@@ -42,8 +42,19 @@ bool transcript_time(const struct tl_json_value *value, int64_t *time_ms_out);
 TL_MUST enum tl_err transcript_request(
 	struct import *import, struct tl_wire_event **event_out, bool *is_new_out);
 
-/* Keep text in the import; equal text is not copied again. */
-TL_MUST enum tl_err transcript_copy(
-	struct import *import, struct tl_slice text, size_t bytes_max, struct tl_slice *copy_out);
+/* A text of an object to keep in the import; absent or longer than bytes_max it is left empty. */
+struct transcript_text {
+	const struct tl_json_value *object;
+	const char *key;
+	size_t bytes_max;
+	struct tl_slice *copy_out; /* equal text is not copied again */
+};
+
+TL_MUST enum tl_err transcript_texts(
+	struct import *import, const struct transcript_text *texts, size_t text_count);
+
+/* Parse the line and let read take from it; one that does not parse is counted. */
+TL_MUST enum tl_err transcript_line(struct import *import, struct tl_slice line,
+	enum tl_err (*read)(struct import *import, const struct tl_json_value *line));
 
 #endif
