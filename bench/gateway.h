@@ -11,7 +11,8 @@
 
 struct gateway_plan {
 	const char *ingest_url;
-	const char *query_url; /* NULL: do not wait until queries show what was acknowledged */
+	/* The operator's; NULL: do not wait until queries show what was acknowledged. */
+	const char *query_url;
 	const struct workload_batches *batches;
 	uint32_t process_count;
 	uint32_t connection_count;  /* of each process */
@@ -30,7 +31,7 @@ struct gateway_result {
 /* Runs the plan. The calling process must not have used nng. */
 void gateway_run(const struct gateway_plan *plan, struct gateway_result *result_out);
 
-/* Append {v:1, op:"health"}. */
+/* Append {v:1, op:"health"}; only the operator is told a seq. */
 void gateway_put_health(struct tl_buf *buf);
 
 #endif

@@ -204,7 +204,7 @@ open_days(const struct workload_shape *shape, const char *token, const struct sc
 	workload_put_days(shape, token, &buf);
 	batch.bytes = tl_buf_slice(&buf);
 	scratch_url(scratch, SCRATCH_INGEST, ingest_url);
-	scratch_url(scratch, SCRATCH_QUERY, query_url);
+	scratch_url(scratch, SCRATCH_QUERY_CONTROL, query_url);
 	gateway_run(&(struct gateway_plan){.ingest_url = ingest_url,
 			    .query_url = query_url,
 			    .batches = &batches,
@@ -257,7 +257,7 @@ run_form(struct form *form, const struct settings *s, const struct workload_shap
 	open_days(shape, token, &scratch, form);
 	encode(workload, form, s, token, &batches);
 	scratch_url(&scratch, SCRATCH_INGEST, ingest_url);
-	scratch_url(&scratch, SCRATCH_QUERY, query_url);
+	scratch_url(&scratch, SCRATCH_QUERY_CONTROL, query_url);
 
 	scratch_stats(&scratch, &before);
 	cpu_ns = measure_cpu_ns(scratch.pid);

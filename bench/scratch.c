@@ -135,7 +135,7 @@ scratch_stop(struct scratch *scratch)
 void
 scratch_url(const struct scratch *scratch, enum scratch_door door, char url_out[SCRATCH_URL_BYTES])
 {
-	static const char *const names[] = {"ingest", "query", "ingest-control"};
+	static const char *const names[] = {"ingest", "query", "ingest-control", "query-control"};
 
 	snprintf(url_out, SCRATCH_URL_BYTES, "ipc://%s/%s.sock", scratch->dir, names[door]);
 }

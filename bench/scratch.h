@@ -26,6 +26,7 @@ enum scratch_door {
 	SCRATCH_INGEST,
 	SCRATCH_QUERY,
 	SCRATCH_CONTROL,
+	SCRATCH_QUERY_CONTROL,
 };
 
 /* Starts the program on dir (made when missing), waits until it is ready. Its log is dir.log. */

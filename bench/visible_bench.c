@@ -150,7 +150,8 @@ struct prober {
 	struct stream *stream;
 	const struct workload_batches *batches;
 	uint32_t next; /* batch */
-	struct tl_req_client *ingest, *query;
+	struct tl_req_client *ingest;
+	struct tl_req_client *readers[READER_COUNT];
 	struct tl_buf requests[READER_COUNT];
 	struct tl_buf reply;
 	struct view views[READER_COUNT];
@@ -214,7 +215,8 @@ run_slice(struct prober *prober, enum reader_type type, int64_t slice_ns,
 		for (;;) {
 			int64_t seen_seq = seq;
 
-			ns = call_ns(prober, prober->query, tl_buf_slice(&prober->requests[type]));
+			ns = call_ns(prober, prober->readers[type],
+				tl_buf_slice(&prober->requests[type]));
 			seq = read_seq(prober);
 			if (seq != seen_seq)
 				measure_sample(&anew, ns);
@@ -329,11 +331,13 @@ run(const struct settings *s, const struct scratch *scratch, const char *gateway
 	static struct stream stream;
 	struct workload_batches stream_batches, probe_batches;
 	char ingest_url[SCRATCH_URL_BYTES], query_url[SCRATCH_URL_BYTES];
+	char health_url[SCRATCH_URL_BYTES]; /* only the operator is told a seq by health */
 	struct tl_why why;
 	pthread_t thread;
 
 	scratch_url(scratch, SCRATCH_INGEST, ingest_url);
 	scratch_url(scratch, SCRATCH_QUERY, query_url);
+	scratch_url(scratch, SCRATCH_QUERY_CONTROL, health_url);
 	make_batches(s, gateway_token, &stream_batches, &probe_batches);
 	make_requests(&prober, query_token);
 	stream.batches = &stream_batches;
@@ -342,7 +346,8 @@ run(const struct settings *s, const struct scratch *scratch, const char *gateway
 	prober.stream = &stream;
 	prober.batches = &probe_batches;
 	if (tl_req_client_open(ingest_url, &prober.ingest, &why) ||
-		tl_req_client_open(query_url, &prober.query, &why))
+		tl_req_client_open(health_url, &prober.readers[READ_HEALTH], &why) ||
+		tl_req_client_open(query_url, &prober.readers[READ_LEADERBOARD], &why))
 		measure_die("%s", why.text);
 
 	stream.begun_ns = measure_now_ns();

@@ -16,30 +16,42 @@ read_lag(struct query_job *job, uint64_t *lag_groups_out, struct tl_why *why)
 	return err;
 }
 
-enum tl_err
-health_run(struct query_job *job, struct tl_why *why)
+/* Positions in the journal count what all orgs send, which is for the operator alone. */
+static enum tl_err
+put_positions(struct query_job *job, struct tl_pack_open *map, struct tl_why *why)
 {
-	const struct query_scene *scene = job->scene;
+	const struct tl_view *view = job->scene->view;
 	struct tl_buf *reply = job->reply;
-	struct tl_pack_open map, rollup;
+	struct tl_pack_open rollup;
 	uint64_t lag_groups = 0;
 	enum tl_err err = read_lag(job, &lag_groups, why);
 
 	if (err)
 		return err;
-	map = reply_open(job);
-	tl_pack_key_bool(reply, &map, "ready", true);
-	tl_pack_key_int(reply, &map, "seq", (int64_t)tl_view_seq(scene->view));
-	tl_pack_key_int(reply, &map, "group_no", (int64_t)tl_view_group_no(scene->view));
-	tl_pack_key_int(reply, &map, "as_of_ms", scene->now_ms);
-	tl_pack_key(reply, &map, "rollup");
+	tl_pack_key_int(reply, map, "seq", (int64_t)tl_view_seq(view));
+	tl_pack_key_int(reply, map, "group_no", (int64_t)tl_view_group_no(view));
+	tl_pack_key(reply, map, "rollup");
 	rollup = tl_pack_open_map(reply);
-	tl_pack_key_int(reply, &rollup, "group_no", (int64_t)tl_view_group_no(scene->view));
-	tl_pack_key_int(reply, &rollup, "seq", (int64_t)tl_view_seq(scene->view));
-	tl_pack_key_int(reply, &rollup, "generation", (int64_t)tl_view_generation(scene->view));
+	tl_pack_key_int(reply, &rollup, "group_no", (int64_t)tl_view_group_no(view));
+	tl_pack_key_int(reply, &rollup, "seq", (int64_t)tl_view_seq(view));
+	tl_pack_key_int(reply, &rollup, "generation", (int64_t)tl_view_generation(view));
 	tl_pack_key_int(reply, &rollup, "lag_groups", (int64_t)lag_groups);
 	tl_pack_close(reply, &rollup);
-	return reply_close(job, &map, why);
+	return TL_OK;
+}
+
+enum tl_err
+health_run(struct query_job *job, struct tl_why *why)
+{
+	const struct query_scene *scene = job->scene;
+	struct tl_pack_open map = reply_open(job);
+	enum tl_err err = TL_OK;
+
+	tl_pack_key_bool(job->reply, &map, "ready", true);
+	tl_pack_key_int(job->reply, &map, "as_of_ms", scene->now_ms);
+	if (scene->caller.is_operator)
+		err = put_positions(job, &map, why);
+	return err ? err : reply_close(job, &map, why);
 }
 
 /* By key id or by the whole key, among the caller's orgs; a foreign key is no key. */

@@ -29,7 +29,7 @@ def import_twice(source, name, requests, tokens, models, sessions):
         assert (first["accepted"], first["rejected"]) == (requests, 0), first
         again = tally(daemon, token, "import", source, folder, "--email", "dev@acme.test")
         assert (again["accepted"], again["duplicate"]) == (0, requests), again
-        client = daemon.query()
+        client = daemon.query_control()
         seq = client.ask({"v": 1, "op": "health"})["seq"]
         daemon.wait_folded(max(seq, requests))
         client.close()

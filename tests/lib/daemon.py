@@ -73,6 +73,9 @@ class Daemon:
     def control(self):
         return Req(self.address("ingest-control"))
 
+    def query_control(self):
+        return Req(self.address("query-control"))
+
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
@@ -89,7 +92,7 @@ class Daemon:
 
     def wait_folded(self, seq):
         """Until queries show everything up to seq."""
-        client = self.query()
+        client = self.query_control()
         wait_for(lambda: client.ask({"v": 1, "op": "health"})["seq"] >= seq, "rollup to catch up")
         client.close()
 
