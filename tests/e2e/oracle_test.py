@@ -8,15 +8,14 @@ import random
 import subprocess
 import time
 
+from compare import Compare
 from daemon import BUILD, Daemon, sanitizer
-from oracle import SUMS, Oracle, before_edges, fixed_edges, tokens_of, value_of
+from oracle import Oracle
 from sp import Refused, wait_for
 from workload import generate
 
 SEED = int(os.environ.get("SEED") or time.time())
 DAY = 86400 * 1000
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"]
-TOTALS = SUMS + ("tokens", "tokens_uncached", "sessions", "saved_ppm")
 
 
 def ms(text):
@@ -29,14 +28,13 @@ def clock_at(now_ms):
                 sanitizer(), os.path.abspath(os.path.join(BUILD, "tests/wall_clock.so"))))}
 
 
-class Case:
+class Case(Compare):
     """One seeded workload pushed into one daemon, and the questions about it."""
 
     def __init__(self, daemon, seed, now_ms, sessions=70):
         self.daemon, self.seed = daemon, seed
-        self.rng = random.Random(seed ^ 0x5EED)
         org = daemon.create_org("acme", tz="Europe/Berlin")
-        self.admin, self.gateway = org["admin_token"], org["gateway_token"]
+        self.gateway = org["gateway_token"]
         self.agents = {}
         keys = {}
         control = daemon.control()
@@ -45,8 +43,7 @@ class Case:
             made = control.ask({"v": 1, "op": "agent_create", "org": "acme", "email": email,
                                 "type": kind})
             keys[made["agent_id"]] = (email, made["agent_id"])
-        self.oracle = Oracle(keys)
-        self.query = daemon.query()
+        super().__init__(daemon, org["admin_token"], Oracle(keys), random.Random(seed ^ 0x5EED))
         self.push_all(generate(seed, now_ms, 100, sessions, sorted(keys)))
 
     def push_all(self, events):
@@ -74,253 +71,6 @@ class Case:
         fields = sorted({name for event in part for name in event})
         return dict(frame, fields=fields,
                     rows=[[event.get(name) for name in fields] for event in part])
-
-    def ask(self, op, **params):
-        return self.query.ask(dict({"v": 1, "token": self.admin, "op": op}, **params))
-
-    # Comparing.
-
-    def same_totals(self, got, events, where):
-        want = self.oracle.totals(events)
-        for name in TOTALS:
-            key = name
-            assert got[key] == want[name], "%s %s: got %r, want %r" % (
-                where, name, got[key], want[name])
-
-    def edges(self, reply, params):
-        got = reply["window"]["bin_edges_ms"]
-        zone = params.get("tz", "Europe/Berlin")
-        assert reply["window"]["tz"] == zone
-        assert len(got) == reply["window"]["bins"] + 1
-        if params["range"] == "custom":
-            assert got[0] == params["from"] and got[-1] == params["to"]
-            assert all(a < b for a, b in zip(got, got[1:])) and len(got) <= 121
-        else:
-            want = fixed_edges(params["range"], zone, reply["as_of_ms"])
-            assert got == want, "edges %s: got %r want %r" % (params, got, want)
-        assert reply["window"]["start_ms"] == got[0] and reply["window"]["end_ms"] == got[-1]
-        return got
-
-    def labels(self, members):
-        """email or id as pushed, for each member of a reply."""
-        out = {}
-        for member in members:
-            out[member.get("email") or member["member_id"]] = member
-        assert len(out) == len(members)
-        return out
-
-    def leaderboard(self, params):
-        where = "leaderboard %r" % params
-        reply = self.ask("leaderboard", limit=1000, **params)
-        edges = self.edges(reply, params)
-        metric, uncached = params.get("metric", "cost"), params.get("tokens") == "uncached"
-        assert reply["metric"] == metric
-        assert reply["tokens_rule"] == ("uncached" if uncached else "all")
-        inside = self.oracle.within(edges[0], edges[-1])
-        groups = self.oracle.by_member(inside)
-        members = self.labels(reply["members"])
-        self.ids = {label: member["member_id"] for label, member in members.items()}
-        self.same_totals(reply["org"], inside, where + " org")
-        nobody = [e for e in inside if self.oracle.member_of(e) is None]
-        self.same_totals(reply["unattributed"], nobody, where + " unattributed")
-
-        ranking = self.oracle.ranking(edges[0], edges[-1], metric, uncached, self.ids)
-        before = before_edges(params["range"], params.get("tz", "Europe/Berlin"), edges)
-        earlier = {label: (rank, value) for rank, label, value in self.oracle.ranking(
-            before[0], before[-1], metric, uncached, self.ids)}
-        shown = [m for m in reply["members"] if m["rank"]]
-        assert [(m["rank"], m.get("email") or m["member_id"], m["value"]) for m in shown] == \
-            ranking, where
-        org_value = value_of(self.oracle.totals(inside), metric, uncached)
-        for rank, label, value in ranking:
-            member = members[label]
-            self.same_totals(member, groups[label], where + " " + label)
-            assert member["spark"] == self.oracle.spark(
-                groups[label], edges, metric, uncached), where + " spark " + label
-            badge = {1: "gold", 2: "silver", 3: "bronze"}.get(rank) if value > 0 else None
-            assert member.get("badge") == badge, where
-            want = earlier.get(label, (None, 0))
-            assert (member["prev_rank"] or None, member["prev_value"]) == want, \
-                "%s prev of %s: %r %r want %r" % (
-                    where, label, member["prev_rank"], member["prev_value"], want)
-            assert member["share_ppm"] == (value * 1000000 // org_value if org_value else 0)
-            all_of = [e for _, e in self.oracle.requests()
-                      if self.oracle.member_of(e) == label]
-            assert member["last_used_ms"] == max(e["ts"] for e in all_of), where
-        # DESIGN 8.5: one reply adds up.
-        total = sum(m["value"] for m in reply["members"]) + reply["unattributed"]["value"]
-        assert total == reply["org"]["value"] == sum(reply["org"]["spark"]) == org_value, where
-
-    def cards(self, op, key, groups_of, params):
-        where = "%s %r" % (op, params)
-        reply = self.ask(op, limit=1000, **params)
-        edges = self.edges(reply, params)
-        metric, uncached = params.get("metric", "cost"), params.get("tokens") == "uncached"
-        inside = self.oracle.within(edges[0], edges[-1])
-        groups = groups_of(inside)
-        splits = self.oracle.splits(inside) if op == "pulls" else None
-        cards = {(c["repo"], c["number"]) if op == "pulls" else c[key]: c for c in reply[op]}
-        assert set(cards) == set(groups), "%s: %r %r" % (where, set(cards), set(groups))
-        for name, events in groups.items():
-            card = cards[name]
-            self.same_totals(dict(card["touched"] if splits is not None else card,
-                                  sessions=card["sessions"]), events, "%s %s" % (where, name))
-            if splits is not None:
-                want = splits[name]
-                for measure in SUMS:
-                    assert card["split"][measure] == want[measure], "%s split %s %s %r %r" % (
-                        where, name, measure, card["split"][measure], want[measure])
-                assert card["split"]["tokens"] == tokens_of(want)
-            assert card["spark"] == self.oracle.spark(events, edges, metric, uncached), where
-            assert card["value"] == sum(card["spark"]), where
-            if op != "models":
-                assert card["last_activity_ms"] == max(e["ts"] for e in events), where
-
-        def order(card):
-            name = (card["repo"], card["number"]) if op == "pulls" else card[key]
-            totals = card["touched"] if op == "pulls" else card
-            return (-card["value"], -totals["requests"], name)
-        assert [order(c) for c in reply[op]] == sorted(order(c) for c in reply[op]), where
-
-    def top_repos(self, params):
-        reply = self.ask("top_repos", limit=1000, **params)
-        edges = self.edges(reply, params)
-        groups = self.oracle.by_repo(self.oracle.within(edges[0], edges[-1]))
-        want = sorted(
-            ((name, self.oracle.totals(events)) for name, events in groups.items()),
-            key=lambda row: (-row[1]["sessions"], -row[1]["tokens"], row[0]))
-        assert [(r["repo"], r["sessions"]) for r in reply["repos"]] == \
-            [(name, sums["sessions"]) for name, sums in want], params
-
-    def series(self, scope, events_of, params):
-        where = "series %s %r" % (scope, params)
-        reply = self.ask("series", scope=scope, **params)
-        edges = self.edges(reply, params)
-        events = events_of(self.oracle.within(edges[0], edges[-1]))
-        bars = self.oracle.spark(events, edges, params.get("metric", "cost"),
-                                 params.get("tokens") == "uncached")
-        assert reply["bars"] == bars, "%s\n%r\n%r" % (where, reply["bars"], bars)
-        assert reply["total"] == sum(bars), where
-
-    def all_series(self, params):
-        oracle = self.oracle
-        self.series("org", lambda events: events, params)
-        for label, member_id in list(self.ids.items())[:4]:
-            self.series("member:" + member_id,
-                        lambda events: oracle.by_member(events).get(label, []), params)
-        requests = [e for _, e in oracle.requests()]
-        for model in sorted(oracle.by_model(requests))[:2]:
-            self.series("model:" + model,
-                        lambda events: oracle.by_model(events).get(model, []), params)
-        for repo in sorted(oracle.by_repo(requests)):
-            self.series("repo:" + repo,
-                        lambda events: oracle.by_repo(events).get(repo, []), params)
-        for repo, number in sorted(oracle.by_pr(requests))[:3]:
-            self.series("pr:%s#%d" % (repo, number),
-                        lambda events: oracle.by_pr(events).get((repo, number), []), params)
-        for key, (_, agent) in sorted(oracle.keys.items()):
-            self.series("agent:" + agent, lambda events: [
-                e for e in events if e.get("key") == key or (
-                    self.same_agent(e, key))], params)
-        for session in sorted({e["session"] for e in requests if "session" in e})[:3]:
-            self.series("session:" + session, lambda events: [
-                e for e in events if e.get("session") == session], params)
-
-    def same_agent(self, event, key):
-        """An email with the type of an enrolled agent of that member is that agent."""
-        kinds = {"dev0@acme.test": "codex", "dev1@acme.test": "claude_code",
-                 "lead@acme.test": "claude_code"}
-        member = self.oracle.keys[key][0]
-        return event.get("email") == member and event.get("agent") == kinds[member]
-
-    def sessions(self, params):
-        where = "sessions %r" % params
-        reply = self.ask("sessions", limit=1000, **params)
-        edges = self.edges(reply, params)
-        requests = [e for _, e in self.oracle.requests()]
-        active = {e["session"] for e in self.oracle.within(edges[0], edges[-1])
-                  if "session" in e}
-        assert {s["session"] for s in reply["sessions"]} == active, where
-        last = [s["last_ms"] for s in reply["sessions"]]
-        assert last == sorted(last, reverse=True), where
-        for row in reply["sessions"]:
-            events = [e for e in requests if e.get("session") == row["session"]]
-            repo, prs = self.oracle.attributes(row["session"])
-            assert row["requests"] == len(events), where
-            assert row["cost_nusd"] == self.oracle.totals(events)["cost_nusd"], where
-            assert row["first_ms"] == min(e["ts"] for e in events), where
-            assert row["last_ms"] == max(e["ts"] for e in events), where
-            assert (row.get("repo") or None) == repo, where
-            assert (row.get("name") or None) == self.oracle.session_name(row["session"]), where
-            assert [(p["repo"], p["number"]) for p in row["pulls"]] == prs, where
-        if reply["sessions"]:
-            self.session_detail(reply["sessions"][0]["session"])
-
-    def session_detail(self, session):
-        reply = self.ask("session", session=session, limit=1000)
-        events = [e for _, e in self.oracle.requests() if e.get("session") == session]
-        want = self.oracle.totals(events)
-        for name in SUMS:
-            assert reply[name] == want[name], "session %s %s" % (session, name)
-        models = {m["model"]: m for m in reply["models"]}
-        groups = self.oracle.by_model(events)
-        assert set(models) == set(groups), session
-        for model, part in groups.items():
-            for name in SUMS:
-                assert models[model][name] == self.oracle.totals(part)[name], (session, model)
-        commits = {e["value"] for e in self.oracle.links(session, "add_commit")}
-        assert set(reply["commits"]) == commits, session
-        assert len(reply["rows"]) == len(events), session
-        assert sorted(r["ts"] for r in reply["rows"]) == sorted(e["ts"] for e in events)
-
-    def team(self):
-        reply = self.ask("team")
-        requests = [e for _, e in self.oracle.requests()]
-        groups = self.oracle.by_member(requests)
-        rows = {(m.get("email") or m["gitEmailHash"]): m for m in reply["members"]}
-        for label, events in groups.items():
-            assert rows[label]["events"] == len(events), label
-        assert reply["used"] == len(groups)
-
-    def explain(self, params):
-        """The events behind a member's figure are the events, and the cells add up to it."""
-        label, member_id = sorted(self.ids.items())[0]
-        reply = self.ask("explain", scope="member:" + member_id, limit=1000, **params)
-        edges = self.edges(reply, params)
-        want = self.oracle.by_member(self.oracle.within(edges[0], edges[-1])).get(label, [])
-        totals = self.oracle.totals(want)
-        for name in SUMS:
-            assert reply["total"][name] == totals[name], ("explain", params, name)
-            assert sum(cell[name] for cell in reply["cells"]) == totals[name], (params, name)
-        shown = [event["ts"] for cell in reply["cells"] for event in cell["events"]]
-        assert not reply["events_truncated"]
-        assert sorted(shown) == sorted(e["ts"] for e in want), params
-
-    def check(self):
-        rng = self.rng
-        now = self.ask("leaderboard")["as_of_ms"]
-        ranges = [{"range": name} for name in ("24h", "7d", "30d", "90d")]
-        for _ in range(3):
-            start = now - rng.randrange(2 * 60000, 95 * DAY)
-            end = min(now, start + rng.randrange(60000, 90 * DAY))
-            ranges.append({"range": "custom", "from": start, "to": end})
-        count = 0
-        for params in ranges:
-            for zone in rng.sample(ZONES, 2):
-                chosen = dict(params, tz=zone, metric=rng.choice(["cost", "tokens", "requests"]))
-                if rng.random() < 0.3:
-                    chosen["tokens"] = "uncached"
-                self.leaderboard(chosen)
-                self.cards("repos", "repo", self.oracle.by_repo, chosen)
-                self.cards("pulls", "pr", self.oracle.by_pr, chosen)
-                self.cards("models", "model", self.oracle.by_model, chosen)
-                self.top_repos(chosen)
-                self.all_series(chosen)
-                count += 1
-            self.sessions(params)
-            self.explain(dict(params, tz="Europe/Berlin"))
-        self.team()
-        return count
 
 
 def run_case(seed, now_text):
