@@ -5,7 +5,8 @@
 
 VARIANT ?= release
 BUILD ?= build/$(VARIANT)
-CC := gcc
+CC_fuzz := clang-14
+CC := $(or $(CC_$(VARIANT)),gcc)
 AR := gcc-ar
 DESTDIR ?=
 PREFIX ?= /usr/local
@@ -14,9 +15,12 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC
 CFLAGS_release := -O2 -g $(HARDEN)
 CFLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -fPIC
+CFLAGS_fuzz := -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+	-Wno-string-conversion
 CFLAGS_tsan := -O1 -g -fsanitize=thread -fPIC
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 LDFLAGS_asan := -fsanitize=address,undefined
+LDFLAGS_fuzz := -fsanitize=fuzzer,address,undefined
 LDFLAGS_tsan := -fsanitize=thread
 
 CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -I. -MMD -MP $(WARN) $(CFLAGS_$(VARIANT)) $(EXTRA_CFLAGS)
@@ -114,6 +118,22 @@ $(BUILD)/tests/$(1): $(BUILD)/tests/prop/$(1).o $(TESTLIB_OBJ) $(call lib,$(LINK
 endef
 $(foreach t,$(PROP),$(eval $(call prop,$(t))))
 
+# Fuzz targets: tests/fuzz/<name>_fuzz.c. libFuzzer is their main with VARIANT=fuzz; otherwise it is
+# replay.c, which runs the committed corpus.
+FUZZ := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+
+define fuzz
+$(BUILD)/fuzz/$(1): $(BUILD)/tests/fuzz/$(1)_fuzz.o $(call lib,$(LINK_all))
+	@mkdir -p $$(@D)
+	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all))
+$(BUILD)/tests/$(1)_replay: $(BUILD)/tests/fuzz/$(1)_fuzz.o $(BUILD)/tests/fuzz/replay.o $(call lib,$(LINK_all))
+	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all))
+endef
+$(foreach f,$(FUZZ),$(eval $(call fuzz,$(f))))
+
+.PHONY: fuzzers
+fuzzers: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
+
 # Benchmarks: bench/*_bench.c are programs, the other files of bench/ go into each of them.
 BENCH := $(patsubst bench/%.c,%,$(wildcard bench/*_bench.c))
 BENCHLIB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_bench.c,$(wildcard bench/*.c)))
@@ -131,7 +151,7 @@ $(BUILD)/tests/%.so: tests/lib/fault/%.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -fPIC -shared -o $@ $< -ldl
 
 .PHONY: tests
-tests: all $(addprefix $(BUILD)/tests/,$(UNIT) $(PROP) $(FAULTS:=.so))
+tests: all $(addprefix $(BUILD)/tests/,$(UNIT) $(PROP) $(FUZZ:=_replay) $(FAULTS:=.so))
 
 PYTHON := /usr/bin/python3
 
@@ -157,6 +177,18 @@ asan: packages-test
 tsan: packages-test
 	@TSAN_OPTIONS="suppressions=tests/tsan.supp $(TSAN_OPTIONS)" \
 		$(MAKE) --no-print-directory VARIANT=tsan test
+
+# Fuzzing: make fuzz lists the targets; make fuzz F=name|all [BUDGET=seconds] [SEED=n]
+FUZZ_BUILD := $(patsubst %/release,%,$(BUILD))/fuzz
+.PHONY: fuzz
+ifeq ($(F),)
+fuzz:
+	@echo 'make fuzz F=name or F=all [BUDGET=seconds] [SEED=n]; the targets:' $(FUZZ)
+else
+fuzz: packages-check
+	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz BUILD=$(FUZZ_BUILD) fuzzers
+	@BUILD=$(FUZZ_BUILD) BUDGET=$(BUDGET) SEED=$(SEED) $(PYTHON) -B tests/fuzz/campaign.py $(F)
+endif
 
 .PHONY: demo
 demo: packages
@@ -203,6 +235,7 @@ help:
 	@echo 'make            build tallyd, tally and libtally'
 	@echo 'make demo       the product at work on simulated gateways [DEMO_SECONDS=n]'
 	@echo 'make test       every test [T=part of a name] [SEED=n]'
+	@echo 'make fuzz       fuzz the decoders [F=name|all] [BUDGET=seconds] [SEED=n]'
 	@echo 'make bench      speed, as ratios measured in one run'
 	@echo 'make asan tsan  the tests under sanitizers'
 	@echo 'make check      what every change must pass'
