@@ -83,7 +83,7 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
 
 # What a main needs beside its archives.
-PARTS_tallyd := $(addprefix $(BUILD)/deploy/,orders.o dump.o offline.o)
+PARTS_tallyd := $(addprefix $(BUILD)/deploy/,orders.o dump.o derived.o offline.o)
 PARTS_tally := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c))
 
 define program
@@ -190,6 +190,12 @@ fuzz: packages-check
 	@BUILD=$(FUZZ_BUILD) BUDGET=$(BUDGET) SEED=$(SEED) $(PYTHON) -B tests/fuzz/campaign.py $(F)
 endif
 
+# The long form of a suite: make test-truth [BUDGET=seconds] [SEED=n]
+.PHONY: test-truth
+test-truth: packages-test
+	@$(MAKE) --no-print-directory -j2 tests
+	@BUILD=$(BUILD) SEED=$(SEED) BUDGET=$(or $(BUDGET),1800) $(PYTHON) -B tests/run.py tests/truth/
+
 .PHONY: demo
 demo: packages
 	@$(MAKE) --no-print-directory -j2 all
@@ -207,13 +213,15 @@ format: packages-check
 	clang-format-14 -i $(SOURCES)
 
 .PHONY: check
-check: packages-check includes symbols
+check: packages-check includes symbols floats
 	clang-format-14 --dry-run --Werror $(SOURCES)
 	@$(MAKE) --no-print-directory -j2 EXTRA_CFLAGS=-Werror BUILD=build/check tests
 	@$(MAKE) --no-print-directory test
 
 # Layers and the one place of each package (STYLE: who may use whom).
-.PHONY: includes symbols
+.PHONY: includes symbols floats
+floats: all
+	@BUILD=$(BUILD) tests/truth/floats.sh
 includes:
 	@tests/includes.sh
 symbols: all
@@ -236,6 +244,7 @@ help:
 	@echo 'make demo       the product at work on simulated gateways [DEMO_SECONDS=n]'
 	@echo 'make test       every test [T=part of a name] [SEED=n]'
 	@echo 'make fuzz       fuzz the decoders [F=name|all] [BUDGET=seconds] [SEED=n]'
+	@echo 'make test-truth the long form of tests/truth [BUDGET=seconds] [SEED=n]'
 	@echo 'make bench      speed, as ratios measured in one run'
 	@echo 'make asan tsan  the tests under sanitizers'
 	@echo 'make check      what every change must pass'

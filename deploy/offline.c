@@ -123,9 +123,13 @@ dump(struct tl_store *store, const char *family, struct tl_why *why)
 {
 	struct dump_request request = {
 		.family = tl_slice_str(family), .row_count_max = DUMP_PAGE_ROWS};
+	struct tl_roster *roster = NULL;
 	struct tl_buf after;
-	enum tl_err err;
+	enum tl_err err = tl_roster_open(store, &roster, why);
 
+	if (err)
+		return err;
+	request.registry = tl_registry_pin(roster);
 	tl_buf_init(&after, 0);
 	do {
 		/* The page's own buffer is reused for its last key: copy it for the next. */
@@ -138,6 +142,8 @@ dump(struct tl_store *store, const char *family, struct tl_why *why)
 		tl_buf_fini(&at);
 	} while (!err && after.bytes > 0);
 	tl_buf_fini(&after);
+	tl_registry_unpin(request.registry);
+	tl_roster_free(roster);
 	return err;
 }
 

@@ -324,13 +324,16 @@ order_dump(struct orders *orders, const struct tl_command *command, struct tl_bu
 	struct tl_why *why)
 {
 	struct tl_view *view = tl_view_pin(orders->options.store);
+	const struct tl_registry *registry = tl_registry_pin(orders->options.roster);
 	struct dump_request request = {
+		.registry = registry,
 		.family = tl_reader_find_str(command->map, "family"),
 		.after = tl_reader_find_str(command->map, "after"),
 		.row_count_max = (uint32_t)tl_reader_find_int(command->map, "limit", 100),
 	};
 	enum tl_err err = dump_rows(orders->options.store, view, &request, reply, why);
 
+	tl_registry_unpin(registry);
 	tl_view_unpin(view);
 	return err;
 }
