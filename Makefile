@@ -93,7 +93,8 @@ endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # libtally: one archive and one header; the example shows the link line.
-$(BUILD)/libtally.a: $(foreach f,$(LINK_client),$(call obj,$(f)))
+# Without the server's side of schema/net: a gateway keeps its own accept, readv and shutdown.
+$(BUILD)/libtally.a: $(filter-out %/rep_server.o %/peers.o %/inflow.o,$(foreach f,$(LINK_client),$(call obj,$(f))))
 	@rm -f $@
 	$(AR) rcs $@ $^
 
@@ -168,6 +169,12 @@ packages-check:
 test: packages-test
 	@$(MAKE) --no-print-directory -j2 tests
 	@BUILD=$(BUILD) SEED=$(SEED) $(PYTHON) -B tests/run.py $(T)
+
+# Hostile peers and overload at full length: make test-hostile [BUDGET=s] [SEED=n]
+.PHONY: test-hostile
+test-hostile: packages-test
+	@$(MAKE) --no-print-directory -j2 tests
+	@BUILD=$(BUILD) BUDGET=$(or $(BUDGET),900) SEED=$(SEED) $(PYTHON) -B tests/e2e/hostile_test.py
 
 # The same under sanitizers: unit and property tests, and the daemons the scripts start.
 .PHONY: asan tsan
@@ -245,6 +252,7 @@ help:
 	@echo 'make test       every test [T=part of a name] [SEED=n]'
 	@echo 'make fuzz       fuzz the decoders [F=name|all] [BUDGET=seconds] [SEED=n]'
 	@echo 'make test-truth the long form of tests/truth [BUDGET=seconds] [SEED=n]'
+	@echo 'make test-hostile hostile peers and overload at full length [BUDGET=seconds] [SEED=n]'
 	@echo 'make bench      speed, as ratios measured in one run'
 	@echo 'make asan tsan  the tests under sanitizers'
 	@echo 'make check      what every change must pass'

@@ -6,6 +6,7 @@
 #include "deploy/dump.h"
 #include "rollup/audit.h"
 #include "schema/base/daemon.h"
+#include "schema/net/peers.h"
 #include "schema/wire/pack.h"
 #include "schema/wire/reader.h"
 
@@ -284,6 +285,24 @@ pack_ingest(struct tl_buf *reply, struct tl_pack_open *map, const struct ingest_
 }
 
 static void
+pack_peers(struct tl_buf *reply, struct tl_pack_open *map)
+{
+	struct tl_pack_open inner;
+	struct tl_peers_stats stats;
+
+	tl_peers_stats(&stats);
+	tl_pack_key_int(reply, map, "connections", (int64_t)stats.open);
+	tl_pack_key_int(reply, map, "partial_bytes", (int64_t)stats.partial_bytes);
+	tl_pack_key_int(reply, map, "unread_bytes", (int64_t)stats.unread_bytes);
+	tl_pack_key(reply, map, "connections_ended");
+	inner = tl_pack_open_map(reply);
+	for (int end = 0; end < TL_PEER_END_COUNT; end++)
+		tl_pack_key_int(reply, &inner, tl_peer_end_name((enum tl_peer_end)end),
+			(int64_t)stats.ended[end]);
+	tl_pack_close(reply, &inner);
+}
+
+static void
 pack_query(struct tl_buf *reply, struct tl_pack_open *map, const struct query_stats *stats)
 {
 	pack_counter(reply, map, "queries", &stats->requests);
@@ -307,6 +326,7 @@ order_stats(struct orders *orders, struct tl_buf *reply)
 		pack_ingest(reply, &map, ingest_stats_of(orders->ingest));
 	if (orders->query != NULL)
 		pack_query(reply, &map, query_stats_of(orders->query));
+	pack_peers(reply, &map);
 	tl_pack_key_int(reply, &map, "rollup_seq", (int64_t)roll->seq);
 	tl_pack_key_int(reply, &map, "rollup_group_no", (int64_t)roll->group_no);
 	pack_counter(reply, &map, "rollup_writes", &roll->writes);

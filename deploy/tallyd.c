@@ -11,6 +11,8 @@
 #include "schema/base/daemon.h"
 #include "schema/base/file.h"
 #include "schema/base/log.h"
+#include "schema/model/limits.h"
+#include "schema/net/peers.h"
 
 enum {
 	EXIT_CODE_USAGE = 64,
@@ -31,6 +33,10 @@ struct settings {
 	char query[TL_CONF_STRING_BYTES];
 	char log[TL_CONF_STRING_BYTES];
 	int64_t cache_bytes;
+	int64_t connections_max;
+	int64_t connections_per_address_max;
+	int64_t frame_ms_max;
+	int64_t idle_ms_max;
 	struct ingest_settings intake;
 };
 
@@ -53,6 +59,14 @@ static const struct tl_conf_setting setting_table[] = {
 		"memory for the id index; at the cap intake says id_index_full"},
 	{"queue_bytes_max", TL_CONF_INT, AT(intake.queue_bytes_max), "64M", 4 << 20, 1LL << 40,
 		"batches waiting; past it gateways are told 'overloaded'"},
+	{"connections_max", TL_CONF_INT, AT(connections_max), "1024", 8, 60000,
+		"connections in all; past it the longest silent one makes room"},
+	{"connections_per_address_max", TL_CONF_INT, AT(connections_per_address_max), "64", 1,
+		60000, "the same for connections from one address over tcp"},
+	{"frame_ms_max", TL_CONF_INT, AT(frame_ms_max), "30000", 100, 3600000,
+		"how long a peer may take over a frame it began, or to read a reply"},
+	{"idle_ms_max", TL_CONF_INT, AT(idle_ms_max), "900000", 100, 86400000,
+		"a connection silent for so long is closed; its owner dials again"},
 	{"workers", TL_CONF_INT, AT(intake.worker_count), "0", 0, 256,
 		"threads that decode, and as many that answer; 0: one a core"},
 };
@@ -139,6 +153,28 @@ urls_init(struct urls *urls, const struct settings *settings, const char *name, 
 }
 
 static enum tl_err
+peers_start(const struct settings *settings, struct tl_why *why)
+{
+	int64_t count_max = 0;
+	enum tl_err err = tl_peers_start(
+		&(struct tl_peers_limits){
+			.count_max = settings->connections_max,
+			.per_address_max = settings->connections_per_address_max,
+			.frame_ms = settings->frame_ms_max,
+			.idle_ms = settings->idle_ms_max,
+			.partial_bytes_max = TL_PARTIAL_BYTES_MAX,
+			.unread_bytes_max = TL_UNREAD_BYTES_MAX,
+		},
+		&count_max, why);
+
+	if (!err && count_max < settings->connections_max)
+		tl_log(TL_LOG_WARN,
+			"connections_max=%" PRId64 " is all the limit of open files allows",
+			count_max);
+	return err;
+}
+
+static enum tl_err
 tallyd_start(struct tallyd *t, struct tl_why *why)
 {
 	const struct settings *settings = &t->settings;
@@ -148,10 +184,12 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 	urls_init(&in, settings, "ingest", settings->ingest);
 	urls_init(&out, settings, "query", settings->query);
 
-	err = tl_store_open(&(struct tl_store_options){.dir = settings->data,
-				    .create = true,
-				    .cache_bytes = settings->cache_bytes},
-		&t->store, why);
+	err = peers_start(settings, why);
+	if (!err)
+		err = tl_store_open(&(struct tl_store_options){.dir = settings->data,
+					    .create = true,
+					    .cache_bytes = settings->cache_bytes},
+			&t->store, why);
 	if (!err)
 		err = tl_roster_open(t->store, &t->roster, why);
 	if (!err)
@@ -202,6 +240,7 @@ tallyd_stop(struct tallyd *t)
 {
 	ingest_stop(t->ingest);
 	query_stop(t->query);
+	tl_peers_stop();
 	expire_stop(t->expire);
 	orders_free(t->orders);
 	if (t->rollup != NULL)

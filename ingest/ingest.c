@@ -322,10 +322,11 @@ start_intake(struct ingest *ingest, struct tl_why *why)
 	ingest->intake.clock = options->clock;
 	ingest->intake.settings = options->settings;
 	ingest->intake.stats = &ingest->stats;
+	/* Half of the bytes that may wait are for messages, the other for what they became. */
 	err = intake_init(&ingest->intake);
 	if (!err)
-		err = tl_queue_new(
-			REQUESTS_MAX, (size_t)options->settings.queue_bytes_max, &ingest->requests);
+		err = tl_queue_new(REQUESTS_MAX, (size_t)options->settings.queue_bytes_max / 2,
+			&ingest->requests);
 	if (!err)
 		err = tl_queue_new(CONTROLS_MAX, CONTROL_BYTES_MAX, &ingest->controls);
 	return err ? tl_fail(why, err, "no memory for ingest") : TL_OK;
