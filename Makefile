@@ -83,7 +83,7 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
 
 # What a main needs beside its archives.
-PARTS_tallyd := $(addprefix $(BUILD)/deploy/,opening.o orders.o dump.o offline.o)
+PARTS_tallyd := $(addprefix $(BUILD)/deploy/,orders.o dump.o derived.o offline.o)
 PARTS_tally := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c))
 
 define program
@@ -93,7 +93,8 @@ endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 # libtally: one archive and one header; the example shows the link line.
-$(BUILD)/libtally.a: $(foreach f,$(LINK_client),$(call obj,$(f)))
+# Without the server's side of schema/net: a gateway keeps its own accept, readv and shutdown.
+$(BUILD)/libtally.a: $(filter-out %/rep_server.o %/peers.o %/inflow.o,$(foreach f,$(LINK_client),$(call obj,$(f))))
 	@rm -f $@
 	$(AR) rcs $@ $^
 
@@ -169,6 +170,12 @@ test: packages-test
 	@$(MAKE) --no-print-directory -j2 tests
 	@BUILD=$(BUILD) SEED=$(SEED) $(PYTHON) -B tests/run.py $(T)
 
+# Hostile peers and overload at full length: make test-hostile [BUDGET=s] [SEED=n]
+.PHONY: test-hostile
+test-hostile: packages-test
+	@$(MAKE) --no-print-directory -j2 tests
+	@BUILD=$(BUILD) BUDGET=$(or $(BUDGET),900) SEED=$(SEED) $(PYTHON) -B tests/e2e/hostile_test.py
+
 # The same under sanitizers: unit and property tests, and the daemons the scripts start.
 .PHONY: asan tsan
 asan: packages-test
@@ -190,6 +197,12 @@ fuzz: packages-check
 	@BUILD=$(FUZZ_BUILD) BUDGET=$(BUDGET) SEED=$(SEED) $(PYTHON) -B tests/fuzz/campaign.py $(F)
 endif
 
+# The long form of a suite: make test-truth [BUDGET=seconds] [SEED=n]
+.PHONY: test-truth
+test-truth: packages-test
+	@$(MAKE) --no-print-directory -j2 tests
+	@BUILD=$(BUILD) SEED=$(SEED) BUDGET=$(or $(BUDGET),1800) $(PYTHON) -B tests/run.py tests/truth/
+
 .PHONY: demo
 demo: packages
 	@$(MAKE) --no-print-directory -j2 all
@@ -207,13 +220,15 @@ format: packages-check
 	clang-format-14 -i $(SOURCES)
 
 .PHONY: check
-check: packages-check includes symbols
+check: packages-check includes symbols floats
 	clang-format-14 --dry-run --Werror $(SOURCES)
 	@$(MAKE) --no-print-directory -j2 EXTRA_CFLAGS=-Werror BUILD=build/check tests
 	@$(MAKE) --no-print-directory test
 
 # Layers and the one place of each package (STYLE: who may use whom).
-.PHONY: includes symbols
+.PHONY: includes symbols floats
+floats: all
+	@BUILD=$(BUILD) tests/truth/floats.sh
 includes:
 	@tests/includes.sh
 symbols: all
@@ -236,6 +251,8 @@ help:
 	@echo 'make demo       the product at work on simulated gateways [DEMO_SECONDS=n]'
 	@echo 'make test       every test [T=part of a name] [SEED=n]'
 	@echo 'make fuzz       fuzz the decoders [F=name|all] [BUDGET=seconds] [SEED=n]'
+	@echo 'make test-truth the long form of tests/truth [BUDGET=seconds] [SEED=n]'
+	@echo 'make test-hostile hostile peers and overload at full length [BUDGET=seconds] [SEED=n]'
 	@echo 'make bench      speed, as ratios measured in one run'
 	@echo 'make asan tsan  the tests under sanitizers'
 	@echo 'make check      what every change must pass'

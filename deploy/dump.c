@@ -2,9 +2,9 @@
 
 #include <inttypes.h>
 
+#include "deploy/derived.h"
 #include "schema/store/block.h"
 #include "schema/store/cell.h"
-#include "schema/store/highwater.h"
 #include "schema/store/journal.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
@@ -13,11 +13,9 @@
 
 #define ARENA_BYTES_MAX ((size_t)256 << 20)
 #define TEXT_BYTES_MAX ((size_t)3 << 20)
-#define HIGHWATER "highwater"
 
-/* "  name=value" for each measure that is not zero. */
-static void
-print_totals(const struct tl_totals *totals, struct tl_buf *text)
+void
+dump_totals(const struct tl_totals *totals, struct tl_buf *text)
 {
 	for (int m = 0; m < TL_MEASURE_COUNT; m++) {
 		if (totals->measure[m] != 0)
@@ -26,8 +24,8 @@ print_totals(const struct tl_totals *totals, struct tl_buf *text)
 	}
 }
 
-static void
-print_time(const char *label, int64_t time_ms, struct tl_buf *text)
+void
+dump_time(const char *label, int64_t time_ms, struct tl_buf *text)
 {
 	char at[TL_TIME_TEXT_BYTES];
 
@@ -49,7 +47,7 @@ print_block(struct tl_slice value, struct tl_arena *arena, struct tl_buf *text)
 	if (err)
 		return err;
 	tl_buf_printf(text, "  rows=%u", head.row_count);
-	print_time("received", head.received_ms, text);
+	dump_time("received", head.received_ms, text);
 	tl_buf_printf(text, " cost_nusd=%" PRId64, head.cost_nusd);
 	for (uint32_t row = 0; row < head.row_count; row++) {
 		tl_hex(batch.id[row], 16, hex);
@@ -87,9 +85,9 @@ print_page(enum tl_span span, struct tl_slice key, struct tl_slice value, struct
 		tl_buf_printf(text, "\n  session=%u member=%u agent=%u model=%u repo=%u%s",
 			row->key.session, row->key.member, row->key.agent, row->key.model,
 			row->key.repo, row->key.has_own_repo ? " (own)" : "");
-		print_time("first", row->first_ms, text);
-		print_time("last", row->last_ms, text);
-		print_totals(&row->totals, text);
+		dump_time("first", row->first_ms, text);
+		dump_time("last", row->last_ms, text);
+		dump_totals(&row->totals, text);
 	}
 	for (uint32_t i = 0; i < page.pr_count; i++)
 		tl_buf_printf(text, "\n  session=%u touches repo=%u pr=%u", page.prs[i].session,
@@ -97,7 +95,7 @@ print_page(enum tl_span span, struct tl_slice key, struct tl_slice value, struct
 	for (uint32_t i = 0; i < page.split_count; i++) {
 		tl_buf_printf(text, "\n  split repo=%u pr=%u", page.splits[i].pr.repo,
 			page.splits[i].pr.number);
-		print_totals(&page.splits[i].totals, text);
+		dump_totals(&page.splits[i].totals, text);
 	}
 	for (uint32_t i = 0; i < page.group_count; i++)
 		tl_buf_printf(
@@ -115,19 +113,19 @@ print_session(struct tl_slice value, struct tl_arena *arena, struct tl_buf *text
 		return err;
 	tl_buf_printf(text, "  member=%u agent=%u repo=%u name=%u", row.member, row.agent, row.repo,
 		row.name);
-	print_time("first", row.first_ms, text);
-	print_time("last", row.last_ms, text);
-	print_totals(&row.totals, text);
+	dump_time("first", row.first_ms, text);
+	dump_time("last", row.last_ms, text);
+	dump_totals(&row.totals, text);
 	for (uint32_t i = 0; i < row.pr_count; i++)
 		tl_buf_printf(
 			text, "\n  touches repo=%u pr=%u", row.prs[i].repo, row.prs[i].number);
 	for (uint32_t i = 0; i < row.link_count; i++) {
 		tl_buf_printf(text, "\n  link op=%d repo=%u pr=%u value=%u", (int)row.links[i].op,
 			row.links[i].repo, row.links[i].number, row.links[i].value);
-		print_time("at", row.links[i].ts_ms, text);
+		dump_time("at", row.links[i].ts_ms, text);
 	}
 	for (uint32_t i = 0; i < row.bucket_count; i++)
-		print_time(i == 0 ? "\n  cells" : "", row.buckets[i] * TL_QUARTER_MS, text);
+		dump_time(i == 0 ? "\n  cells" : "", row.buckets[i] * TL_QUARTER_MS, text);
 	return text->err;
 }
 
@@ -140,9 +138,9 @@ print_life(struct tl_slice value, struct tl_buf *text)
 	if (err)
 		return err;
 	tl_buf_put_str(text, " ");
-	print_time("first", life.first_ms, text);
-	print_time("last", life.last_ms, text);
-	print_totals(&life.totals, text);
+	dump_time("first", life.first_ms, text);
+	dump_time("last", life.last_ms, text);
+	dump_totals(&life.totals, text);
 	return text->err;
 }
 
@@ -164,7 +162,7 @@ print_journal(
 		"  seq=%" PRIu64 "..%" PRIu64 " cost_nusd=%" PRId64 " epoch=%016" PRIx64
 		" chain=%016" PRIx64,
 		row.seq_first, row.seq_last, row.cost_nusd, row.epoch, row.chain);
-	print_time("received", row.received_ms, text);
+	dump_time("received", row.received_ms, text);
 	for (uint32_t i = 0; i < row.block_count; i++) {
 		tl_day_format(row.blocks[i].day_ms, day);
 		tl_buf_printf(text, "\n  raw.%s block=%u rows=%u cost_nusd=%" PRId64, day,
@@ -308,33 +306,10 @@ pack_families(struct tl_store *store, struct tl_buf *reply, struct tl_pack_open 
 	for (int f = 0; f < TL_FAMILY_COUNT; f++)
 		pack_row(reply, rows, "", tl_slice_str(tl_family_name((enum tl_family)f)),
 			tl_slice_str(""));
-	pack_row(reply, rows, "", tl_slice_str(HIGHWATER), tl_slice_str(""));
 	for (size_t i = 0; i < day_count && i < 4096; i++) {
 		tl_day_format(days[i], name + 4);
 		pack_row(reply, rows, "", tl_slice_str(name), tl_slice_str(""));
 	}
-}
-
-/* The mark file as one row; it is no family. */
-static enum tl_err
-pack_highwater(
-	const char *path, struct tl_buf *reply, struct tl_pack_open *rows, struct tl_why *why)
-{
-	struct tl_highwater_mark mark;
-	struct tl_buf text;
-	enum tl_err err = tl_highwater_read(path, &mark, why);
-
-	if (err)
-		return err;
-	tl_buf_init(&text, 0);
-	tl_buf_printf(&text,
-		"  epoch=%016" PRIx64 " group=%" PRIu64 " seq=%" PRIu64 " cost_nusd=%" PRIu64
-		" chain=%016" PRIx64 " flush_group=%" PRIu64,
-		mark.epoch, mark.group_no, mark.seq, mark.cost_nusd, mark.chain,
-		mark.flush_group_no);
-	pack_row(reply, rows, "", tl_slice_str(path), tl_buf_slice(&text));
-	tl_buf_fini(&text);
-	return TL_EEND;
 }
 
 /* The smallest key after one: itself and a zero byte. */
@@ -386,6 +361,38 @@ pack_rows(const struct source *source, struct tl_scan *scan, uint32_t row_count_
 	return err;
 }
 
+/* One row without a key that has many lines. */
+static enum tl_err
+dump_derived(struct tl_store *store, const struct tl_view *view, const struct dump_request *request,
+	struct tl_buf *reply, struct tl_why *why)
+{
+	struct derived_source source = {
+		.store = store, .view = view, .registry = request->registry};
+	struct tl_buf text, after;
+	struct tl_pack_open map, rows;
+	enum tl_err err;
+
+	tl_buf_init(&text, 0);
+	tl_buf_init(&after, 0);
+	err = derived_lines(&source, request->after, &text, &after, why);
+	if (!err || err == TL_EEND) {
+		err = TL_OK;
+		map = tl_pack_open_map(reply);
+		tl_pack_key_int(reply, &map, "v", 1);
+		tl_pack_key_bool(reply, &map, "ok", true);
+		tl_pack_key(reply, &map, "rows");
+		rows = tl_pack_open_array(reply);
+		if (text.bytes > 0)
+			pack_row(reply, &rows, "", tl_buf_slice(&text), tl_slice_str(""));
+		tl_pack_close(reply, &rows);
+		tl_pack_key_slice(reply, &map, "after", tl_buf_slice(&after));
+		tl_pack_close(reply, &map);
+	}
+	tl_buf_fini(&after);
+	tl_buf_fini(&text);
+	return err;
+}
+
 enum tl_err
 dump_rows(struct tl_store *store, const struct tl_view *view, const struct dump_request *request,
 	struct tl_buf *reply, struct tl_why *why)
@@ -395,10 +402,11 @@ dump_rows(struct tl_store *store, const struct tl_view *view, const struct dump_
 	struct tl_scan *scan = NULL;
 	struct tl_pack_open map, rows;
 	char last_hex[2 * TL_KEY_BYTES_MAX + 1] = "";
-	bool is_highwater = tl_slice_eq(request->family, tl_slice_str(HIGHWATER));
 	enum tl_err err = TL_EEND;
 
-	if (request->family.bytes > 0 && !is_highwater) {
+	if (tl_slice_eq(request->family, tl_slice_str(DUMP_DERIVED)))
+		return dump_derived(store, view, request, reply, why);
+	if (request->family.bytes > 0) {
 		err = source_find(store, request->family, &source, why);
 		if (!err && !first_key(request->after, &first))
 			err = tl_fail(why, TL_EBAD_PARAM, "after: not the hex of a key");
@@ -416,9 +424,7 @@ dump_rows(struct tl_store *store, const struct tl_view *view, const struct dump_
 	tl_pack_key_bool(reply, &map, "ok", true);
 	tl_pack_key(reply, &map, "rows");
 	rows = tl_pack_open_array(reply);
-	if (is_highwater)
-		err = pack_highwater(request->mark_path, reply, &rows, why);
-	else if (scan == NULL)
+	if (scan == NULL)
 		pack_families(store, reply, &rows);
 	else
 		err = pack_rows(&source, scan, request->row_count_max, reply, &rows, last_hex, why);

@@ -6,14 +6,18 @@
 #define DEPLOY_DUMP_H
 
 #include "schema/base/bytes.h"
+#include "schema/model/totals.h"
+#include "schema/registry/registry.h"
 #include "schema/store/view.h"
 
+/* In place of a family: all derived rows, with names in place of numbers (derived.h). */
+#define DUMP_DERIVED "derived"
+
 struct dump_request {
-	/* "cell.15m", "raw.2026-11-21", ..., "highwater": the mark file; empty: list them */
-	struct tl_slice family;
-	const char *mark_path;
-	struct tl_slice after; /* hex of the last key seen, for paging; empty: from the start */
+	struct tl_slice family; /* "cell.15m", "raw.2026-11-21", ...; empty: list the families */
+	struct tl_slice after;	/* hex of the last key seen, for paging; empty: from the start */
 	uint32_t row_count_max;
+	const struct tl_registry *registry; /* for DUMP_DERIVED */
 };
 
 /*
@@ -23,5 +27,11 @@ struct dump_request {
  */
 TL_MUST enum tl_err dump_rows(struct tl_store *store, const struct tl_view *view,
 	const struct dump_request *request, struct tl_buf *reply, struct tl_why *why);
+
+/* " name=value" for each measure that is not zero. */
+void dump_totals(const struct tl_totals *totals, struct tl_buf *text);
+
+/* " label=2026-11-21T10:00:00.000Z", nothing for a time that is none. */
+void dump_time(const char *label, int64_t time_ms, struct tl_buf *text);
 
 #endif

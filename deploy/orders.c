@@ -6,6 +6,7 @@
 #include "deploy/dump.h"
 #include "rollup/audit.h"
 #include "schema/base/daemon.h"
+#include "schema/net/peers.h"
 #include "schema/wire/pack.h"
 #include "schema/wire/reader.h"
 
@@ -219,13 +220,10 @@ order_verify(struct orders *orders, bool start, struct tl_buf *reply, struct tl_
 static enum tl_err
 order_rebuild(struct orders *orders, bool start, struct tl_buf *reply, struct tl_why *why)
 {
-	const struct rollup_stats *stats;
+	const struct rollup_stats *stats = rollup_stats_of(orders->options.rollup);
 	struct tl_pack_open map;
 	enum tl_err err = TL_OK;
 
-	if (orders->options.rollup == NULL)
-		return tl_fail(why, TL_EDISK_FULL, "the store is open for reading only");
-	stats = rollup_stats_of(orders->options.rollup);
 	if (start)
 		err = job_start(orders, &orders->rebuild, rebuild_main, why);
 	if (err)
@@ -287,6 +285,24 @@ pack_ingest(struct tl_buf *reply, struct tl_pack_open *map, const struct ingest_
 }
 
 static void
+pack_peers(struct tl_buf *reply, struct tl_pack_open *map)
+{
+	struct tl_pack_open inner;
+	struct tl_peers_stats stats;
+
+	tl_peers_stats(&stats);
+	tl_pack_key_int(reply, map, "connections", (int64_t)stats.open);
+	tl_pack_key_int(reply, map, "partial_bytes", (int64_t)stats.partial_bytes);
+	tl_pack_key_int(reply, map, "unread_bytes", (int64_t)stats.unread_bytes);
+	tl_pack_key(reply, map, "connections_ended");
+	inner = tl_pack_open_map(reply);
+	for (int end = 0; end < TL_PEER_END_COUNT; end++)
+		tl_pack_key_int(reply, &inner, tl_peer_end_name((enum tl_peer_end)end),
+			(int64_t)stats.ended[end]);
+	tl_pack_close(reply, &inner);
+}
+
+static void
 pack_query(struct tl_buf *reply, struct tl_pack_open *map, const struct query_stats *stats)
 {
 	pack_counter(reply, map, "queries", &stats->requests);
@@ -296,31 +312,10 @@ pack_query(struct tl_buf *reply, struct tl_pack_open *map, const struct query_st
 		pack_latency(reply, map, tl_query_name((enum tl_query_op)op), &stats->run_us[op]);
 }
 
-static void
-pack_rollup(struct tl_buf *reply, struct tl_pack_open *map, const struct rollup_stats *stats)
-{
-	tl_pack_key_int(reply, map, "rollup_seq", (int64_t)stats->seq);
-	tl_pack_key_int(reply, map, "rollup_group_no", (int64_t)stats->group_no);
-	pack_counter(reply, map, "rollup_writes", &stats->writes);
-	pack_counter(reply, map, "rollup_bytes", &stats->written_bytes);
-	pack_latency(reply, map, "fold", &stats->fold_us);
-}
-
-static void
-pack_disk(struct tl_buf *reply, struct tl_pack_open *map, struct tl_disk_guard *disk)
-{
-	struct tl_disk_figures figures;
-
-	tl_disk_guard_figures(disk, &figures);
-	tl_pack_key_int(reply, map, "disk_free_bytes", (int64_t)figures.free_bytes);
-	tl_pack_key_int(reply, map, "disk_floor_bytes", (int64_t)figures.floor_bytes);
-	tl_pack_key_int(reply, map, "disk_ballast_bytes", (int64_t)figures.ballast_bytes);
-}
-
 static enum tl_err
 order_stats(struct orders *orders, struct tl_buf *reply)
 {
-	const struct orders_options *options = &orders->options;
+	const struct rollup_stats *roll = rollup_stats_of(orders->options.rollup);
 	struct tl_pack_open map = reply_open(reply);
 	uint64_t sst_bytes, memtable_bytes;
 
@@ -331,13 +326,12 @@ order_stats(struct orders *orders, struct tl_buf *reply)
 		pack_ingest(reply, &map, ingest_stats_of(orders->ingest));
 	if (orders->query != NULL)
 		pack_query(reply, &map, query_stats_of(orders->query));
-	if (options->rollup != NULL)
-		pack_rollup(reply, &map, rollup_stats_of(options->rollup));
-	if (options->highwater != NULL)
-		tl_pack_key_int(
-			reply, &map, "marked_seq", (int64_t)tl_highwater_seq(options->highwater));
-	if (options->disk != NULL)
-		pack_disk(reply, &map, options->disk);
+	pack_peers(reply, &map);
+	tl_pack_key_int(reply, &map, "rollup_seq", (int64_t)roll->seq);
+	tl_pack_key_int(reply, &map, "rollup_group_no", (int64_t)roll->group_no);
+	pack_counter(reply, &map, "rollup_writes", &roll->writes);
+	pack_counter(reply, &map, "rollup_bytes", &roll->written_bytes);
+	pack_latency(reply, &map, "fold", &roll->fold_us);
 	tl_store_sizes(orders->options.store, &sst_bytes, &memtable_bytes);
 	tl_pack_key_int(reply, &map, "sst_bytes", (int64_t)sst_bytes);
 	tl_pack_key_int(reply, &map, "memtable_bytes", (int64_t)memtable_bytes);
@@ -350,14 +344,16 @@ order_dump(struct orders *orders, const struct tl_command *command, struct tl_bu
 	struct tl_why *why)
 {
 	struct tl_view *view = tl_view_pin(orders->options.store);
+	const struct tl_registry *registry = tl_registry_pin(orders->options.roster);
 	struct dump_request request = {
+		.registry = registry,
 		.family = tl_reader_find_str(command->map, "family"),
 		.after = tl_reader_find_str(command->map, "after"),
-		.mark_path = orders->options.mark_path,
 		.row_count_max = (uint32_t)tl_reader_find_int(command->map, "limit", 100),
 	};
 	enum tl_err err = dump_rows(orders->options.store, view, &request, reply, why);
 
+	tl_registry_unpin(registry);
 	tl_view_unpin(view);
 	return err;
 }

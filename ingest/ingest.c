@@ -18,7 +18,6 @@
 #include "schema/base/daemon.h"
 #include "schema/base/log.h"
 #include "schema/model/limits.h"
-#include "schema/store/disk.h"
 
 #define REQUESTS_MAX 16384u
 #define CONTROLS_MAX 256u
@@ -170,7 +169,6 @@ run_group(struct ingest *ingest, struct jobs *group)
 	struct tl_why why = {.text = ""};
 	enum tl_err err;
 
-	tl_disk_guard_look(ingest->options.disk);
 	err = ingest->has_failed ? TL_ESTORAGE_UNAVAILABLE : tl_gate_err(ingest->options.gate);
 	if (err) {
 		refuse_jobs(ingest, group, err);
@@ -324,10 +322,11 @@ start_intake(struct ingest *ingest, struct tl_why *why)
 	ingest->intake.clock = options->clock;
 	ingest->intake.settings = options->settings;
 	ingest->intake.stats = &ingest->stats;
+	/* Half of the bytes that may wait are for messages, the other for what they became. */
 	err = intake_init(&ingest->intake);
 	if (!err)
-		err = tl_queue_new(
-			REQUESTS_MAX, (size_t)options->settings.queue_bytes_max, &ingest->requests);
+		err = tl_queue_new(REQUESTS_MAX, (size_t)options->settings.queue_bytes_max / 2,
+			&ingest->requests);
 	if (!err)
 		err = tl_queue_new(CONTROLS_MAX, CONTROL_BYTES_MAX, &ingest->controls);
 	return err ? tl_fail(why, err, "no memory for ingest") : TL_OK;
@@ -339,17 +338,13 @@ ingest_start(const struct ingest_options *options, struct ingest **ingest_out, s
 	struct ingest *ingest = calloc(1, sizeof(*ingest));
 	enum tl_err err;
 
-	if (ingest == NULL) {
-		commit_free(options->commit);
+	if (ingest == NULL)
 		return tl_fail(why, TL_ENOMEM, "no memory for ingest");
-	}
 	ingest->options = *options;
-	ingest->commit = options->commit;
-	assert(ingest->commit != NULL || tl_gate_err(options->gate));
 	err = start_intake(ingest, why);
-	if (!err && ingest->commit != NULL)
-		err = commit_attach(ingest->commit, options->store, options->roster,
-			options->highwater, &ingest->stats, why);
+	if (!err)
+		err = commit_new(options->store, options->roster, &options->settings,
+			tl_clock_wall_ms(options->clock), &ingest->stats, &ingest->commit, why);
 	if (!err)
 		err = start_threads(ingest, why);
 	if (!err)

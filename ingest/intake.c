@@ -31,7 +31,7 @@ intake_init(struct intake *intake)
 	refusal_put(&intake->shutting_down, TL_ESHUTTING_DOWN, NULL);
 	if (intake->overloaded.err || intake->shutting_down.err)
 		return TL_ENOMEM;
-	err = tl_queue_new(JOBS_MAX, (size_t)intake->settings.queue_bytes_max, &intake->jobs);
+	err = tl_queue_new(JOBS_MAX, (size_t)intake->settings.queue_bytes_max / 2, &intake->jobs);
 	if (!err)
 		err = tl_queue_new(ORDERS_MAX, 0, &intake->orders);
 	return err;

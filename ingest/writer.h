@@ -29,10 +29,9 @@ struct idwindow {
 };
 
 struct commit {
-	/* fixed after attach; before it only what reading needs */
+	/* fixed after new */
 	struct tl_store *store;
 	struct tl_roster *roster;
-	struct tl_highwater *highwater;
 	struct ingest_settings settings;
 	struct ingest_stats *stats;
 	uint64_t epoch;

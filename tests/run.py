@@ -1,7 +1,7 @@
 """Runs every suite and counts: python3 tests/run.py [name part] ...
 
-C tests (cmocka binaries, TAP on stdout) and Python tests (functions test_* of tests/e2e/*_test.py
-and tests/crash/*_test.py). Prints seconds per suite; the last line is "N passed, N failed".
+C tests (cmocka binaries, TAP on stdout) and Python tests (functions test_* of *_test.py in tests/e2e,
+tests/crash, tests/truth). Prints seconds per suite; the last line is "N passed, N failed".
 """
 
 import importlib.util
@@ -12,6 +12,9 @@ import sys
 import threading
 import time
 import traceback
+
+sys.path.insert(0, "tests/lib")
+import campaign  # noqa: E402
 
 BUILD = os.environ.get("BUILD", "build/release")
 BINARY_TIMEOUT_S = 300
@@ -69,6 +72,7 @@ def run_script(path):
             if note:
                 say("%s %s: %s" % (suite, name, note))
         except Exception:
+            campaign.fail(os.path.basename(os.path.dirname(path)))
             record(suite, name, traceback.format_exc())
 
 
@@ -87,10 +91,9 @@ def lane(jobs):
 
 def main():
     wanted = sys.argv[1:]
-    sys.path.insert(0, "tests/lib")
     jobs = []
     # The longest first, so that the two lanes end together.
-    for folder in ("tests/crash", "tests/e2e"):
+    for folder in ("tests/crash", "tests/truth", "tests/e2e"):
         if os.path.isdir(folder):
             jobs += sorted(os.path.join(folder, name) for name in os.listdir(folder)
                            if name.endswith("_test.py"))
@@ -106,6 +109,8 @@ def main():
         thread.join()
     for seconds, path in sorted(timings, reverse=True)[:12]:
         print("%6.1f s  %s" % (seconds, path))
+    for line in campaign.lines():
+        print(line)
     for name in failed:
         print("failed: " + name)
     print("%d passed, %d failed" % (len(passed), len(failed)))

@@ -9,13 +9,17 @@ exported() {
     nm --defined-only --extern-only "$1" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u
 }
 
-# Names of nng and libc that schema/net/nng_repair.c stands in front of.
-repair='^(nng_stream_send|nng_stream_recv|sendmsg)$'
+# Names of nng and libc that schema/net/nng_repair.c and peers.c stand in front of.
+repair='^(nng_stream_send|nng_stream_recv|sendmsg|accept|readv|shutdown)$'
 
 for archive in base model wire net store registry; do
     stray=$(exported "$BUILD/lib$archive.a" | grep -vE "^tl_|$repair" || true)
     [ -z "$stray" ] || { echo "lib$archive.a exports: $stray" >&2; bad=1; }
 done
+if exported "$BUILD/libtally.a" | grep -E '^(accept|readv|shutdown)$'; then
+    echo "libtally.a takes names of the C library away from a gateway" >&2
+    bad=1
+fi
 if ldd "$BUILD/tally" | grep -q rocksdb; then
     echo "tally links RocksDB" >&2
     bad=1

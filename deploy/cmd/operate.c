@@ -13,6 +13,7 @@
 struct operate_settings {
 	struct cli cli;
 	int64_t limit;
+	bool derived;
 	char range[TL_CONF_STRING_BYTES];
 	char from[TL_CONF_STRING_BYTES];
 	char to[TL_CONF_STRING_BYTES];
@@ -23,8 +24,11 @@ struct operate_settings {
 
 static const struct tl_conf_setting plain_settings[] = {CLI_SETTINGS};
 
-static const struct tl_conf_setting dump_settings[] = {
-	CLI_SETTINGS, {"limit", TL_CONF_INT, AT(limit), "100", 1, 1000000000, "rows"}};
+static const struct tl_conf_setting dump_settings[] = {CLI_SETTINGS,
+	{"limit", TL_CONF_INT, AT(limit), "100", 1, 1000000000, "rows"},
+	{"derived", TL_CONF_FLAG, AT(derived), "false", 0, 0,
+		"every derived row, names in place of numbers, in an order of its own: equal "
+		"figures give equal bytes, whatever the order of arrival"}};
 
 static const struct tl_conf_setting explain_settings[] = {CLI_SETTINGS,
 	{"range", TL_CONF_STRING, AT(range), "24h", 0, 0, "24h, 7d, 30d or 90d"},
@@ -224,8 +228,8 @@ cmd_dump(int argc, char **argv)
 		struct tl_buf request;
 		struct tl_pack_open map = cli_request(&s.cli, &request, "dump");
 
-		if (operands > 0)
-			tl_pack_key_str(&request, &map, "family", argv[1]);
+		if (s.derived || operands > 0)
+			tl_pack_key_str(&request, &map, "family", s.derived ? "derived" : argv[1]);
 		if (after.bytes > 0)
 			tl_pack_key_slice(&request, &map, "after", tl_buf_slice(&after));
 		tl_pack_key_int(&request, &map, "limit",
@@ -235,7 +239,7 @@ cmd_dump(int argc, char **argv)
 		tl_buf_fini(&request);
 		if (code == CLI_OK)
 			s.limit -= show_dump_page(tl_buf_slice(&reply), &after);
-	} while (code == CLI_OK && after.bytes > 0 && s.limit > 0);
+	} while (code == CLI_OK && after.bytes > 0 && (s.limit > 0 || s.derived));
 	tl_buf_fini(&after);
 	tl_buf_fini(&reply);
 	return code;

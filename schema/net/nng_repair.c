@@ -24,6 +24,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static stream_submit *stream_send_real;
 static stream_submit *stream_recv_real;
 static atomic_ullong repair_count;
+static void (*_Atomic sent_hook)(int fd, size_t bytes);
 
 static void
 find_real(void)
@@ -76,13 +77,28 @@ nng_stream_recv(nng_stream *stream, nng_aio *aio)
 	finish_refused(aio);
 }
 
-static bool
-is_nng(const void *code)
+bool
+tl_nng_is_caller(const void *code)
 {
 	Dl_info info;
 
 	return dladdr(code, &info) != 0 && info.dli_fname != NULL &&
 	       strstr(info.dli_fname, "libnng") != NULL;
+}
+
+void
+tl_nng_on_sent(void (*on_sent)(int fd, size_t bytes))
+{
+	atomic_store(&sent_hook, on_sent);
+}
+
+static void
+sent_tell(int fd, ssize_t sent_bytes)
+{
+	void (*on_sent)(int fd, size_t bytes) = atomic_load(&sent_hook);
+
+	if (on_sent != NULL && sent_bytes > 0)
+		on_sent(fd, (size_t)sent_bytes);
 }
 
 /*
@@ -97,9 +113,10 @@ sendmsg(int fd, const struct msghdr *message, int flags)
 	ssize_t sent_bytes;
 
 	sent_bytes = syscall(SYS_sendmsg, fd, message, flags);
+	sent_tell(fd, sent_bytes);
 	if (sent_bytes >= 0 || errno != EPIPE)
 		return sent_bytes;
-	if (is_nng(__builtin_return_address(0))) {
+	if (tl_nng_is_caller(__builtin_return_address(0))) {
 		atomic_fetch_add(&repair_count, 1);
 		errno = ECONNRESET;
 	} else {

@@ -14,6 +14,8 @@
 #ifndef TL_NET_NNG_REPAIR_H
 #define TL_NET_NNG_REPAIR_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Before the first socket. Any thread, any number of times. */
@@ -21,5 +23,11 @@ void tl_nng_repair_start(void);
 
 /* How often a repair was needed in this process. */
 uint64_t tl_nng_repair_count(void);
+
+/* True for a return address inside libnng. */
+bool tl_nng_is_caller(const void *code);
+
+/* Called for all that nng sends from now on, on its threads, with nng's locks held. */
+void tl_nng_on_sent(void (*on_sent)(int fd, size_t bytes));
 
 #endif

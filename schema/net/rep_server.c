@@ -6,6 +6,7 @@
 #include "schema/net/rep_server.h"
 
 #include <assert.h>
+#include <netinet/in.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <pthread.h>
@@ -18,6 +19,7 @@
 #include "schema/base/clock.h"
 #include "schema/model/limits.h"
 #include "schema/net/nng_repair.h"
+#include "schema/net/peers.h"
 
 #define RECEIVE_COUNT_DEFAULT 8u
 #define FLUSH_US_MAX 200000LL
@@ -81,6 +83,10 @@ reply_send(struct tl_rep_server *server, nng_msg *request, struct tl_slice reply
 {
 	nng_msg *message;
 
+	/* The first word of the header is the pipe's number and stays here. */
+	if (!tl_peers_owe((uint32_t)nng_msg_get_pipe(request).id,
+		    reply.bytes + nng_msg_header_len(request) - sizeof(uint32_t)))
+		return;
 	if (nng_msg_alloc(&message, reply.bytes) != 0)
 		return;
 	if (reply.bytes > 0)
@@ -133,12 +139,37 @@ receive_done(void *arg)
 	nng_recv_aio(receive->server->socket, receive->aio);
 }
 
+/* Tell whose connection the pipe is. */
+static void
+pipe_introduce(nng_pipe pipe)
+{
+	struct sockaddr_storage from = {0};
+	uint64_t pid = 0;
+	nng_sockaddr address;
+
+	if (nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &address) != 0)
+		return;
+	if (address.s_family == NNG_AF_INET) {
+		*(struct sockaddr_in *)&from = (struct sockaddr_in){.sin_family = AF_INET,
+			.sin_port = address.s_in.sa_port,
+			.sin_addr.s_addr = address.s_in.sa_addr};
+	} else if (address.s_family == NNG_AF_INET6) {
+		from.ss_family = AF_INET6;
+		((struct sockaddr_in6 *)&from)->sin6_port = address.s_in6.sa_port;
+		memcpy(&((struct sockaddr_in6 *)&from)->sin6_addr, address.s_in6.sa_addr, 16);
+	} else if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid) != 0) {
+		return;
+	}
+	tl_peers_pipe_opened((uint32_t)pipe.id, from.ss_family != 0 ? &from : NULL, (int64_t)pid);
+}
+
 static void
 pipe_changed(nng_pipe pipe, nng_pipe_ev event, void *arg)
 {
 	struct tl_rep_server *server = arg;
 
-	(void)pipe;
+	if (event == NNG_PIPE_EV_ADD_POST)
+		pipe_introduce(pipe);
 	pthread_mutex_lock(&server->mtx);
 	if (event == NNG_PIPE_EV_ADD_POST) {
 		server->pipes++;

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from compare import Compare
-from daemon import BUILD, Daemon, sanitizer
+from daemon import BUILD, Daemon, shifted
 from oracle import Oracle
 from sp import Refused, wait_for
 from workload import generate
@@ -23,9 +23,7 @@ def ms(text):
 
 
 def clock_at(now_ms):
-    return {"TALLY_WALL_OFFSET_MS": str(now_ms - int(time.time() * 1000)),
-            "LD_PRELOAD": " ".join((
-                sanitizer(), os.path.abspath(os.path.join(BUILD, "tests/wall_clock.so"))))}
+    return shifted(now_ms - int(time.time() * 1000))
 
 
 class Case(Compare):

@@ -21,6 +21,12 @@ def sanitizer():
     return found.group(1) if found else ""
 
 
+def shifted(offset_ms):
+    """The environment of a daemon whose wall clock is that much ahead."""
+    return {"TALLY_WALL_OFFSET_MS": str(offset_ms), "LD_PRELOAD": " ".join((
+        sanitizer(), os.path.abspath(os.path.join(BUILD, "tests/wall_clock.so"))))}
+
+
 class Daemon:
     """Starts on creation; use it in a with block. The directory stays when the block fails."""
 
@@ -37,8 +43,7 @@ class Daemon:
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "tallyd"), "--data", self.directory, "--ingest", "none",
-             "--query", "none", "--disk-floor-bytes", "64M", "--ballast-bytes", "16M",
-             *self.options],
+             "--query", "none", *self.options],
             stderr=log, stdout=log, env=dict(os.environ, **self.environment))
         log.close()
         if wait:
@@ -109,6 +114,19 @@ class Daemon:
 
     def __enter__(self):
         return self
+
+    def dump_derived(self):
+        """SHA-256 of `tally dump --derived`: the figures, whatever the order of arrival was."""
+        done = subprocess.run([os.path.join(BUILD, "tally"), "dump", "--derived", "--data",
+                               self.directory], stdout=subprocess.PIPE, check=True)
+        return hashlib.sha256(done.stdout).hexdigest()
+
+    def rebuild(self):
+        """Drop every derived row and fold the journal again."""
+        client = self.control()
+        client.ask({"v": 1, "op": "rebuild", "start": True})
+        wait_for(lambda: client.ask({"v": 1, "op": "rebuild"})["state"] == "done", "rebuild", 300)
+        client.close()
 
     def derived_digest(self):
         """SHA-256 over every derived row as stored. The daemon must be down."""
