@@ -198,10 +198,20 @@ fuzz: packages-check
 endif
 
 # The long form of a suite: make test-truth [BUDGET=seconds] [SEED=n]
-.PHONY: test-truth
-test-truth: packages-test
+BUDGET_crash := 1800
+BUDGET_grid := 1800
+BUDGET_damage := 600
+BUDGET_truth := 1800
+LONG := test-crash test-grid test-damage test-truth
+.PHONY: $(LONG)
+$(LONG): test-%: packages-test
 	@$(MAKE) --no-print-directory -j2 tests
-	@BUILD=$(BUILD) SEED=$(SEED) BUDGET=$(or $(BUDGET),1800) $(PYTHON) -B tests/run.py tests/truth/
+	@BUILD=$(BUILD) SEED=$(SEED) BUDGET=$(or $(BUDGET),$(BUDGET_$*)) $(PYTHON) -B tests/run.py tests/$*/
+
+# Every long form, one report: make gate [BUDGET=seconds in all] [SEED=n]
+.PHONY: gate
+gate:
+	@BUILD=$(BUILD) SEED=$(SEED) BUDGET=$(or $(BUDGET),43200) $(PYTHON) -B tests/gate.py
 
 .PHONY: demo
 demo: packages
@@ -251,7 +261,9 @@ help:
 	@echo 'make demo       the product at work on simulated gateways [DEMO_SECONDS=n]'
 	@echo 'make test       every test [T=part of a name] [SEED=n]'
 	@echo 'make fuzz       fuzz the decoders [F=name|all] [BUDGET=seconds] [SEED=n]'
-	@echo 'make test-truth the long form of tests/truth [BUDGET=seconds] [SEED=n]'
+	@echo 'make test-crash test-grid test-damage test-truth'
+	@echo '                the long form of each folder [BUDGET=seconds] [SEED=n]'
+	@echo 'make gate       every long form, one report [BUDGET=seconds in all] [SEED=n]'
 	@echo 'make test-hostile hostile peers and overload at full length [BUDGET=seconds] [SEED=n]'
 	@echo 'make bench      speed, as ratios measured in one run'
 	@echo 'make asan tsan  the tests under sanitizers'

@@ -1,7 +1,8 @@
 """Runs every suite and counts: python3 tests/run.py [name part] ...
 
 C tests (cmocka binaries, TAP on stdout) and Python tests (functions test_* of *_test.py in tests/e2e,
-tests/crash, tests/truth). Prints seconds per suite; the last line is "N passed, N failed".
+tests/crash, tests/grid, tests/damage, tests/truth). Prints seconds per suite; the last line is "N
+passed, N failed".
 """
 
 import importlib.util
@@ -93,7 +94,7 @@ def main():
     wanted = sys.argv[1:]
     jobs = []
     # The longest first, so that the two lanes end together.
-    for folder in ("tests/crash", "tests/truth", "tests/e2e"):
+    for folder in ("tests/crash", "tests/grid", "tests/damage", "tests/truth", "tests/e2e"):
         if os.path.isdir(folder):
             jobs += sorted(os.path.join(folder, name) for name in os.listdir(folder)
                            if name.endswith("_test.py"))

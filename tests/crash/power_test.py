@@ -3,7 +3,7 @@ root needed), and with root on ext4 and xfs on a loop file. After each cut: what
 there, nothing is there twice, a recount finds no difference. Each round has a new directory and
 ends with every figure against the oracle.
 
-CUTS: how many for each kind of disk. DISK: only ledger, ext4 or xfs. BUDGET: seconds. SEED."""
+CUTS: how many on each kind of disk. DISK: only ledger, ext4 or xfs."""
 
 import os
 import random
@@ -11,16 +11,15 @@ import shutil
 import tempfile
 import time
 
+from campaign import SEED, count, deadline, most, size
 from crash_load import Load
 from daemon import Daemon
 from fault.power_cut import LoopDisk, why_not
 from fault.preload import preload
 from fault.sync_ledger import Ledger, settle
 
-SEED = int(os.environ.get("SEED") or time.time())
 CUTS = int(os.environ.get("CUTS") or 0)
 DISK = os.environ.get("DISK")
-BUDGET = float(os.environ.get("BUDGET") or "inf")
 ROUND_CUTS = 15
 
 
@@ -57,13 +56,13 @@ def cut_and_restore(daemon, disk):
     disk.restore()
 
 
-def one_round(kind, seed, cuts_left, deadline):
+def one_round(kind, seed, cuts_left, end):
     rng = random.Random(seed)
     disk = make_disk(kind, rng)
     cuts, slowest = 0, 0.0
     with Daemon(directory=disk.directory, environment=getattr(disk, "environment", {})) as daemon:
         with Load(daemon, seed) as load:
-            while cuts < min(ROUND_CUTS, cuts_left) and time.monotonic() < deadline:
+            while cuts < min(ROUND_CUTS, cuts_left) and time.monotonic() < end:
                 load.run(rng.randrange(1, 30))
                 cut_and_restore(daemon, disk)
                 cuts += 1
@@ -82,34 +81,34 @@ def one_round(kind, seed, cuts_left, deadline):
     return cuts, slowest, events
 
 
-def run(kind, quick):
-    deadline = time.monotonic() + BUDGET
-    goal, cuts, rounds, events, slowest = CUTS or quick, 0, 0, 0, 0.0
+def run(kind, goal, share):
     if DISK not in (None, "", kind):
         return None
     reason = None if kind == "ledger" else why_not(kind)
     if reason:
-        return "crash: skipped: power cuts on %s: %s" % (kind, reason)
-    while cuts < goal and time.monotonic() < deadline:
+        return "skipped: power cuts on %s: %s" % (kind, reason)
+    end, cuts, rounds = deadline(share), 0, 0
+    while cuts < (CUTS or goal) and time.monotonic() < end:
         seed = SEED + rounds
         try:
-            found = one_round(kind, seed, goal - cuts, deadline)
+            found, slowest, events = one_round(kind, seed, (CUTS or goal) - cuts, end)
         except BaseException:
             print("  crash: DISK=%s SEED=%d, after %d cuts" % (kind, seed, cuts))
             raise
-        cuts, rounds, events = cuts + found[0], rounds + 1, events + found[2]
-        slowest = max(slowest, found[1])
-    return "crash: power cuts %d (%s), acked events %d, acked missing: 0, doubled: 0, slowest " \
-        "start %.2f s" % (cuts, kind, events, slowest)
+        cuts, rounds = cuts + found, rounds + 1
+        count("crash", power_cuts=found, acked_events=events)
+        most("crash", slowest_start_ms=int(slowest * 1000))
+    count("crash", acked_missing=0, doubled=0)
+    return "power cuts %d by %s" % (cuts, kind)
 
 
 def test_power_cuts_by_the_ledger():
-    return run("ledger", 12)
+    return run("ledger", size(12, 150), 0.4)
 
 
 def test_power_cuts_on_ext4():
-    return run("ext4", 6)
+    return run("ext4", size(6, 100), 0.3)
 
 
 def test_power_cuts_on_xfs():
-    return run("xfs", 3)
+    return run("xfs", size(3, 50), 0.2)

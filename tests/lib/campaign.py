@@ -30,6 +30,14 @@ def count(suite, **figures):
             line[name] = line.get(name, 0) + figure
 
 
+def most(suite, **figures):
+    """The same for a figure of which the largest counts."""
+    with _lock:
+        line = _lines.setdefault(suite, {})
+        for name, figure in figures.items():
+            line[name] = max(line.get(name, 0), figure)
+
+
 def fail(suite):
     """A test of the suite failed: its line says so."""
     with _lock:

@@ -30,14 +30,14 @@ def shifted(offset_ms):
 class Daemon:
     """Starts on creation; use it in a with block. The directory stays when the block fails."""
 
-    def __init__(self, *options, directory=None, environment=None):
+    def __init__(self, *options, directory=None, environment=None, wait=True):
         self.own = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="tally-")
         self.options = list(options)
         self.environment = environment or {}
         self.process = None
         self.log_path = os.path.join(self.directory, "tallyd.log")
-        self.start()
+        self.start(wait)
 
     def start(self, wait=True):
         log = open(self.log_path, "ab")
@@ -100,6 +100,13 @@ class Daemon:
         """Until queries show everything up to seq."""
         client = self.query_control()
         wait_for(lambda: client.ask({"v": 1, "op": "health"})["seq"] >= seq, "rollup to catch up")
+        client.close()
+
+    def wait_caught_up(self):
+        """Until queries show everything that is stored."""
+        client = self.query_control()
+        wait_for(lambda: client.ask({"v": 1, "op": "health"})["rollup"]["lag_groups"] == 0,
+                 "rollup to catch up")
         client.close()
 
     def verify(self):

@@ -11,7 +11,7 @@ import msgpack
 
 from compare import Compare
 from oracle import SUMS, Oracle, add, zero
-from sp import Req, wait_for
+from sp import Req
 
 DAY = 86400 * 1000
 REPOS = ("github.com/acme/api", "github.com/acme/web", "gitlab.com/acme/tools/cli")
@@ -214,26 +214,23 @@ class Exact:
         """(a) and (b): what is shown is one of the possible states. Notes which open batches are
         there, so that sending them again must say so."""
         states, unsure = self.possible()
+        self.daemon.wait_caught_up()
         client = self.daemon.query()
-        seen = []
-
-        def match():
-            shown = self.shown(client)
-            seen[:] = [shown]
-            return next(([chosen] for chosen, sums in states if sums == shown), None)
-        try:
-            chosen = wait_for(match, "a state that the acknowledgements allow", 20)[0]
-        except AssertionError as late:
-            want, got = ({name: sum(m[name] for m in part.values()) for name in (
-                "requests", "cost_nusd")} for part in (states[0][1], seen[0]))
-            raise AssertionError("%s: acknowledged %r, open %r, shown %r" % (
-                late, want, [len(g.open.events) for g in unsure], got)) from None
-        finally:
-            client.close()
+        shown = self.shown(client)
+        client.close()
+        chosen = next((chosen for chosen, sums in states if sums == shown), None)
+        assert chosen is not None, self.difference(states, unsure, shown)
         # A link moves no sum, so its presence shows only in a batch with requests beside it.
         for gateway in unsure:
             if any(gateway.open.delta.values()):
                 gateway.stored = gateway in chosen
+
+    @staticmethod
+    def difference(states, unsure, shown):
+        want, got = ({name: sum(sums[name] for sums in members.values()) for name in (
+            "requests", "cost_nusd")} for members in (states[0][1], shown))
+        return "acknowledged %r, open batches of %r, shown %r" % (
+            want, [len(gateway.open.events) for gateway in unsure], got)
 
     def resend(self):
         """Send every open batch again, until it is acknowledged."""

@@ -6,8 +6,10 @@
  * EINTR, short (half of a write), kill, or sleep (TALLY_KTH_SLEEP_MS, before the call).
  * TALLY_KTH_CALLS: which calls count, by name with commas; without it all of write, pwrite,
  * fdatasync, fsync, fallocate, ftruncate, rename, unlink and open. TALLY_KTH_TRACE: a file that
- * gets one line a call, "number name path". What goes to stdout and stderr is not counted.
+ * gets one line a call, "number name path". What goes to stdout and stderr is not counted. A call
+ * that is not struck goes on to the next preload library, or to the C library.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -157,6 +159,8 @@ fault_of_fd(const char *name, int fd)
 	return path_of(fd, path) ? fault_of_path(name, path) : 0;
 }
 
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
 static int
 failed(int error)
 {
@@ -185,7 +189,7 @@ write(int fd, const void *bytes, size_t count)
 
 	if (fault_of_write("write", fd, &count, &error))
 		return failed(error);
-	return syscall(SYS_write, fd, bytes, count);
+	return NEXT(write)(fd, bytes, count);
 }
 
 ssize_t
@@ -195,7 +199,7 @@ pwrite(int fd, const void *bytes, size_t count, off_t offset)
 
 	if (fault_of_write("pwrite", fd, &count, &error))
 		return failed(error);
-	return syscall(SYS_pwrite64, fd, bytes, count, offset);
+	return NEXT(pwrite)(fd, bytes, count, offset);
 }
 
 int
@@ -203,7 +207,7 @@ fdatasync(int fd)
 {
 	int error = fault_of_fd("fdatasync", fd);
 
-	return error ? failed(error) : (int)syscall(SYS_fdatasync, fd);
+	return error ? failed(error) : NEXT(fdatasync)(fd);
 }
 
 int
@@ -211,7 +215,7 @@ fsync(int fd)
 {
 	int error = fault_of_fd("fsync", fd);
 
-	return error ? failed(error) : (int)syscall(SYS_fsync, fd);
+	return error ? failed(error) : NEXT(fsync)(fd);
 }
 
 int
@@ -219,7 +223,7 @@ fallocate(int fd, int mode, off_t offset, off_t bytes)
 {
 	int error = fault_of_fd("fallocate", fd);
 
-	return error ? failed(error) : (int)syscall(SYS_fallocate, fd, mode, offset, bytes);
+	return error ? failed(error) : NEXT(fallocate)(fd, mode, offset, bytes);
 }
 
 /* The same call to the kernel, another way to say that it failed. */
@@ -234,7 +238,7 @@ ftruncate(int fd, off_t bytes)
 {
 	int error = fault_of_fd("ftruncate", fd);
 
-	return error ? failed(error) : (int)syscall(SYS_ftruncate, fd, bytes);
+	return error ? failed(error) : NEXT(ftruncate)(fd, bytes);
 }
 
 int
@@ -242,7 +246,7 @@ rename(const char *from, const char *to)
 {
 	int error = fault_of_path("rename", to);
 
-	return error ? failed(error) : (int)syscall(SYS_rename, from, to);
+	return error ? failed(error) : NEXT(rename)(from, to);
 }
 
 int
@@ -250,7 +254,7 @@ unlink(const char *path)
 {
 	int error = fault_of_path("unlink", path);
 
-	return error ? failed(error) : (int)syscall(SYS_unlink, path);
+	return error ? failed(error) : NEXT(unlink)(path);
 }
 
 int
@@ -267,5 +271,5 @@ open(const char *path, int flags, ...)
 		mode = (mode_t)va_arg(rest, int);
 		va_end(rest);
 	}
-	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+	return NEXT(open)(path, flags, mode);
 }

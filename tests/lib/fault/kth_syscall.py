@@ -7,6 +7,7 @@ BUILD names the build directory."""
 
 import mmap
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -26,6 +27,7 @@ class Kth:
         settings = {"TALLY_KTH_STATE": path, "TALLY_KTH_DIR": directory,
                     "TALLY_KTH_ACTION": action, "TALLY_KTH_CALLS": calls,
                     "TALLY_KTH_SLEEP_MS": sleep_ms, "TALLY_KTH_TRACE": trace}
+        self.trace = trace
         self.settings = {name: value for name, value in settings.items() if value is not None}
 
     def environment(self, *others, **settings):
@@ -42,8 +44,14 @@ class Kth:
     def struck(self):
         return struct.unpack_from("<q", self.map, 24)[0]
 
-    def reset(self):
-        self.map[:] = bytes(32)
+    def call(self, number):
+        """The name of the call, and of its file without numbers; needs a trace."""
+        with open(self.trace) as file:
+            for line in file:
+                count, call, path = line.split()
+                if int(count) == number:
+                    return call, re.sub(r"\d+", "N", os.path.basename(path))
+        return "none", "none"
 
 
 if __name__ == "__main__":
