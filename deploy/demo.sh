@@ -26,7 +26,7 @@ field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" | head -1; }
 title() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 title "A daemon in $TALLY_DATA, and an org"
-"$bin/tally" up --ingest none --query none --accept-past-days 100 2>"$TALLY_DATA/tallyd.log" &
+"$bin/tally" up --ingest none --query none --accept-past-days 100 --disk-floor-bytes 256M 2>"$TALLY_DATA/tallyd.log" &
 daemon=$!
 for _ in $(seq 200); do
     [ -S "$TALLY_DATA/ingest-control.sock" ] && break

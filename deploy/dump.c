@@ -5,6 +5,7 @@
 #include "deploy/derived.h"
 #include "schema/store/block.h"
 #include "schema/store/cell.h"
+#include "schema/store/highwater.h"
 #include "schema/store/journal.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
@@ -13,6 +14,7 @@
 
 #define ARENA_BYTES_MAX ((size_t)256 << 20)
 #define TEXT_BYTES_MAX ((size_t)3 << 20)
+#define HIGHWATER "highwater"
 
 void
 dump_totals(const struct tl_totals *totals, struct tl_buf *text)
@@ -306,10 +308,33 @@ pack_families(struct tl_store *store, struct tl_buf *reply, struct tl_pack_open 
 	for (int f = 0; f < TL_FAMILY_COUNT; f++)
 		pack_row(reply, rows, "", tl_slice_str(tl_family_name((enum tl_family)f)),
 			tl_slice_str(""));
+	pack_row(reply, rows, "", tl_slice_str(HIGHWATER), tl_slice_str(""));
 	for (size_t i = 0; i < day_count && i < 4096; i++) {
 		tl_day_format(days[i], name + 4);
 		pack_row(reply, rows, "", tl_slice_str(name), tl_slice_str(""));
 	}
+}
+
+/* The mark file as one row; it is no family. */
+static enum tl_err
+pack_highwater(
+	const char *path, struct tl_buf *reply, struct tl_pack_open *rows, struct tl_why *why)
+{
+	struct tl_highwater_mark mark;
+	struct tl_buf text;
+	enum tl_err err = tl_highwater_read(path, &mark, why);
+
+	if (err)
+		return err;
+	tl_buf_init(&text, 0);
+	tl_buf_printf(&text,
+		"  epoch=%016" PRIx64 " group=%" PRIu64 " seq=%" PRIu64 " cost_nusd=%" PRIu64
+		" chain=%016" PRIx64 " flush_group=%" PRIu64,
+		mark.epoch, mark.group_no, mark.seq, mark.cost_nusd, mark.chain,
+		mark.flush_group_no);
+	pack_row(reply, rows, "", tl_slice_str(path), tl_buf_slice(&text));
+	tl_buf_fini(&text);
+	return TL_EEND;
 }
 
 /* The smallest key after one: itself and a zero byte. */
@@ -402,11 +427,12 @@ dump_rows(struct tl_store *store, const struct tl_view *view, const struct dump_
 	struct tl_scan *scan = NULL;
 	struct tl_pack_open map, rows;
 	char last_hex[2 * TL_KEY_BYTES_MAX + 1] = "";
+	bool is_highwater = tl_slice_eq(request->family, tl_slice_str(HIGHWATER));
 	enum tl_err err = TL_EEND;
 
 	if (tl_slice_eq(request->family, tl_slice_str(DUMP_DERIVED)))
 		return dump_derived(store, view, request, reply, why);
-	if (request->family.bytes > 0) {
+	if (request->family.bytes > 0 && !is_highwater) {
 		err = source_find(store, request->family, &source, why);
 		if (!err && !first_key(request->after, &first))
 			err = tl_fail(why, TL_EBAD_PARAM, "after: not the hex of a key");
@@ -424,7 +450,9 @@ dump_rows(struct tl_store *store, const struct tl_view *view, const struct dump_
 	tl_pack_key_bool(reply, &map, "ok", true);
 	tl_pack_key(reply, &map, "rows");
 	rows = tl_pack_open_array(reply);
-	if (scan == NULL)
+	if (is_highwater)
+		err = pack_highwater(request->mark_path, reply, &rows, why);
+	else if (scan == NULL)
 		pack_families(store, reply, &rows);
 	else
 		err = pack_rows(&source, scan, request->row_count_max, reply, &rows, last_hex, why);

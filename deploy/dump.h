@@ -14,8 +14,10 @@
 #define DUMP_DERIVED "derived"
 
 struct dump_request {
-	struct tl_slice family; /* "cell.15m", "raw.2026-11-21", ...; empty: list the families */
-	struct tl_slice after;	/* hex of the last key seen, for paging; empty: from the start */
+	/* "cell.15m", "raw.2026-11-21", ..., "highwater": the mark file; empty: list them */
+	struct tl_slice family;
+	const char *mark_path;
+	struct tl_slice after; /* hex of the last key seen, for paging; empty: from the start */
 	uint32_t row_count_max;
 	const struct tl_registry *registry; /* for DUMP_DERIVED */
 };

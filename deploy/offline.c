@@ -7,8 +7,6 @@
 #include "deploy/dump.h"
 #include "rollup/audit.h"
 #include "rollup/rollup.h"
-#include "schema/store/key.h"
-#include "schema/store/value.h"
 #include "schema/wire/reader.h"
 
 enum {
@@ -33,31 +31,12 @@ fail(enum tl_err err, const struct tl_why *why)
 	return err == TL_EBAD_PARAM || err == TL_ENOT_FOUND ? EXIT_USAGE : EXIT_IO;
 }
 
-/* The view a daemon would begin with: as far as the derived rows go. */
-static enum tl_err
-publish(struct tl_store *store, struct tl_why *why)
-{
-	struct tl_key key = tl_key_mark("rollup");
-	struct tl_mark mark = {0};
-	struct tl_buf bytes;
-	enum tl_err err;
-
-	tl_buf_init(&bytes, 0);
-	err = tl_store_get(store, NULL, TL_FAMILY_MARK, tl_key_slice(&key), &bytes, why);
-	if (!err)
-		err = tl_mark_decode(tl_buf_slice(&bytes), &mark);
-	else if (err == TL_ENOT_FOUND)
-		err = TL_OK; /* nothing was ever folded */
-	tl_buf_fini(&bytes);
-	return err ? err : tl_view_publish(store, mark.group_no, mark.seq, NULL, 0, why);
-}
-
 static enum tl_err
 verify(struct tl_store *store, bool *is_equal_out, struct tl_why *why)
 {
 	struct audit_report report;
 	struct tl_view *view;
-	enum tl_err err = publish(store, why);
+	enum tl_err err = rollup_publish_as_found(store, why);
 
 	if (err)
 		return err;
@@ -119,10 +98,11 @@ dump_page(struct tl_store *store, const struct dump_request *request, struct tl_
 }
 
 static enum tl_err
-dump(struct tl_store *store, const char *family, struct tl_why *why)
+dump(struct tl_store *store, const char *family, const char *mark_path, struct tl_why *why)
 {
-	struct dump_request request = {
-		.family = tl_slice_str(family), .row_count_max = DUMP_PAGE_ROWS};
+	struct dump_request request = {.family = tl_slice_str(family),
+		.mark_path = mark_path,
+		.row_count_max = DUMP_PAGE_ROWS};
 	struct tl_roster *roster = NULL;
 	struct tl_buf after;
 	enum tl_err err = tl_roster_open(store, &roster, why);
@@ -148,7 +128,7 @@ dump(struct tl_store *store, const char *family, struct tl_why *why)
 }
 
 int
-offline_run(const char *data_dir, int operand_count, char **operands)
+offline_run(const char *data_dir, const char *mark_path, int operand_count, char **operands)
 {
 	const char *verb = operands[0];
 	bool is_rebuild = strcmp(verb, "rebuild") == 0;
@@ -166,7 +146,7 @@ offline_run(const char *data_dir, int operand_count, char **operands)
 	if (!err && is_rebuild)
 		err = rebuild(store, &why);
 	else if (!err && is_dump)
-		err = dump(store, operand_count > 1 ? operands[1] : "", &why);
+		err = dump(store, operand_count > 1 ? operands[1] : "", mark_path, &why);
 	else if (!err)
 		err = verify(store, &is_equal, &why);
 	tl_store_close(store);

@@ -220,10 +220,13 @@ order_verify(struct orders *orders, bool start, struct tl_buf *reply, struct tl_
 static enum tl_err
 order_rebuild(struct orders *orders, bool start, struct tl_buf *reply, struct tl_why *why)
 {
-	const struct rollup_stats *stats = rollup_stats_of(orders->options.rollup);
+	const struct rollup_stats *stats;
 	struct tl_pack_open map;
 	enum tl_err err = TL_OK;
 
+	if (orders->options.rollup == NULL)
+		return tl_fail(why, TL_EDISK_FULL, "the store is open for reading only");
+	stats = rollup_stats_of(orders->options.rollup);
 	if (start)
 		err = job_start(orders, &orders->rebuild, rebuild_main, why);
 	if (err)
@@ -312,10 +315,31 @@ pack_query(struct tl_buf *reply, struct tl_pack_open *map, const struct query_st
 		pack_latency(reply, map, tl_query_name((enum tl_query_op)op), &stats->run_us[op]);
 }
 
+static void
+pack_rollup(struct tl_buf *reply, struct tl_pack_open *map, const struct rollup_stats *stats)
+{
+	tl_pack_key_int(reply, map, "rollup_seq", (int64_t)stats->seq);
+	tl_pack_key_int(reply, map, "rollup_group_no", (int64_t)stats->group_no);
+	pack_counter(reply, map, "rollup_writes", &stats->writes);
+	pack_counter(reply, map, "rollup_bytes", &stats->written_bytes);
+	pack_latency(reply, map, "fold", &stats->fold_us);
+}
+
+static void
+pack_disk(struct tl_buf *reply, struct tl_pack_open *map, struct tl_disk_guard *disk)
+{
+	struct tl_disk_figures figures;
+
+	tl_disk_guard_figures(disk, &figures);
+	tl_pack_key_int(reply, map, "disk_free_bytes", (int64_t)figures.free_bytes);
+	tl_pack_key_int(reply, map, "disk_floor_bytes", (int64_t)figures.floor_bytes);
+	tl_pack_key_int(reply, map, "disk_ballast_bytes", (int64_t)figures.ballast_bytes);
+}
+
 static enum tl_err
 order_stats(struct orders *orders, struct tl_buf *reply)
 {
-	const struct rollup_stats *roll = rollup_stats_of(orders->options.rollup);
+	const struct orders_options *options = &orders->options;
 	struct tl_pack_open map = reply_open(reply);
 	uint64_t sst_bytes, memtable_bytes;
 
@@ -327,11 +351,13 @@ order_stats(struct orders *orders, struct tl_buf *reply)
 	if (orders->query != NULL)
 		pack_query(reply, &map, query_stats_of(orders->query));
 	pack_peers(reply, &map);
-	tl_pack_key_int(reply, &map, "rollup_seq", (int64_t)roll->seq);
-	tl_pack_key_int(reply, &map, "rollup_group_no", (int64_t)roll->group_no);
-	pack_counter(reply, &map, "rollup_writes", &roll->writes);
-	pack_counter(reply, &map, "rollup_bytes", &roll->written_bytes);
-	pack_latency(reply, &map, "fold", &roll->fold_us);
+	if (options->rollup != NULL)
+		pack_rollup(reply, &map, rollup_stats_of(options->rollup));
+	if (options->highwater != NULL)
+		tl_pack_key_int(
+			reply, &map, "marked_seq", (int64_t)tl_highwater_seq(options->highwater));
+	if (options->disk != NULL)
+		pack_disk(reply, &map, options->disk);
 	tl_store_sizes(orders->options.store, &sst_bytes, &memtable_bytes);
 	tl_pack_key_int(reply, &map, "sst_bytes", (int64_t)sst_bytes);
 	tl_pack_key_int(reply, &map, "memtable_bytes", (int64_t)memtable_bytes);
@@ -349,6 +375,7 @@ order_dump(struct orders *orders, const struct tl_command *command, struct tl_bu
 		.registry = registry,
 		.family = tl_reader_find_str(command->map, "family"),
 		.after = tl_reader_find_str(command->map, "after"),
+		.mark_path = orders->options.mark_path,
 		.row_count_max = (uint32_t)tl_reader_find_int(command->map, "limit", 100),
 	};
 	enum tl_err err = dump_rows(orders->options.store, view, &request, reply, why);

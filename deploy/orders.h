@@ -9,15 +9,21 @@
 #include "ingest/ingest.h"
 #include "query/query.h"
 #include "rollup/rollup.h"
+#include "schema/store/disk.h"
+#include "schema/store/highwater.h"
 
 struct orders;
 
 struct orders_options {
 	struct tl_store *store;
 	struct tl_roster *roster;
-	struct rollup *rollup;
 	const struct tl_clock *clock;
 	const struct tl_gate *gate;
+	const char *mark_path;
+	/* NULL while the store is open for reading only */
+	struct rollup *rollup;
+	struct tl_disk_guard *disk;
+	struct tl_highwater *highwater;
 };
 
 TL_MUST enum tl_err orders_new(const struct orders_options *options, struct orders **orders_out);

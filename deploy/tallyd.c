@@ -1,9 +1,12 @@
 /* The daemon: settings, wiring, wait. Owns the data directory; see deploy/README.md. */
 #include <inttypes.h>
+#include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "deploy/offline.h"
+#include "deploy/opening.h"
 #include "deploy/orders.h"
 #include "rollup/expire.h"
 #include "schema/base/conf.h"
@@ -32,11 +35,13 @@ struct settings {
 	char ingest[TL_CONF_STRING_BYTES];
 	char query[TL_CONF_STRING_BYTES];
 	char log[TL_CONF_STRING_BYTES];
+	char mark_file[TL_CONF_STRING_BYTES];
 	int64_t cache_bytes;
 	int64_t connections_max;
 	int64_t connections_per_address_max;
 	int64_t frame_ms_max;
 	int64_t idle_ms_max;
+	struct tl_disk_settings disk;
 	struct ingest_settings intake;
 };
 
@@ -49,6 +54,15 @@ static const struct tl_conf_setting setting_table[] = {
 	{"query", TL_CONF_STRING, AT(query), "tcp://127.0.0.1:7412", 0, 0,
 		"where readers ask; DATA/query.sock is always there; 'none' for no tcp"},
 	{"log", TL_CONF_STRING, AT(log), "info", 0, 0, "error, warn, info or debug"},
+	{"mark_file", TL_CONF_STRING, AT(mark_file), "", 0, 0,
+		"how far was acknowledged, better on another disk; default DATA/mark"},
+	{"disk_floor_bytes", TL_CONF_INT, AT(disk.floor_bytes), "0", 0, 1LL << 50,
+		"below so much free space intake says disk_full; 0: 5 % of the disk, at least 1G"},
+	{"ballast_bytes", TL_CONF_INT, AT(disk.ballast_bytes), "320M", 0, 1LL << 40,
+		"held in DATA/ballast and let go when the disk fills; twice memtable_bytes and "
+		"64M"},
+	{"memtable_bytes", TL_CONF_INT, AT(disk.memtable_bytes), "128M", 4 << 20, 1LL << 36,
+		"what is written and not yet in tables, in memory and in the log, each"},
 	{"cache_bytes", TL_CONF_INT, AT(cache_bytes), "64M", 1 << 20, 1LL << 40,
 		"memory for blocks read from disk"},
 	{"accept_past_days", TL_CONF_INT, AT(intake.accept_past_days), "35", 1, 400,
@@ -96,19 +110,15 @@ exit_code_of(enum tl_err err)
 	return EXIT_CODE_IO;
 }
 
-/* Nothing may be acknowledged after a failed write, and RocksDB must not get to close itself. */
-static void
-die_of_storage(void *arg, enum tl_err err, const char *text)
-{
-	(void)arg;
-	tl_log(TL_LOG_ERROR, "storage failed code=%s why=\"%s\"", tl_err_name(err), text);
-	_exit(exit_code_of(err));
-}
-
 struct tallyd {
 	struct settings settings;
+	char mark_path[PATH_MAX];
 	struct tl_gate gate;
+	_Atomic int exit_code; /* storage failed: the process ends with it */
+	bool is_read_only;
 	struct tl_store *store;
+	struct tl_highwater *highwater;
+	struct tl_disk_guard *disk;
 	struct tl_roster *roster;
 	struct rollup *rollup;
 	struct ingest *ingest;
@@ -116,6 +126,41 @@ struct tallyd {
 	struct orders *orders;
 	struct expire *expire;
 };
+
+/*
+ * Nothing may be acknowledged any more, and RocksDB must not get to close itself. What waits is
+ * refused meanwhile: the process ends with the next tick, at most a second later.
+ */
+static void
+storage_failed(void *arg, enum tl_err err, const char *text)
+{
+	struct tallyd *tallyd = arg;
+
+	tl_gate_close(&tallyd->gate, TL_GATE_STORAGE);
+	tl_log(TL_LOG_ERROR, "storage failed code=%s why=\"%s\"", tl_err_name(err), text);
+	atomic_store(&tallyd->exit_code, exit_code_of(err));
+}
+
+static void
+end_if_failed(struct tallyd *t)
+{
+	int exit_code = atomic_load(&t->exit_code);
+
+	if (exit_code != 0)
+		_exit(exit_code);
+}
+
+static void
+disk_changed(void *arg, bool is_low, const struct tl_disk_figures *figures)
+{
+	struct tallyd *tallyd = arg;
+
+	rollup_pause(tallyd->rollup, is_low);
+	tl_log(is_low ? TL_LOG_WARN : TL_LOG_INFO,
+		"disk %s free_bytes=%" PRIu64 " floor_bytes=%" PRIu64 " ballast_bytes=%" PRIu64,
+		is_low ? "low, intake refuses with disk_full" : "has room, intake is open",
+		figures->free_bytes, figures->floor_bytes, figures->ballast_bytes);
+}
 
 static enum tl_err
 order_of(void *arg, const struct tl_command *command, struct tl_buf *reply, struct tl_why *why)
@@ -152,6 +197,66 @@ urls_init(struct urls *urls, const struct settings *settings, const char *name, 
 	urls->count = strcmp(tcp, "none") == 0 ? 1 : 2;
 }
 
+static struct opening_options
+opening_options_of(const struct tallyd *t)
+{
+	return (struct opening_options){.data_dir = t->settings.data,
+		.mark_path = t->mark_path,
+		.intake = &t->settings.intake,
+		.clock = tl_clock_system(),
+		.disk = t->settings.disk,
+		.cache_bytes = t->settings.cache_bytes};
+}
+
+/* What writes: the mark, the guard of the disk, the rollup. */
+static enum tl_err
+start_writing(struct tallyd *t, const struct opening *opening, struct tl_why *why)
+{
+	struct opening_options options = opening_options_of(t);
+	enum tl_err err;
+
+	err = opening_start_mark(&options, opening, storage_failed, t, &t->highwater, why);
+	if (!err)
+		err = rollup_new(t->store, &t->rollup, why);
+	if (!err)
+		err = tl_disk_guard_start(
+			&(struct tl_disk_guard_options){.data_dir = t->settings.data,
+				.settings = t->settings.disk,
+				.gate = &t->gate,
+				.on_change = disk_changed,
+				.arg = t},
+			&t->disk, why);
+	if (!err)
+		err = rollup_start(t->rollup, storage_failed, t, why);
+	return err;
+}
+
+/* Queries answer, intake says disk_full. */
+static enum tl_err
+start_reading(struct tallyd *t, const struct opening *opening, struct tl_why *why)
+{
+	tl_gate_close(&t->gate, TL_GATE_READ_ONLY);
+	tl_log(TL_LOG_WARN, "read only, intake refuses with disk_full why=\"%s\"",
+		opening->disk_why.text);
+	return rollup_publish_as_found(t->store, why);
+}
+
+/* On failure the process ends: nothing was acknowledged. */
+static enum tl_err
+open_data(struct tallyd *t, struct commit **commit_out, struct tl_why *why)
+{
+	struct opening_options options = opening_options_of(t);
+	struct opening opening;
+	enum tl_err err = opening_run(&options, &opening, why);
+
+	if (err)
+		return err;
+	t->store = opening.store;
+	t->is_read_only = opening.is_read_only;
+	*commit_out = opening.commit;
+	return t->is_read_only ? start_reading(t, &opening, why) : start_writing(t, &opening, why);
+}
+
 static enum tl_err
 peers_start(const struct settings *settings, struct tl_why *why)
 {
@@ -178,6 +283,7 @@ static enum tl_err
 tallyd_start(struct tallyd *t, struct tl_why *why)
 {
 	const struct settings *settings = &t->settings;
+	struct commit *commit = NULL;
 	struct urls in, out;
 	enum tl_err err;
 
@@ -186,21 +292,17 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 
 	err = peers_start(settings, why);
 	if (!err)
-		err = tl_store_open(&(struct tl_store_options){.dir = settings->data,
-					    .create = true,
-					    .cache_bytes = settings->cache_bytes},
-			&t->store, why);
+		err = open_data(t, &commit, why);
 	if (!err)
 		err = tl_roster_open(t->store, &t->roster, why);
-	if (!err)
-		err = rollup_new(t->store, &t->rollup, why);
-	if (!err)
-		err = rollup_start(t->rollup, die_of_storage, NULL, why);
 	if (!err)
 		err = orders_new(&(struct orders_options){.store = t->store,
 					 .roster = t->roster,
 					 .rollup = t->rollup,
 					 .gate = &t->gate,
+					 .mark_path = t->mark_path,
+					 .disk = t->disk,
+					 .highwater = t->highwater,
 					 .clock = tl_clock_system()},
 			&t->orders);
 	if (!err)
@@ -217,27 +319,35 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 					   .roster = t->roster,
 					   .clock = tl_clock_system(),
 					   .settings = settings->intake,
+					   .commit = commit,
+					   .highwater = t->highwater,
 					   .gate = &t->gate,
+					   .disk = t->disk,
 					   .urls = in.list,
 					   .url_count = in.count,
 					   .control_url = in.control,
 					   .on_commit = commit_of,
 					   .on_order = order_of,
-					   .on_storage_failure = die_of_storage,
+					   .on_storage_failure = storage_failed,
 					   .arg = t},
 			&t->ingest, why);
-	if (!err)
-		err = expire_start(t->store, tl_clock_system(), settings->intake.retention_days,
-			&t->expire, why);
+	if (!err && !t->is_read_only)
+		err = expire_start(t->store, tl_clock_system(), &t->gate,
+			settings->intake.retention_days, &t->expire, why);
 	if (!err)
 		orders_attach(t->orders, t->ingest, t->query);
 	return err;
 }
 
-/* In reverse: what was taken in is committed, acknowledged and folded before the store closes. */
+/*
+ * In reverse: what was taken in is committed, acknowledged and folded before the store closes.
+ * Nothing that failed is closed.
+ */
 static void
 tallyd_stop(struct tallyd *t)
 {
+	struct tl_why why = {0};
+
 	ingest_stop(t->ingest);
 	query_stop(t->query);
 	tl_peers_stop();
@@ -245,6 +355,10 @@ tallyd_stop(struct tallyd *t)
 	orders_free(t->orders);
 	if (t->rollup != NULL)
 		rollup_stop(t->rollup);
+	tl_disk_guard_stop(t->disk);
+	if (tl_highwater_stop(t->highwater, &why))
+		storage_failed(t, TL_EIO, why.text);
+	end_if_failed(t);
 	rollup_free(t->rollup);
 	tl_roster_free(t->roster);
 	tl_store_close(t->store);
@@ -254,8 +368,11 @@ static void
 report(const struct tallyd *t)
 {
 	const struct ingest_stats *in = ingest_stats_of(t->ingest);
-	const struct rollup_stats *roll = rollup_stats_of(t->rollup);
+	const struct rollup_stats *roll;
 
+	if (t->is_read_only)
+		return;
+	roll = rollup_stats_of(t->rollup);
 	tl_log(TL_LOG_INFO,
 		"report accepted=%" PRIu64 " duplicate=%" PRIu64 " replaced=%" PRIu64
 		" rejected=%" PRIu64 " groups=%" PRIu64 " committed_seq=%" PRIu64
@@ -267,49 +384,124 @@ report(const struct tallyd *t)
 }
 
 #define TICK_MS 1000
+#define REOPEN_TICKS 5
 
 static void
-tallyd_wait(struct tallyd *t)
+watch_storage(struct tallyd *t)
 {
 	struct tl_why why = {0};
-	enum tl_err err;
+	enum tl_err err = tl_store_background_error(t->store, &why);
+
+	if (err && atomic_load(&t->exit_code) == 0)
+		storage_failed(t, err, why.text);
+}
+
+/* True when there is room to open the store for writing. */
+static bool
+can_write(struct tallyd *t, unsigned tick)
+{
+	return t->is_read_only && tick % REOPEN_TICKS == 0 &&
+	       tl_disk_check_open(t->settings.data, &t->settings.disk, NULL) == TL_OK;
+}
+
+/* True: open again, for writing. */
+static bool
+tallyd_wait(struct tallyd *t)
+{
+	unsigned tick = 0;
 
 	for (;;) {
-		switch (tl_daemon_wait(TICK_MS)) {
+		enum tl_daemon_event event = tl_daemon_wait(TICK_MS);
+
+		end_if_failed(t);
+		switch (event) {
 		case TL_DAEMON_STOP:
-			return;
+			return false;
 		case TL_DAEMON_REPORT:
 			report(t);
 			break;
 		case TL_DAEMON_RELOAD:
 			break;
 		case TL_DAEMON_TICK:
-			err = tl_store_background_error(t->store, &why);
-			if (err)
-				die_of_storage(NULL, err, why.text);
+			watch_storage(t);
 			tl_daemon_notify("WATCHDOG=1");
+			if (can_write(t, ++tick))
+				return true;
 			break;
 		}
 	}
 }
 
+static enum tl_err
+start_and_say(struct tallyd *t, struct tl_why *why)
+{
+	int64_t started_us = tl_clock_mono_us();
+	enum tl_err err = tallyd_start(t, why);
+
+	if (!err)
+		tl_log(TL_LOG_INFO, "ready data=%s ingest_port=%u query_port=%u ms=%" PRId64,
+			t->settings.data, ingest_port(t->ingest), query_port(t->query),
+			(tl_clock_mono_us() - started_us) / 1000);
+	return err;
+}
+
+/* What stays when the store is opened again. */
+static void
+forget_roles(struct tallyd *t)
+{
+	t->store = NULL;
+	t->highwater = NULL;
+	t->disk = NULL;
+	t->roster = NULL;
+	t->rollup = NULL;
+	t->ingest = NULL;
+	t->query = NULL;
+	t->orders = NULL;
+	t->expire = NULL;
+	tl_gate_open(&t->gate, TL_GATE_READ_ONLY);
+}
+
+static void
+set_mark_path(struct tallyd *t)
+{
+	bool is_set = t->settings.mark_file[0] != '\0';
+
+	snprintf(t->mark_path, sizeof(t->mark_path), "%s%s",
+		is_set ? t->settings.mark_file : t->settings.data, is_set ? "" : "/mark");
+}
+
+/* Held until the process ends. */
+static enum tl_err
+lock_data(const struct tallyd *t, struct tl_why *why)
+{
+	char path[PATH_MAX];
+	enum tl_err err;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/lock", t->settings.data);
+	err = tl_dir_make(t->settings.data, why);
+	return err ? err : tl_file_lock(path, &fd, why);
+}
+
 static int
 run(struct tallyd *t)
 {
-	int64_t started_us = tl_clock_mono_us();
 	struct tl_why why = {0};
-	enum tl_err err = tallyd_start(t, &why);
+	enum tl_err err = lock_data(t, &why);
 
+	if (!err)
+		err = start_and_say(t, &why);
+	if (!err)
+		tl_daemon_notify("READY=1");
+	while (!err && tallyd_wait(t)) {
+		tallyd_stop(t);
+		forget_roles(t);
+		err = start_and_say(t, &why);
+	}
 	if (err) {
 		tl_log(TL_LOG_ERROR, "start failed code=%s why=\"%s\"", tl_err_name(err), why.text);
 		return exit_code_of(err); /* the process ends; nothing was acknowledged */
 	}
-	tl_log(TL_LOG_INFO, "ready data=%s ingest_port=%u query_port=%u ms=%" PRId64,
-		t->settings.data, ingest_port(t->ingest), query_port(t->query),
-		(tl_clock_mono_us() - started_us) / 1000);
-	tl_daemon_notify("READY=1");
-
-	tallyd_wait(t);
 	tl_daemon_notify("STOPPING=1");
 	tl_daemon_stopping(EXIT_CODE_IO);
 	tl_log(TL_LOG_INFO, "stopping");
@@ -367,8 +559,9 @@ main(int argc, char **argv)
 	}
 	if (tl_crypt_init())
 		return EXIT_CODE_CONFIG;
+	set_mark_path(&tallyd);
 	if (operand_count > 0)
-		return offline_run(tallyd.settings.data, operand_count, argv + 1);
+		return offline_run(tallyd.settings.data, tallyd.mark_path, operand_count, argv + 1);
 	tl_daemon_init();
 	return run(&tallyd);
 }

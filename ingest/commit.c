@@ -44,16 +44,23 @@ publish_ids(struct commit *commit)
 	atomic_store(&commit->stats->id_bytes, dedupe_bytes(commit->dedupe));
 }
 
-/* Where the journal ends. */
+/* Where the journal ends; TL_OK with zeros in an empty store. */
 static enum tl_err
-read_last(struct commit *commit, struct tl_why *why)
+read_last(struct commit *commit, struct tl_journal_row *row_out, struct tl_why *why)
 {
-	struct tl_journal_row row;
 	enum tl_err err;
 
-	err = tl_journal_last(commit->store, &commit->group.arena, &row, why);
-	if (err == TL_ENOT_FOUND)
-		return TL_OK;
+	*row_out = (struct tl_journal_row){.group_no = 0};
+	err = tl_journal_last(commit->store, &commit->group.arena, row_out, why);
+	return err == TL_ENOT_FOUND ? TL_OK : err;
+}
+
+static enum tl_err
+read_position(struct commit *commit, struct tl_why *why)
+{
+	struct tl_journal_row row;
+	enum tl_err err = read_last(commit, &row, why);
+
 	if (err)
 		return err;
 	commit->group_no = row.group_no;
@@ -63,14 +70,44 @@ read_last(struct commit *commit, struct tl_why *why)
 	return TL_OK;
 }
 
+enum tl_err
+commit_open(struct tl_store *store, const struct ingest_settings *settings, int64_t now_ms,
+	struct commit **commit_out, struct tl_why *why)
+{
+	struct commit *commit = calloc(1, sizeof(*commit));
+	enum tl_err err;
+
+	if (commit == NULL)
+		return tl_fail(why, TL_ENOMEM, "no memory for the writer");
+	commit->store = store;
+	commit->settings = *settings;
+	commit->epoch = tl_store_epoch(store);
+	group_init(&commit->group);
+	tl_buf_init(&commit->buf, 0);
+	tl_random(&commit->print_key, sizeof(commit->print_key));
+	err = dedupe_new((size_t)settings->id_index_bytes_max, &commit->dedupe);
+	if (err)
+		tl_fail(why, err, "no memory for the id index");
+	if (!err)
+		err = read_position(commit, why);
+	if (!err)
+		err = read_expiry(commit, why);
+	if (!err)
+		err = idwindow_open(commit, now_ms, why);
+	if (err) {
+		commit_free(commit);
+		return err;
+	}
+	*commit_out = commit;
+	return TL_OK;
+}
+
 static enum tl_err
 make_parts(struct commit *commit, struct tl_why *why)
 {
 	enum tl_err err;
 
-	err = dedupe_new((size_t)commit->settings.id_index_bytes_max, &commit->dedupe);
-	if (!err)
-		err = tl_dict_new(commit->store, DICT_NAMES_MAX, &commit->dict);
+	err = tl_dict_new(commit->store, DICT_NAMES_MAX, &commit->dict);
 	if (!err)
 		err = tl_map_new(WRITER_REPOS_MAX, &commit->repos);
 	if (!err)
@@ -82,38 +119,40 @@ make_parts(struct commit *commit, struct tl_why *why)
 	return sources_new(commit->store, &commit->sources, why);
 }
 
-enum tl_err
-commit_new(struct tl_store *store, struct tl_roster *roster, const struct ingest_settings *settings,
-	int64_t now_ms, struct ingest_stats *stats, struct commit **commit_out, struct tl_why *why)
+/* What is opened for writing holds what was read and checked. */
+static enum tl_err
+check_same(struct commit *commit, struct tl_why *why)
 {
-	struct commit *commit = calloc(1, sizeof(*commit));
+	struct tl_journal_row row;
+	enum tl_err err = read_last(commit, &row, why);
+
+	if (err)
+		return err;
+	if (row.group_no == commit->group_no && row.chain == commit->chain)
+		return TL_OK;
+	return tl_fail(why, TL_EACKED_DATA_MISSING,
+		"have %" PRIu64 " open for writing, had %" PRIu64 " open for reading", row.seq_last,
+		commit->seq);
+}
+
+enum tl_err
+commit_attach(struct commit *commit, struct tl_store *store, struct tl_roster *roster,
+	struct tl_highwater *highwater, struct ingest_stats *stats, struct tl_why *why)
+{
 	enum tl_err err;
 
-	if (commit == NULL)
-		return tl_fail(why, TL_ENOMEM, "no memory for the writer");
 	commit->store = store;
 	commit->roster = roster;
-	commit->settings = *settings;
+	commit->highwater = highwater;
 	commit->stats = stats;
-	commit->epoch = tl_store_epoch(store);
-	group_init(&commit->group);
-	tl_buf_init(&commit->buf, 0);
-	tl_random(&commit->print_key, sizeof(commit->print_key));
-	err = make_parts(commit, why);
+	err = check_same(commit, why);
 	if (!err)
-		err = read_last(commit, why);
-	if (!err)
-		err = read_expiry(commit, why);
-	if (!err)
-		err = idwindow_open(commit, now_ms, why);
-	if (err) {
-		commit_free(commit);
+		err = make_parts(commit, why);
+	if (err)
 		return err;
-	}
 	publish_ids(commit);
 	atomic_store(&stats->committed_group_no, commit->group_no);
 	atomic_store(&stats->committed_seq, commit->seq);
-	*commit_out = commit;
 	return TL_OK;
 }
 
@@ -335,6 +374,9 @@ publish(struct commit *commit, bool is_numbered)
 	}
 	tl_edit_publish(commit->edit);
 	commit->edit = NULL;
+	if (is_numbered)
+		tl_highwater_note_group(commit->highwater, commit->group_no, commit->seq,
+			commit->chain, group->cost_nusd);
 	publish_ids(commit);
 	tl_counter_add(&commit->stats->groups, 1);
 	atomic_store(&commit->stats->committed_seq, commit->seq);

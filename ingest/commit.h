@@ -7,6 +7,7 @@
 
 #include "ingest/admit.h"
 #include "ingest/ingest.h"
+#include "schema/store/highwater.h"
 
 struct commit;
 
@@ -21,12 +22,22 @@ struct commit_job {
 };
 
 /*
- * Opens the writing side: walks the journal of the last id-life days (dense, chained, every block
- * there with its rows), which also fills the dedupe table. TL_EACKED_DATA_MISSING names the hole.
+ * Reads the journal of the last id-life days (dense, chained, every block there with its rows),
+ * which also fills the dedupe table. The store may be open for reading only.
+ * TL_EACKED_DATA_MISSING names the hole.
  */
-TL_MUST enum tl_err commit_new(struct tl_store *store, struct tl_roster *roster,
-	const struct ingest_settings *settings, int64_t now_ms, struct ingest_stats *stats,
-	struct commit **commit_out, struct tl_why *why);
+TL_MUST enum tl_err commit_open(struct tl_store *store, const struct ingest_settings *settings,
+	int64_t now_ms, struct commit **commit_out, struct tl_why *why);
+
+/*
+ * Before the first group: the store to write, which must end where commit_open read. It may be
+ * another handle; the one that was read is not used any more. highwater NULL: no mark is kept.
+ */
+TL_MUST enum tl_err commit_attach(struct commit *commit, struct tl_store *store,
+	struct tl_roster *roster, struct tl_highwater *highwater, struct ingest_stats *stats,
+	struct tl_why *why);
+
+/* NULL is fine. */
 void commit_free(struct commit *commit);
 
 /*

@@ -18,6 +18,7 @@
 #include "schema/base/daemon.h"
 #include "schema/base/log.h"
 #include "schema/model/limits.h"
+#include "schema/store/disk.h"
 
 #define REQUESTS_MAX 16384u
 #define CONTROLS_MAX 256u
@@ -169,6 +170,7 @@ run_group(struct ingest *ingest, struct jobs *group)
 	struct tl_why why = {.text = ""};
 	enum tl_err err;
 
+	tl_disk_guard_look(ingest->options.disk);
 	err = ingest->has_failed ? TL_ESTORAGE_UNAVAILABLE : tl_gate_err(ingest->options.gate);
 	if (err) {
 		refuse_jobs(ingest, group, err);
@@ -338,13 +340,17 @@ ingest_start(const struct ingest_options *options, struct ingest **ingest_out, s
 	struct ingest *ingest = calloc(1, sizeof(*ingest));
 	enum tl_err err;
 
-	if (ingest == NULL)
+	if (ingest == NULL) {
+		commit_free(options->commit);
 		return tl_fail(why, TL_ENOMEM, "no memory for ingest");
+	}
 	ingest->options = *options;
+	ingest->commit = options->commit;
+	assert(ingest->commit != NULL || tl_gate_err(options->gate));
 	err = start_intake(ingest, why);
-	if (!err)
-		err = commit_new(options->store, options->roster, &options->settings,
-			tl_clock_wall_ms(options->clock), &ingest->stats, &ingest->commit, why);
+	if (!err && ingest->commit != NULL)
+		err = commit_attach(ingest->commit, options->store, options->roster,
+			options->highwater, &ingest->stats, why);
 	if (!err)
 		err = start_threads(ingest, why);
 	if (!err)

@@ -15,6 +15,9 @@
 #include "schema/wire/command_wire.h"
 
 struct ingest;
+struct commit;
+struct tl_highwater;
+struct tl_disk_guard;
 
 struct ingest_settings {
 	int64_t accept_past_days; /* 1..400; ids live a day longer */
@@ -29,8 +32,15 @@ struct ingest_options {
 	struct tl_roster *roster;
 	const struct tl_clock *clock;
 	struct ingest_settings settings;
-	struct tl_gate *gate;	 /* closed: batches and writing commands are refused. NULL: open */
-	const char *const *urls; /* where gateways push */
+	/*
+	 * What commit_open read, taken over also on failure. NULL: the store is open for reading
+	 * only, and the gate stays closed.
+	 */
+	struct commit *commit;
+	struct tl_highwater *highwater; /* told of each group; NULL: none */
+	struct tl_gate *gate;		/* closed: batches and writing commands are refused */
+	struct tl_disk_guard *disk;	/* asked before each group; NULL: none */
+	const char *const *urls;	/* where gateways push */
 	size_t url_count;
 	const char *control_url; /* ipc of the operator, NULL: none */
 	/* After each commit, on the writer thread: wakes rollup. */
@@ -42,8 +52,8 @@ struct ingest_options {
 	enum tl_err (*on_order)(void *arg, const struct tl_command *command, struct tl_buf *reply,
 		struct tl_why *why);
 	/*
-	 * A write failed: the data on disk may be behind memory, so the process must end (exit 75)
-	 * and acknowledge nothing more. Called once, on the writer thread; does not return.
+	 * A write failed: the data on disk may be behind memory, so the process must end (exit 75).
+	 * Called once, on the writer thread; it returns, and all that waits is refused.
 	 */
 	void (*on_storage_failure)(void *arg, enum tl_err err, const char *text);
 	void *arg;
@@ -58,7 +68,7 @@ struct ingest_stats {
 	_Atomic uint64_t id_count, id_bytes;
 };
 
-/* Walks the journal (hole check, id index), then listens. */
+/* Listens at its end. */
 TL_MUST enum tl_err ingest_start(
 	const struct ingest_options *options, struct ingest **ingest_out, struct tl_why *why);
 

@@ -29,9 +29,10 @@ struct idwindow {
 };
 
 struct commit {
-	/* fixed after new */
+	/* fixed after attach; before it only what reading needs */
 	struct tl_store *store;
 	struct tl_roster *roster;
+	struct tl_highwater *highwater;
 	struct ingest_settings settings;
 	struct ingest_stats *stats;
 	uint64_t epoch;

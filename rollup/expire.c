@@ -16,7 +16,8 @@
 #include "schema/store/scan.h"
 #include "schema/store/write.h"
 
-#define EXPIRY_HOURS 6
+#define EXPIRY_S (6 * 3600)
+#define CLOSED_S 60
 #define SESSION_DAYS TL_RETENTION_DAYS
 
 /* Rows a write: the fold waits for no more than these. */
@@ -255,6 +256,7 @@ struct expire {
 	/* fixed after start */
 	struct tl_store *store;
 	const struct tl_clock *clock;
+	const struct tl_gate *gate;
 	int64_t retention_days;
 	pthread_t thread;
 	pthread_mutex_t mtx;
@@ -288,9 +290,12 @@ expire_main(void *arg)
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	pthread_mutex_lock(&expire->mtx);
 	while (!expire->is_stopped) {
+		bool is_closed = tl_gate_err(expire->gate) != TL_OK;
+
 		pthread_mutex_unlock(&expire->mtx);
-		expire_once(expire);
-		until.tv_sec += EXPIRY_HOURS * 3600;
+		if (!is_closed)
+			expire_once(expire);
+		until.tv_sec += is_closed ? CLOSED_S : EXPIRY_S;
 		pthread_mutex_lock(&expire->mtx);
 		while (!expire->is_stopped &&
 			pthread_cond_timedwait(&expire->wake, &expire->mtx, &until) == 0)
@@ -301,8 +306,8 @@ expire_main(void *arg)
 }
 
 enum tl_err
-expire_start(struct tl_store *store, const struct tl_clock *clock, int64_t retention_days,
-	struct expire **expire_out, struct tl_why *why)
+expire_start(struct tl_store *store, const struct tl_clock *clock, const struct tl_gate *gate,
+	int64_t retention_days, struct expire **expire_out, struct tl_why *why)
 {
 	struct expire *expire = calloc(1, sizeof(*expire));
 	pthread_condattr_t attr;
@@ -311,6 +316,7 @@ expire_start(struct tl_store *store, const struct tl_clock *clock, int64_t reten
 		return tl_fail(why, TL_ENOMEM, "no memory for expiry");
 	expire->store = store;
 	expire->clock = clock;
+	expire->gate = gate;
 	expire->retention_days = retention_days;
 	pthread_mutex_init(&expire->mtx, NULL);
 	pthread_condattr_init(&attr);

@@ -7,6 +7,7 @@
 #define ROLLUP_EXPIRE_H
 
 #include "schema/base/clock.h"
+#include "schema/base/gate.h"
 #include "schema/store/expiry.h"
 #include "schema/store/value.h"
 
@@ -18,11 +19,15 @@ struct expire_counts {
 TL_MUST enum tl_err expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 	struct expire_counts *counts_out, struct tl_why *why);
 
-/* The slow thread: expires once at its start, then every six hours. A failure is logged. */
+/*
+ * The slow thread: expires once at its start, then every six hours, and waits while the gate is
+ * closed: for room on the disk, and for a clock that can be trusted. A failure is logged.
+ */
 struct expire;
 
 TL_MUST enum tl_err expire_start(struct tl_store *store, const struct tl_clock *clock,
-	int64_t retention_days, struct expire **expire_out, struct tl_why *why);
+	const struct tl_gate *gate, int64_t retention_days, struct expire **expire_out,
+	struct tl_why *why);
 
 /* Ends after the expiry in progress. NULL is fine. */
 void expire_stop(struct expire *expire);

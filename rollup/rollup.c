@@ -56,6 +56,7 @@ struct rollup {
 	pthread_cond_t wake, rebuilt;
 	uint64_t group_no_wanted;
 	bool is_stopping;
+	bool is_paused;
 	bool is_rebuild_wanted;
 	bool has_ended; /* the thread is gone, no rebuild will come */
 	enum tl_err rebuild_err;
@@ -116,6 +117,15 @@ open_at_mark(struct rollup *rollup, struct tl_why *why)
 	if (mark.group_no == 0)
 		cache_begin_empty(&rollup->fold->cache);
 	return tl_view_publish(rollup->store, mark.group_no, mark.seq, NULL, 0, why);
+}
+
+enum tl_err
+rollup_publish_as_found(struct tl_store *store, struct tl_why *why)
+{
+	struct tl_mark mark;
+	enum tl_err err = mark_read(store, &mark, why);
+
+	return err ? err : tl_view_publish(store, mark.group_no, mark.seq, NULL, 0, why);
 }
 
 enum tl_err
@@ -355,15 +365,18 @@ check_raw(struct rollup *rollup, struct tl_why *why)
 	return err;
 }
 
+/* Between the steps of a rebuild: waits while paused; true when it has to be given up. */
 static bool
-is_stopping(struct rollup *rollup)
+must_stop(struct rollup *rollup)
 {
-	bool stopping;
+	bool is_stopping;
 
 	pthread_mutex_lock(&rollup->mtx);
-	stopping = rollup->is_stopping;
+	while (rollup->is_paused && !rollup->is_stopping)
+		pthread_cond_wait(&rollup->wake, &rollup->mtx);
+	is_stopping = rollup->is_stopping;
 	pthread_mutex_unlock(&rollup->mtx);
-	return stopping;
+	return is_stopping;
 }
 
 static enum tl_err
@@ -391,7 +404,7 @@ fold_anew(struct rollup *rollup, struct tl_why *why)
 	while (!err && rollup->mark.group_no < group_no_before) {
 		bool folded;
 
-		if (is_stopping(rollup))
+		if (must_stop(rollup))
 			return tl_fail(why, TL_ESHUTTING_DOWN,
 				"stopped at group %" PRIu64 " of %" PRIu64
 				"; the next start goes on",
@@ -436,8 +449,9 @@ wait_for_work(struct rollup *rollup)
 {
 	bool was_there = true;
 
-	while (!rollup->is_stopping && !rollup->is_rebuild_wanted &&
-		rollup->group_no_wanted <= rollup->mark.group_no) {
+	while (!rollup->is_stopping &&
+		(rollup->is_paused || (!rollup->is_rebuild_wanted &&
+					      rollup->group_no_wanted <= rollup->mark.group_no))) {
 		was_there = false;
 		pthread_cond_wait(&rollup->wake, &rollup->mtx);
 	}
@@ -545,6 +559,15 @@ rollup_wake(struct rollup *rollup, uint64_t group_no)
 	pthread_mutex_lock(&rollup->mtx);
 	if (group_no > rollup->group_no_wanted)
 		rollup->group_no_wanted = group_no;
+	pthread_cond_signal(&rollup->wake);
+	pthread_mutex_unlock(&rollup->mtx);
+}
+
+void
+rollup_pause(struct rollup *rollup, bool is_paused)
+{
+	pthread_mutex_lock(&rollup->mtx);
+	rollup->is_paused = is_paused;
 	pthread_cond_signal(&rollup->wake);
 	pthread_mutex_unlock(&rollup->mtx);
 }

@@ -30,16 +30,19 @@ void rollup_free(struct rollup *rollup);
 TL_MUST enum tl_err rollup_step(
 	struct rollup *rollup, uint64_t group_no_max, bool *folded_out, struct tl_why *why);
 
-/*
- * Start the thread. on_failure is called once when storage fails or stored bytes are damaged; it
- * does not return.
- */
+/* Publishes the view a daemon would begin with, of a store that is open for reading only. */
+TL_MUST enum tl_err rollup_publish_as_found(struct tl_store *store, struct tl_why *why);
+
+/* Start the thread. on_failure is called once, at its end, when storage fails or is damaged. */
 TL_MUST enum tl_err rollup_start(struct rollup *rollup,
 	void (*on_failure)(void *arg, enum tl_err err, const char *text), void *arg,
 	struct tl_why *why);
 
 /* A group was committed. Any thread. */
 void rollup_wake(struct rollup *rollup, uint64_t group_no);
+
+/* While paused, steps and rebuilds wait: nothing derived is written. Any thread. */
+void rollup_pause(struct rollup *rollup, bool is_paused);
 
 /* Ends the thread after the step in progress. */
 void rollup_stop(struct rollup *rollup);

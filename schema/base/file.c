@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -183,6 +184,26 @@ tl_dir_make(const char *path, struct tl_why *why)
 			return err;
 	}
 	return make_one(part, why);
+}
+
+enum tl_err
+tl_file_lock(const char *path, int *fd_out, struct tl_why *why)
+{
+	enum tl_err err;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return fail_errno(why, "open", path);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		*fd_out = fd;
+		return TL_OK;
+	}
+	if (errno == EWOULDBLOCK)
+		err = tl_fail(why, TL_ELOCKED, "'%s' is held by another process", path);
+	else
+		err = fail_errno(why, "lock", path);
+	close(fd);
+	return err;
 }
 
 enum tl_err

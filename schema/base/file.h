@@ -15,6 +15,12 @@ TL_MUST enum tl_err tl_file_replace(const char *path, struct tl_slice content, s
 /* mkdir -p, mode 0700 for what is made. */
 TL_MUST enum tl_err tl_dir_make(const char *path, struct tl_why *why);
 
+/*
+ * Take the file at path (made when missing) for this process until *fd_out is closed or it ends.
+ * TL_ELOCKED when another has it.
+ */
+TL_MUST enum tl_err tl_file_lock(const char *path, int *fd_out, struct tl_why *why);
+
 TL_MUST enum tl_err tl_dir_sync(const char *path, struct tl_why *why);
 
 /* Bytes an unprivileged writer can still use on the file system of path. */

@@ -12,7 +12,8 @@
 #define MIB ((int64_t)1 << 20)
 #define CACHE_BYTES (64 * MIB)
 #define WRITE_BUFFER_BYTES (128 * MIB)
-#define WAL_BYTES_MAX (128 * MIB)
+/* One compaction at a time takes about this much room, L0 into L1 included. */
+#define COMPACTION_BYTES_MAX (512 * MIB)
 #define MANIFEST_BYTES_MAX (4 * MIB)
 /* A memtable takes its memory in such steps: small, because a late event may touch any of 400. */
 #define ARENA_BLOCK_BYTES ((size_t)128 << 10)
@@ -56,7 +57,8 @@ make_options(const struct tl_store_options *options, rocksdb_cache_t *cache, boo
 	rocksdb_options_set_recycle_log_file_num(made, 0);
 	rocksdb_options_set_wal_bytes_per_sync(made, 0);
 	rocksdb_options_set_manual_wal_flush(made, 0);
-	rocksdb_options_set_max_total_wal_size(made, WAL_BYTES_MAX);
+	rocksdb_options_set_max_total_wal_size(made, (uint64_t)write_buffer_bytes);
+	rocksdb_options_set_max_compaction_bytes(made, COMPACTION_BYTES_MAX);
 	rocksdb_options_set_db_write_buffer_size(made, (size_t)write_buffer_bytes);
 	rocksdb_options_set_write_buffer_size(made, (size_t)write_buffer_bytes / 2);
 	rocksdb_options_set_max_write_buffer_number(made, MEMTABLES_MAX);

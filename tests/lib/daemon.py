@@ -43,7 +43,8 @@ class Daemon:
         log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "tallyd"), "--data", self.directory, "--ingest", "none",
-             "--query", "none", *self.options],
+             "--query", "none", "--disk-floor-bytes", "64M", "--ballast-bytes", "16M",
+             *self.options],
             stderr=log, stdout=log, env=dict(os.environ, **self.environment))
         log.close()
         if wait:

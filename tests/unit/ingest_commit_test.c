@@ -72,8 +72,11 @@ open_store(struct place *p)
 static enum tl_err
 open_commit(struct place *p)
 {
-	return commit_new(
-		p->store, p->roster, &p->settings, p->now_ms, &p->stats, &p->commit, &p->why);
+	enum tl_err err = commit_open(p->store, &p->settings, p->now_ms, &p->commit, &p->why);
+
+	if (!err)
+		err = commit_attach(p->commit, p->store, p->roster, NULL, &p->stats, &p->why);
+	return err;
 }
 
 static void
