@@ -27,11 +27,12 @@ CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -I. -MMD -MP $(WARN) $(CFLAGS_$(VARI
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 
 # Folders, one archive each. LINK_x: what stands below x, in link order.
-FOLDERS := base model wire net store registry client import ingest rollup query
+FOLDERS := base model wire net http store registry client import ingest rollup query
 DIR_base := schema/base
 DIR_model := schema/model
 DIR_wire := schema/wire
 DIR_net := schema/net
+DIR_http := schema/net
 DIR_store := schema/store
 DIR_registry := schema/registry
 DIR_client := ingest/client
@@ -44,6 +45,7 @@ LINK_base := base
 LINK_model := model base
 LINK_wire := wire model base
 LINK_net := net wire model base
+LINK_http := http net wire model base
 LINK_store := store model base
 LINK_registry := registry store model base
 LINK_client := client net wire model base
@@ -56,10 +58,14 @@ LINK_all := ingest rollup query registry store import client net wire model base
 LIBS_base := -lsodium -lxxhash -lroaring -linih
 LIBS_wire := -lmsgpackc -lz -ljansson
 LIBS_net := -lnng
+LIBS_http := -lmicrohttpd
 LIBS_store := -lrocksdb
 LIBS = $(foreach f,$(1),$(LIBS_$(f))) -lm
 
-src = $(wildcard $(DIR_$(1))/*.c)
+# schema/net is two archives: what speaks HTTP is linked by the bridge alone.
+SRC_http := $(wildcard schema/net/http_*.c)
+SRC_net := $(filter-out $(SRC_http),$(wildcard schema/net/*.c))
+src = $(or $(SRC_$(1)),$(wildcard $(DIR_$(1))/*.c))
 obj = $(patsubst %.c,$(BUILD)/%.o,$(filter-out %/example.c,$(call src,$(1))))
 lib = $(foreach f,$(1),$(BUILD)/lib$(f).a)
 

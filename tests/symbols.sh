@@ -12,7 +12,7 @@ exported() {
 # Names of nng and libc that schema/net/nng_repair.c and peers.c stand in front of.
 repair='^(nng_stream_send|nng_stream_recv|sendmsg|accept|readv|shutdown)$'
 
-for archive in base model wire net store registry; do
+for archive in base model wire net http store registry; do
     stray=$(exported "$BUILD/lib$archive.a" | grep -vE "^tl_|$repair" || true)
     [ -z "$stray" ] || { echo "lib$archive.a exports: $stray" >&2; bad=1; }
 done
@@ -22,6 +22,10 @@ if exported "$BUILD/libtally.a" | grep -E '^(accept|readv|shutdown)$'; then
 fi
 if ldd "$BUILD/tally" | grep -q rocksdb; then
     echo "tally links RocksDB" >&2
+    bad=1
+fi
+if ldd "$BUILD/tallyd" | grep -q microhttpd; then
+    echo "tallyd links an HTTP server" >&2
     bad=1
 fi
 [ "$bad" -eq 0 ] && echo "symbols: every exported name says where it lives"

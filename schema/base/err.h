@@ -123,6 +123,18 @@ enum tl_retry {
 		"type the name of the thing to confirm")                                           \
 	X(TL_EREVEAL_OFF, "reveal_off", 409, TL_RETRY_NEVER,                                       \
 		"keys are stored as hashes; rotate instead")                                       \
+	/* HTTP level */                                                                           \
+	X(TL_EBAD_HEADER, "bad_header", 400, TL_RETRY_NEVER, "the request's head is ambiguous")    \
+	X(TL_EBAD_LENGTH, "bad_length", 400, TL_RETRY_NEVER, "the body's length is ambiguous")     \
+	X(TL_EBAD_METHOD, "bad_method", 405, TL_RETRY_NEVER, "this path does not take the method") \
+	X(TL_EREQUEST_TIMEOUT, "request_timeout", 408, TL_RETRY_NEVER,                             \
+		"the request took too long to arrive")                                             \
+	X(TL_EURI_TOO_LONG, "uri_too_long", 414, TL_RETRY_NEVER,                                   \
+		"the address is longer than the limit")                                            \
+	X(TL_EBAD_CONTENT_TYPE, "bad_content_type", 415, TL_RETRY_NEVER,                           \
+		"this path does not take that content type")                                       \
+	X(TL_EHEADER_TOO_LARGE, "header_too_large", 431, TL_RETRY_NEVER,                           \
+		"the request's head is larger than the limit")                                     \
 	X(TL_EINTERNAL, "internal", 500, TL_RETRY_SAME, "an internal error")
 
 enum tl_err {

@@ -123,6 +123,8 @@ tl_frame_put_error(struct tl_buf *reply, enum tl_err err, const struct tl_error_
 	if (detail->limit != INT64_MIN)
 		tl_pack_key_int(reply, &error, "limit", detail->limit);
 	tl_pack_key_str(reply, &error, "retry", tl_retry_name(tl_err_retry(err)));
+	if (detail->request_id != NULL)
+		tl_pack_key_str(reply, &error, "request_id", detail->request_id);
 	tl_pack_close(reply, &error);
 	if (detail->retry_after_ms != 0)
 		tl_pack_key_int(reply, &map, "retry_after_ms", detail->retry_after_ms);

@@ -25,9 +25,10 @@ struct tl_error_detail {
 	const char *field;
 	int64_t limit;
 	int64_t retry_after_ms;
+	const char *request_id; /* of an HTTP request */
 };
 
-/* {v:1, ok:false, error:{code, message, field?, limit?, retry}, retry_after_ms?} */
+/* {v:1, ok:false, error:{code, message, field?, limit?, retry, request_id?}, retry_after_ms?} */
 void tl_frame_put_error(
 	struct tl_buf *reply, enum tl_err err, const struct tl_error_detail *detail);
 
