@@ -14,6 +14,7 @@
 #include "schema/base/daemon.h"
 #include "schema/base/file.h"
 #include "schema/base/log.h"
+#include "schema/store/flush.h"
 #include "schema/model/limits.h"
 #include "schema/net/peers.h"
 
@@ -119,6 +120,7 @@ struct tallyd {
 	struct tl_store *store;
 	struct tl_highwater *highwater;
 	struct tl_disk_guard *disk;
+	struct tl_flusher *flusher;
 	struct tl_roster *roster;
 	struct rollup *rollup;
 	struct ingest *ingest;
@@ -208,7 +210,15 @@ opening_options_of(const struct tallyd *t)
 		.cache_bytes = t->settings.cache_bytes};
 }
 
-/* What writes: the mark, the guard of the disk, the rollup. */
+static uint64_t
+derived_group_no(void *arg)
+{
+	struct tallyd *tallyd = arg;
+
+	return rollup_stats_of(tallyd->rollup)->group_no;
+}
+
+/* What writes: the mark, the guard of the disk, the rollup, flush points. */
 static enum tl_err
 start_writing(struct tallyd *t, const struct opening *opening, struct tl_why *why)
 {
@@ -228,6 +238,15 @@ start_writing(struct tallyd *t, const struct opening *opening, struct tl_why *wh
 			&t->disk, why);
 	if (!err)
 		err = rollup_start(t->rollup, storage_failed, t, why);
+	if (!err)
+		err = tl_flusher_start(&(struct tl_flusher_options){.store = t->store,
+					       .data_dir = t->settings.data,
+					       .highwater = t->highwater,
+					       .gate = &t->gate,
+					       .derived_group_no = derived_group_no,
+					       .on_failure = storage_failed,
+					       .arg = t},
+			&t->flusher, why);
 	return err;
 }
 
@@ -355,6 +374,7 @@ tallyd_stop(struct tallyd *t)
 	orders_free(t->orders);
 	if (t->rollup != NULL)
 		rollup_stop(t->rollup);
+	tl_flusher_stop(t->flusher);
 	tl_disk_guard_stop(t->disk);
 	if (tl_highwater_stop(t->highwater, &why))
 		storage_failed(t, TL_EIO, why.text);
@@ -452,6 +472,7 @@ forget_roles(struct tallyd *t)
 	t->store = NULL;
 	t->highwater = NULL;
 	t->disk = NULL;
+	t->flusher = NULL;
 	t->roster = NULL;
 	t->rollup = NULL;
 	t->ingest = NULL;

@@ -48,5 +48,17 @@ only 'xxh' '^schema/base/crypt'
 only 'roaring' '^schema/base/idset'
 only 'ini\.h' '^schema/base/conf'
 
+# never PATTERN: a call that loses data; schema/README.md 3.12 says what instead.
+never() {
+    if grep -rnE "$1" --include='*.[ch]' schema ingest rollup query deploy; then
+        echo "  ^ must not be called" >&2
+        bad=1
+    fi
+}
+
+never 'rocksdb_flush(_cfs?)?\('
+never 'rocksdb_writeoptions_disable_WAL|disableWAL'
+never 'rocksdb_(open_as_secondary|merge)'
+
 [ "$bad" -eq 0 ] && echo "includes: every layer keeps to what is below it"
 exit "$bad"
