@@ -11,6 +11,11 @@
 
 #include <inttypes.h>
 
+#include "schema/base/clock_watch.h"
+#include "schema/store/journal.h"
+
+#define JOURNAL_ARENA_BYTES_MAX ((size_t)16 << 20)
+
 /* What the mark file says; without a file, nothing was promised yet. */
 static enum tl_err
 read_mark(const char *path, struct tl_highwater_mark *mark_out, bool *found_out, struct tl_why *why)
@@ -53,16 +58,54 @@ check_found(struct tl_store *store, const char *path, bool is_found, struct tl_w
 }
 
 static enum tl_err
+read_received(struct tl_store *store, int64_t *received_ms_out, struct tl_why *why)
+{
+	struct tl_journal_row last = {.received_ms = 0};
+	struct tl_arena arena;
+	enum tl_err err;
+
+	tl_arena_init(&arena, JOURNAL_ARENA_BYTES_MAX);
+	err = tl_journal_last(store, &arena, &last, why);
+	if (!err || err == TL_ENOT_FOUND)
+		*received_ms_out = last.received_ms;
+	tl_arena_fini(&arena);
+	return err == TL_ENOT_FOUND ? TL_OK : err;
+}
+
+/*
+ * The time to open at. A clock in doubt has no say: far ahead, it would forget ids that are needed
+ * once it is right again, so what was received last stands for now.
+ */
+static enum tl_err
+read_now(const struct opening_options *options, int64_t received_ms, int64_t *now_ms_out)
+{
+	struct tl_gate gate = {.closed = 0};
+	struct tl_clock_watch *watch;
+	enum tl_err err = tl_clock_watch_new(options->clock, &gate, received_ms, &watch);
+
+	if (err)
+		return err;
+	if (tl_clock_watch_read(watch, now_ms_out) != TL_OK)
+		*now_ms_out = received_ms;
+	tl_clock_watch_free(watch);
+	return TL_OK;
+}
+
+static enum tl_err
 check_store(const struct opening_options *options, struct opening *opening, bool is_found,
 	struct tl_why *why)
 {
+	int64_t now_ms;
 	enum tl_err err = check_found(opening->store, options->mark_path, is_found, why);
 
 	if (!err)
 		err = tl_highwater_check(opening->store, &opening->mark, &opening->mark, why);
 	if (!err)
-		err = commit_open(opening->store, options->intake, tl_clock_wall_ms(options->clock),
-			&opening->commit, why);
+		err = read_received(opening->store, &opening->received_ms, why);
+	if (!err)
+		err = read_now(options, opening->received_ms, &now_ms);
+	if (!err)
+		err = commit_open(opening->store, options->intake, now_ms, &opening->commit, why);
 	return err;
 }
 

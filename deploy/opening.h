@@ -21,6 +21,7 @@ struct opening_options {
 struct opening {
 	struct tl_store *store;
 	struct commit *commit;	       /* read and checked, not attached; NULL: read only */
+	int64_t received_ms;	       /* of the last group; 0: there is none */
 	struct tl_highwater_mark mark; /* where the store stands */
 	bool is_read_only;	       /* for want of room on the disk */
 	struct tl_why disk_why;	       /* then: how much is missing */

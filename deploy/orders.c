@@ -6,6 +6,7 @@
 #include "deploy/dump.h"
 #include "rollup/audit.h"
 #include "schema/base/daemon.h"
+#include "schema/base/log.h"
 #include "schema/net/peers.h"
 #include "schema/wire/pack.h"
 #include "schema/wire/reader.h"
@@ -385,6 +386,22 @@ order_dump(struct orders *orders, const struct tl_command *command, struct tl_bu
 	return err;
 }
 
+static enum tl_err
+order_accept_clock(struct orders *orders, struct tl_buf *reply)
+{
+	char why[240];
+	struct tl_pack_open map = reply_open(reply);
+	int64_t wall_ms = tl_clock_wall_ms(orders->options.clock);
+
+	tl_clock_watch_explain(orders->options.watch, why, sizeof(why));
+	tl_clock_watch_accept(orders->options.watch);
+	tl_log(TL_LOG_WARN, "the operator accepted the clock doubt=\"%s\"", why);
+	tl_pack_key_int(reply, &map, "wall_ms", wall_ms);
+	tl_pack_key_str(reply, &map, "doubt", why);
+	tl_pack_close(reply, &map);
+	return TL_OK;
+}
+
 enum tl_err
 orders_run(void *arg, const struct tl_command *command, struct tl_buf *reply, struct tl_why *why)
 {
@@ -399,6 +416,8 @@ orders_run(void *arg, const struct tl_command *command, struct tl_buf *reply, st
 		return order_rebuild(orders, start, reply, why);
 	if (command->op == TL_COMMAND_DUMP)
 		return order_dump(orders, command, reply, why);
+	if (command->op == TL_COMMAND_ACCEPT_CLOCK)
+		return order_accept_clock(orders, reply);
 	return tl_fail(why, TL_ENOT_FOUND, "op '%s' is not an order to the daemon",
 		tl_command_name(command->op));
 }

@@ -19,6 +19,7 @@ struct orders_options {
 	struct tl_roster *roster;
 	const struct tl_clock *clock;
 	const struct tl_gate *gate;
+	struct tl_clock_watch *watch;
 	const char *mark_path;
 	/* NULL while the store is open for reading only */
 	struct rollup *rollup;

@@ -19,6 +19,8 @@ static const struct cli_command command_table[] = {
 	{"sessions", "sessions, or one in detail", cmd_sessions},
 	{"team", "the team's table: first seen, rates, true cost", cmd_team},
 	{"reconcile", "what became of every event sent, by day and source", cmd_reconcile},
+	{"health", "is the daemon ready, and if not, why", cmd_health},
+	{"accept-clock", "say that the clock is right when the daemon doubts it", cmd_accept_clock},
 	{"stats", "what the daemon says about itself", cmd_stats},
 	{"verify", "recount everything from the raw events and compare", cmd_verify},
 	{"rebuild", "fold everything again from the raw events", cmd_rebuild},
@@ -34,7 +36,7 @@ print_usage(FILE *out)
 {
 	fputs("usage: tally COMMAND [options]\n\n", out);
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-10s %s\n", command_table[i].name, command_table[i].summary);
+		fprintf(out, "  %-12s %s\n", command_table[i].name, command_table[i].summary);
 	fputs("\ntally COMMAND --help lists a command's options.\n", out);
 }
 

@@ -8,6 +8,7 @@
 #include "deploy/offline.h"
 #include "deploy/opening.h"
 #include "deploy/orders.h"
+#include "deploy/ready.h"
 #include "rollup/expire.h"
 #include "schema/base/conf.h"
 #include "schema/base/crypt.h"
@@ -127,6 +128,7 @@ struct tallyd {
 	struct query *query;
 	struct orders *orders;
 	struct expire *expire;
+	struct ready *ready;
 };
 
 /*
@@ -273,6 +275,14 @@ open_data(struct tallyd *t, struct commit **commit_out, struct tl_why *why)
 	t->store = opening.store;
 	t->is_read_only = opening.is_read_only;
 	*commit_out = opening.commit;
+	if (t->ready == NULL)
+		err = ready_new(&(struct ready_options){.data = t->settings.data,
+					.gate = &t->gate,
+					.clock = tl_clock_system(),
+					.received_ms = opening.received_ms},
+			&t->ready);
+	if (err)
+		return err;
 	return t->is_read_only ? start_reading(t, &opening, why) : start_writing(t, &opening, why);
 }
 
@@ -322,6 +332,7 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 					 .mark_path = t->mark_path,
 					 .disk = t->disk,
 					 .highwater = t->highwater,
+					 .watch = ready_watch(t->ready),
 					 .clock = tl_clock_system()},
 			&t->orders);
 	if (!err)
@@ -331,12 +342,15 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 					  .urls = out.list,
 					  .url_count = out.count,
 					  .control_url = out.control,
-					  .worker_count = settings->intake.worker_count},
+					  .worker_count = settings->intake.worker_count,
+					  .on_health = ready_tell,
+					  .arg = t->ready},
 			&t->query, why);
 	if (!err)
 		err = ingest_start(&(struct ingest_options){.store = t->store,
 					   .roster = t->roster,
 					   .clock = tl_clock_system(),
+					   .watch = ready_watch(t->ready),
 					   .settings = settings->intake,
 					   .commit = commit,
 					   .highwater = t->highwater,
@@ -351,22 +365,25 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 					   .arg = t},
 			&t->ingest, why);
 	if (!err && !t->is_read_only)
-		err = expire_start(t->store, tl_clock_system(), &t->gate,
+		err = expire_start(t->store, ready_watch(t->ready), &t->gate,
 			settings->intake.retention_days, &t->expire, why);
-	if (!err)
-		orders_attach(t->orders, t->ingest, t->query);
+	if (err)
+		return err;
+	orders_attach(t->orders, t->ingest, t->query);
+	ready_attach(t->ready, t->ingest, t->rollup, t->highwater);
 	return err;
 }
 
 /*
  * In reverse: what was taken in is committed, acknowledged and folded before the store closes.
- * Nothing that failed is closed.
+ * Nothing that failed is closed. reason is what is said to whoever asks meanwhile.
  */
 static void
-tallyd_stop(struct tallyd *t)
+tallyd_stop(struct tallyd *t, const char *reason)
 {
 	struct tl_why why = {0};
 
+	ready_detach(t->ready, reason);
 	ingest_stop(t->ingest);
 	query_stop(t->query);
 	tl_peers_stop();
@@ -444,7 +461,9 @@ tallyd_wait(struct tallyd *t)
 			break;
 		case TL_DAEMON_TICK:
 			watch_storage(t);
-			tl_daemon_notify("WATCHDOG=1");
+			ready_tick(t->ready);
+			if (ready_is_writing(t->ready))
+				tl_daemon_notify("WATCHDOG=1");
 			if (can_write(t, ++tick))
 				return true;
 			break;
@@ -515,7 +534,7 @@ run(struct tallyd *t)
 	if (!err)
 		tl_daemon_notify("READY=1");
 	while (!err && tallyd_wait(t)) {
-		tallyd_stop(t);
+		tallyd_stop(t, "there is room now: opening for writing");
 		forget_roles(t);
 		err = start_and_say(t, &why);
 	}
@@ -526,7 +545,8 @@ run(struct tallyd *t)
 	tl_daemon_notify("STOPPING=1");
 	tl_daemon_stopping(EXIT_CODE_IO);
 	tl_log(TL_LOG_INFO, "stopping");
-	tallyd_stop(t);
+	tallyd_stop(t, "stopping");
+	ready_free(t->ready);
 	tl_log(TL_LOG_INFO, "stopped");
 	return 0;
 }

@@ -270,6 +270,7 @@ run_write(enum tl_command_op op, const struct control_call *call)
 	case TL_COMMAND_VERIFY:
 	case TL_COMMAND_REBUILD:
 	case TL_COMMAND_DUMP:
+	case TL_COMMAND_ACCEPT_CLOCK:
 	case TL_COMMAND_COUNT:
 		break;
 	}
@@ -309,6 +310,7 @@ run_read(enum tl_command_op op, const struct control_call *call)
 	case TL_COMMAND_VERIFY:
 	case TL_COMMAND_REBUILD:
 	case TL_COMMAND_DUMP:
+	case TL_COMMAND_ACCEPT_CLOCK:
 	case TL_COMMAND_COUNT:
 		break;
 	}

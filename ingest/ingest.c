@@ -24,6 +24,8 @@
 #define CONTROLS_MAX 256u
 #define CONTROL_BYTES_MAX ((size_t)16 << 20)
 #define WORKERS_MAX 64
+/* How long the writer waits before it shows that it is alive. */
+#define WRITER_WAIT_MS 500
 #define GROUP_JOBS_MAX 64u
 #define GROUP_ROWS_MAX (TL_GROUP_EVENTS_MAX / 4)
 
@@ -84,8 +86,8 @@ is_full(const struct jobs *group)
 }
 
 /*
- * The next group: wait for a job, then take what is there. An import is a group of its own: it may
- * touch as many days as it has events, and a group numbers only so many.
+ * The next group: wait for a job, then take what is there; TL_ETIMEOUT when none came. An import is
+ * a group of its own: it may touch as many days as it has events, and a group numbers only so many.
  */
 static enum tl_err
 take_jobs(struct ingest *ingest, struct jobs *group)
@@ -96,7 +98,7 @@ take_jobs(struct ingest *ingest, struct jobs *group)
 	*group = (struct jobs){.count = 0};
 	ingest->carried = NULL;
 	if (popped == NULL)
-		err = tl_queue_pop(ingest->intake.jobs, -1, &popped);
+		err = tl_queue_pop(ingest->intake.jobs, WRITER_WAIT_MS, &popped);
 	if (err)
 		return err;
 	add_job(group, popped);
@@ -146,9 +148,8 @@ commit_commands(struct ingest *ingest, struct jobs *group, int64_t now_ms, struc
 }
 
 static enum tl_err
-commit_jobs(struct ingest *ingest, struct jobs *group, struct tl_why *why)
+commit_jobs(struct ingest *ingest, struct jobs *group, int64_t now_ms, struct tl_why *why)
 {
-	int64_t now_ms = tl_clock_wall_ms(ingest->options.clock);
 	enum tl_err err;
 
 	err = commit_group(ingest->commit, group->commits, group->count, now_ms, why);
@@ -168,15 +169,19 @@ static void
 run_group(struct ingest *ingest, struct jobs *group)
 {
 	struct tl_why why = {.text = ""};
+	int64_t now_ms;
+	enum tl_err clock_err = intake_now(&ingest->intake, &now_ms);
 	enum tl_err err;
 
 	tl_disk_guard_look(ingest->options.disk);
 	err = ingest->has_failed ? TL_ESTORAGE_UNAVAILABLE : tl_gate_err(ingest->options.gate);
+	if (!err)
+		err = clock_err;
 	if (err) {
 		refuse_jobs(ingest, group, err);
 		return;
 	}
-	err = commit_jobs(ingest, group, &why);
+	err = commit_jobs(ingest, group, now_ms, &why);
 	if (!err) {
 		if (ingest->options.on_commit != NULL)
 			ingest->options.on_commit(
@@ -198,10 +203,15 @@ run_writer(void *arg)
 {
 	struct ingest *ingest = arg;
 	struct jobs group;
+	enum tl_err err = TL_OK;
 
 	tl_thread_name("tl-writer");
-	while (take_jobs(ingest, &group) == TL_OK)
-		run_group(ingest, &group);
+	while (err != TL_ECLOSED) {
+		err = take_jobs(ingest, &group);
+		if (!err)
+			run_group(ingest, &group);
+		atomic_fetch_add(&ingest->stats.writer_turns, 1);
+	}
 	return NULL;
 }
 
@@ -322,6 +332,7 @@ start_intake(struct ingest *ingest, struct tl_why *why)
 
 	ingest->intake.roster = options->roster;
 	ingest->intake.clock = options->clock;
+	ingest->intake.watch = options->watch;
 	ingest->intake.settings = options->settings;
 	ingest->intake.stats = &ingest->stats;
 	/* Half of the bytes that may wait are for messages, the other for what they became. */
@@ -407,6 +418,15 @@ const struct ingest_stats *
 ingest_stats_of(const struct ingest *ingest)
 {
 	return &ingest->stats;
+}
+
+uint32_t
+ingest_queue_ppm(const struct ingest *ingest)
+{
+	uint32_t requests_ppm = tl_queue_filled_ppm(ingest->requests);
+	uint32_t jobs_ppm = tl_queue_filled_ppm(ingest->intake.jobs);
+
+	return requests_ppm > jobs_ppm ? requests_ppm : jobs_ppm;
 }
 
 uint16_t

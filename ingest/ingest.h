@@ -7,7 +7,7 @@
 #ifndef INGEST_INGEST_H
 #define INGEST_INGEST_H
 
-#include "schema/base/clock.h"
+#include "schema/base/clock_watch.h"
 #include "schema/base/counter.h"
 #include "schema/base/gate.h"
 #include "schema/net/rep_server.h"
@@ -31,6 +31,9 @@ struct ingest_options {
 	struct tl_store *store;
 	struct tl_roster *roster;
 	const struct tl_clock *clock;
+	/* Whether the clock may be believed: no, and what it would stamp is refused. NULL: always.
+	 */
+	struct tl_clock_watch *watch;
 	struct ingest_settings settings;
 	/*
 	 * What commit_open read, taken over also on failure. NULL: the store is open for reading
@@ -66,6 +69,7 @@ struct ingest_stats {
 	struct tl_histogram ack_us, commit_us, fsync_us;
 	_Atomic uint64_t committed_group_no, committed_seq;
 	_Atomic uint64_t id_count, id_bytes;
+	_Atomic uint64_t writer_turns; /* stands still while the writer does */
 };
 
 /* Listens at its end. */
@@ -76,6 +80,9 @@ TL_MUST enum tl_err ingest_start(
 void ingest_stop(struct ingest *ingest);
 
 const struct ingest_stats *ingest_stats_of(const struct ingest *ingest);
+
+/* How full the fullest queue on the way to the writer is, in millionths. Any thread. */
+uint32_t ingest_queue_ppm(const struct ingest *ingest);
 
 /* The tcp port in use. */
 uint16_t ingest_port(const struct ingest *ingest);

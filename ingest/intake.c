@@ -126,6 +126,15 @@ intake_refuse(
 	intake_finish(intake, job);
 }
 
+enum tl_err
+intake_now(struct intake *intake, int64_t *now_ms_out)
+{
+	if (intake->watch != NULL)
+		return tl_clock_watch_read(intake->watch, now_ms_out);
+	*now_ms_out = tl_clock_wall_ms(intake->clock);
+	return TL_OK;
+}
+
 /* Hand the job on; from here on it is somebody else's. */
 static void
 pass_on(struct intake *intake, struct tl_queue *queue, struct intake_job *job)
@@ -141,7 +150,7 @@ static bool
 is_order(enum tl_command_op op)
 {
 	return op == TL_COMMAND_STATS || op == TL_COMMAND_VERIFY || op == TL_COMMAND_REBUILD ||
-	       op == TL_COMMAND_DUMP;
+	       op == TL_COMMAND_DUMP || op == TL_COMMAND_ACCEPT_CLOCK;
 }
 
 /* Who gives the command. An invitation's code is its own credential. */
@@ -162,7 +171,7 @@ find_caller(struct intake_worker *worker, struct intake_job *job,
 
 static void
 run_command(struct intake_worker *worker, struct intake_job *job, struct tl_slice map,
-	const struct tl_registry *registry, int64_t now_ms)
+	const struct tl_registry *registry, int64_t now_ms, enum tl_err clock_err)
 {
 	struct intake *intake = worker->intake;
 	const struct tl_command *command = &job->commit.command;
@@ -172,6 +181,8 @@ run_command(struct intake_worker *worker, struct intake_job *job, struct tl_slic
 	job->commit.is_command = true;
 	job->commit.admitted = NULL;
 	err = tl_command_read(map, &job->commit.command, &why);
+	if (!err && tl_command_writes(command->op))
+		err = clock_err;
 	if (!err)
 		err = find_caller(worker, job, registry, now_ms, &why);
 	if (!err && is_order(command->op)) {
@@ -231,10 +242,11 @@ run_message(struct intake_worker *worker, struct intake_job *job)
 {
 	struct intake *intake = worker->intake;
 	struct tl_slice message = tl_rep_request_body(job->request);
-	int64_t now_ms = tl_clock_wall_ms(intake->clock);
 	const struct tl_registry *registry;
 	struct tl_why why = {.text = ""};
 	struct tl_slice map;
+	int64_t now_ms;
+	enum tl_err clock_err = intake_now(intake, &now_ms);
 	enum tl_err err;
 
 	job->frame_bytes = message.bytes;
@@ -244,11 +256,12 @@ run_message(struct intake_worker *worker, struct intake_job *job)
 		return;
 	}
 	registry = tl_registry_pin(intake->roster);
-	err = admit(worker, job, map, registry, now_ms, &why);
+	/* Before the credential: by a wrong clock it may be one that has run out, for ever. */
+	err = clock_err ? clock_err : admit(worker, job, map, registry, now_ms, &why);
 	if (!err)
 		pass_on(intake, intake->jobs, job);
 	else if (is_command(map))
-		run_command(worker, job, map, registry, now_ms);
+		run_command(worker, job, map, registry, now_ms, clock_err);
 	else
 		intake_refuse(intake, job, err, &why);
 	tl_registry_unpin(registry);

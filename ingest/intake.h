@@ -24,6 +24,7 @@ struct intake {
 	/* fixed after init */
 	struct tl_roster *roster;
 	const struct tl_clock *clock;
+	struct tl_clock_watch *watch; /* NULL: the clock is always right */
 	struct ingest_settings settings;
 	struct ingest_stats *stats;
 	struct tl_queue *jobs;	 /* to the writer */
@@ -45,7 +46,7 @@ struct intake_worker {
 	char name[16];
 };
 
-/* intake is zeroed; roster, clock, settings and stats are set by the caller. */
+/* intake is zeroed; roster, clock, watch, settings and stats are set by the caller. */
 TL_MUST enum tl_err intake_init(struct intake *intake);
 
 /* Queues must be empty and all jobs back. */
@@ -53,6 +54,12 @@ void intake_fini(struct intake *intake);
 
 /* The body of a worker thread: until requests is closed and empty. arg is the worker. */
 void *intake_run(void *arg);
+
+/*
+ * The wall clock: TL_ECLOCK_UNTRUSTED while it must not decide what is too old or stamp anything,
+ * and then *now_ms_out only tells the time. Any thread.
+ */
+TL_MUST enum tl_err intake_now(struct intake *intake, int64_t *now_ms_out);
 
 /* Send the job's reply and give the job back. Any thread. */
 void intake_finish(struct intake *intake, struct intake_job *job);

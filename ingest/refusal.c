@@ -4,6 +4,14 @@
 #include "schema/wire/frame.h"
 
 static int64_t
+retry_ms_of(enum tl_err err)
+{
+	if (err == TL_EID_INDEX_FULL)
+		return REFUSAL_INDEX_RETRY_MS;
+	return err == TL_ECLOCK_UNTRUSTED ? REFUSAL_CLOCK_RETRY_MS : REFUSAL_RETRY_MS;
+}
+
+static int64_t
 limit_of(enum tl_err err)
 {
 	switch (err) {
@@ -30,8 +38,7 @@ refusal_put(struct tl_buf *reply, enum tl_err err, const struct tl_why *why)
 	if (code == err && why != NULL && why->text[0] != '\0')
 		detail.message = why->text;
 	if (tl_err_retry(code) == TL_RETRY_AFTER)
-		detail.retry_after_ms =
-			code == TL_EID_INDEX_FULL ? REFUSAL_INDEX_RETRY_MS : REFUSAL_RETRY_MS;
+		detail.retry_after_ms = retry_ms_of(code);
 	tl_buf_reset(reply);
 	tl_frame_put_error(reply, code, &detail);
 }

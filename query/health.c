@@ -40,6 +40,40 @@ put_positions(struct query_job *job, struct tl_pack_open *map, struct tl_why *wh
 	return TL_OK;
 }
 
+static bool
+is_ready(const struct query_health *health)
+{
+	for (uint32_t i = 0; health != NULL && i < health->count; i++) {
+		if (!health->conditions[i].is_met)
+			return false;
+	}
+	return true;
+}
+
+/* Everybody is told what holds, the operator also why something does not. */
+static void
+put_conditions(struct query_job *job, struct tl_pack_open *map)
+{
+	const struct query_health *health = job->scene->health;
+	struct tl_buf *reply = job->reply;
+	struct tl_pack_open conditions;
+
+	tl_pack_key(reply, map, "conditions");
+	conditions = tl_pack_open_map(reply);
+	for (uint32_t i = 0; health != NULL && i < health->count; i++) {
+		const struct query_condition *condition = &health->conditions[i];
+		struct tl_pack_open one;
+
+		tl_pack_key(reply, &conditions, condition->name);
+		one = tl_pack_open_map(reply);
+		tl_pack_key_bool(reply, &one, "ok", condition->is_met);
+		if (!condition->is_met && job->scene->caller.is_operator)
+			tl_pack_key_str(reply, &one, "why", condition->why);
+		tl_pack_close(reply, &one);
+	}
+	tl_pack_close(reply, &conditions);
+}
+
 enum tl_err
 health_run(struct query_job *job, struct tl_why *why)
 {
@@ -47,8 +81,9 @@ health_run(struct query_job *job, struct tl_why *why)
 	struct tl_pack_open map = reply_open(job);
 	enum tl_err err = TL_OK;
 
-	tl_pack_key_bool(job->reply, &map, "ready", true);
+	tl_pack_key_bool(job->reply, &map, "ready", is_ready(scene->health));
 	tl_pack_key_int(job->reply, &map, "as_of_ms", scene->now_ms);
+	put_conditions(job, &map);
 	if (scene->caller.is_operator)
 		err = put_positions(job, &map, why);
 	return err ? err : reply_close(job, &map, why);

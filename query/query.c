@@ -41,6 +41,8 @@ struct query {
 	struct tl_store *store;
 	struct tl_roster *roster;
 	const struct tl_clock *clock;
+	void (*on_health)(void *arg, struct query_health *health_out);
+	void *arg;
 	struct tl_buf full_reply, closed_reply;
 	struct door door;	  /* everybody's */
 	struct door control_door; /* the operator's */
@@ -142,12 +144,31 @@ find_caller(struct task *task)
 }
 
 static enum tl_err
+ask_health(struct task *task)
+{
+	struct query *query = task->worker->door->query;
+	struct query_health *health;
+
+	if (task->query.op != TL_QUERY_HEALTH || query->on_health == NULL)
+		return TL_OK;
+	health = tl_arena_array(&task->worker->arena, 1, sizeof(*health));
+	if (health == NULL)
+		return TL_ENOMEM;
+	*health = (struct query_health){.count = 0};
+	query->on_health(query->arg, health);
+	task->scene.health = health;
+	return TL_OK;
+}
+
+static enum tl_err
 run(struct task *task)
 {
 	struct query *query = task->worker->door->query;
 	struct tl_buf *reply = &task->worker->reply;
 	enum tl_err err = find_caller(task);
 
+	if (!err)
+		err = ask_health(task);
 	if (err)
 		return err;
 	if (kept_reply_get(&task->scene, task->query.op, task->map, reply)) {
@@ -307,6 +328,8 @@ query_start(const struct query_options *options, struct query **query_out, struc
 	query->store = options->store;
 	query->roster = options->roster;
 	query->clock = options->clock;
+	query->on_health = options->on_health;
+	query->arg = options->arg;
 	query->door = (struct door){.query = query};
 	query->control_door = (struct door){.query = query, .is_operator = true};
 	err = prepare_refusals(query);

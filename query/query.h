@@ -15,6 +15,20 @@
 
 struct query_cache;
 
+/* What must hold for the daemon to be ready, told by whoever knows all roles. */
+#define QUERY_CONDITIONS_MAX 8u
+
+struct query_condition {
+	const char *name; /* static */
+	bool is_met;
+	char why[240]; /* for the operator, when it is not met */
+};
+
+struct query_health {
+	struct query_condition conditions[QUERY_CONDITIONS_MAX];
+	uint32_t count;
+};
+
 /* What one request sees; taken once. */
 struct query_scene {
 	struct tl_store *store;
@@ -23,6 +37,8 @@ struct query_scene {
 	int64_t now_ms;
 	const struct tl_org *org;
 	struct tl_caller caller;
+	const struct query_health
+		*health;	   /* for that question; NULL: nothing stands against ready */
 	struct query_cache *cache; /* kept between requests; NULL: everything is counted anew */
 };
 
@@ -40,6 +56,9 @@ struct query_options {
 	size_t url_count;
 	const char *control_url; /* ipc of the operator, NULL: none */
 	int64_t worker_count;	 /* 0: one per core */
+	/* Fills in the conditions, on a worker's thread. NULL: there are none. */
+	void (*on_health)(void *arg, struct query_health *health_out);
+	void *arg;
 };
 
 struct query_stats {

@@ -47,17 +47,29 @@ expire_generation(void)
 	return atomic_load(&generation);
 }
 
+/* The days there are, oldest first; the caller frees the list. */
 static enum tl_err
-drop_days(struct tl_store *store, int64_t cut_ms, uint64_t *count_out, struct tl_why *why)
+list_days(struct tl_store *store, int64_t **day_ms_out, size_t *count_out)
 {
 	size_t count = tl_days_list(store, NULL, 0);
 	int64_t *day_ms = calloc(count + 1, sizeof(*day_ms));
-	enum tl_err err = TL_OK;
 
 	if (day_ms == NULL)
 		return TL_ENOMEM;
 	if (tl_days_list(store, day_ms, count) < count)
 		count = tl_days_list(store, day_ms, count);
+	*day_ms_out = day_ms;
+	*count_out = count;
+	return TL_OK;
+}
+
+static enum tl_err
+drop_days(struct tl_store *store, int64_t cut_ms, uint64_t *count_out, struct tl_why *why)
+{
+	int64_t *day_ms = NULL;
+	size_t count = 0;
+	enum tl_err err = list_days(store, &day_ms, &count);
+
 	for (size_t i = 0; !err && i < count && day_ms[i] < cut_ms; i++) {
 		err = tl_day_drop(store, day_ms[i], why);
 		if (!err)
@@ -65,6 +77,48 @@ drop_days(struct tl_store *store, int64_t cut_ms, uint64_t *count_out, struct tl
 	}
 	free(day_ms);
 	return err;
+}
+
+/* The first day there is from from_ms on; INT64_MAX when there is none. */
+static enum tl_err
+find_day(struct tl_store *store, int64_t from_ms, int64_t *day_ms_out)
+{
+	int64_t *day_ms = NULL;
+	size_t count = 0;
+	enum tl_err err = list_days(store, &day_ms, &count);
+
+	*day_ms_out = INT64_MAX;
+	for (size_t i = count; i > 0 && day_ms[i - 1] >= from_ms; i--)
+		*day_ms_out = day_ms[i - 1];
+	free(day_ms);
+	return err;
+}
+
+/*
+ * Hold the cut to the end of the first day that is still there. Days without events are passed
+ * over, but with no day at all nothing moves: there is nothing to tell a wrong clock by.
+ */
+static enum tl_err
+hold_cut(struct tl_store *store, struct tl_expiry *cut, struct tl_why *why)
+{
+	struct tl_expiry before;
+	int64_t day_ms;
+	enum tl_err err = tl_expiry_get(store, NULL, &before, why);
+
+	if (!err)
+		err = find_day(store, before.day_ms, &day_ms);
+	if (err)
+		return err;
+	if (day_ms == INT64_MAX)
+		cut->day_ms = before.day_ms;
+	else if (cut->day_ms > day_ms + TL_DAY_MS)
+		cut->day_ms = day_ms + TL_DAY_MS;
+	if (before.session_ms != INT64_MIN && cut->session_ms > before.session_ms + TL_DAY_MS)
+		cut->session_ms = before.session_ms + TL_DAY_MS;
+	/* A row that can still be corrected finds its session. */
+	if (cut->session_ms > cut->day_ms)
+		cut->session_ms = cut->day_ms;
+	return TL_OK;
 }
 
 static enum tl_err
@@ -232,10 +286,13 @@ expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 	enum tl_err err;
 
 	assert(retention_days > 0);
-	/* A row that can still be corrected finds its session. */
-	if (cut.session_ms > cut.day_ms)
-		cut.session_ms = cut.day_ms;
-	err = tl_write_new(store, &write);
+	err = hold_cut(store, &cut, why);
+	if (!err && cut.day_ms == INT64_MIN) { /* no day has ever been there */
+		*counts_out = counts;
+		return TL_OK;
+	}
+	if (!err)
+		err = tl_write_new(store, &write);
 	if (!err)
 		err = tl_expiry_raise(store, write, &cut, why);
 	if (!err)
@@ -255,7 +312,7 @@ expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 struct expire {
 	/* fixed after start */
 	struct tl_store *store;
-	const struct tl_clock *clock;
+	struct tl_clock_watch *watch;
 	const struct tl_gate *gate;
 	int64_t retention_days;
 	pthread_t thread;
@@ -269,10 +326,14 @@ expire_once(struct expire *expire)
 {
 	struct expire_counts counts = {0};
 	struct tl_why why = {0};
-	enum tl_err err = expire_days(expire->store, tl_clock_wall_ms(expire->clock),
-		expire->retention_days, &counts, &why);
+	int64_t now_ms;
+	enum tl_err err = tl_clock_watch_read(expire->watch, &now_ms);
 
-	if (err)
+	if (!err)
+		err = expire_days(expire->store, now_ms, expire->retention_days, &counts, &why);
+	if (err == TL_ECLOCK_UNTRUSTED)
+		tl_log(TL_LOG_WARN, "expiry left out: the clock is not trusted");
+	else if (err)
 		tl_log(TL_LOG_ERROR, "expiry failed code=%s why=\"%s\"", tl_err_name(err),
 			why.text);
 	else if (counts.days + counts.cells + counts.sessions > 0)
@@ -306,7 +367,7 @@ expire_main(void *arg)
 }
 
 enum tl_err
-expire_start(struct tl_store *store, const struct tl_clock *clock, const struct tl_gate *gate,
+expire_start(struct tl_store *store, struct tl_clock_watch *watch, const struct tl_gate *gate,
 	int64_t retention_days, struct expire **expire_out, struct tl_why *why)
 {
 	struct expire *expire = calloc(1, sizeof(*expire));
@@ -315,7 +376,7 @@ expire_start(struct tl_store *store, const struct tl_clock *clock, const struct 
 	if (expire == NULL)
 		return tl_fail(why, TL_ENOMEM, "no memory for expiry");
 	expire->store = store;
-	expire->clock = clock;
+	expire->watch = watch;
 	expire->gate = gate;
 	expire->retention_days = retention_days;
 	pthread_mutex_init(&expire->mtx, NULL);

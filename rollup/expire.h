@@ -6,7 +6,7 @@
 #ifndef ROLLUP_EXPIRE_H
 #define ROLLUP_EXPIRE_H
 
-#include "schema/base/clock.h"
+#include "schema/base/clock_watch.h"
 #include "schema/base/gate.h"
 #include "schema/store/expiry.h"
 #include "schema/store/value.h"
@@ -15,17 +15,21 @@ struct expire_counts {
 	uint64_t days, cells, sessions;
 };
 
-/* Drop what is older than retention_days at now_ms. The slow thread's; safe beside the fold. */
+/*
+ * Drop what is older than retention_days at now_ms, but at most one day that holds events: were the
+ * clock wrong after all, little would be gone. What is left is for the next runs. The slow
+ * thread's; safe beside the fold.
+ */
 TL_MUST enum tl_err expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 	struct expire_counts *counts_out, struct tl_why *why);
 
 /*
- * The slow thread: expires once at its start, then every six hours, and waits while the gate is
- * closed: for room on the disk, and for a clock that can be trusted. A failure is logged.
+ * The slow thread: expires once at its start, then every six hours, if the clock is trusted and the
+ * gate open: room on the disk may be wanting. A failure is logged.
  */
 struct expire;
 
-TL_MUST enum tl_err expire_start(struct tl_store *store, const struct tl_clock *clock,
+TL_MUST enum tl_err expire_start(struct tl_store *store, struct tl_clock_watch *watch,
 	const struct tl_gate *gate, int64_t retention_days, struct expire **expire_out,
 	struct tl_why *why);
 

@@ -114,6 +114,8 @@ int cmd_models(int argc, char **argv);
 int cmd_sessions(int argc, char **argv);
 int cmd_team(int argc, char **argv);
 int cmd_reconcile(int argc, char **argv);
+int cmd_health(int argc, char **argv);
+int cmd_accept_clock(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_rebuild(int argc, char **argv);

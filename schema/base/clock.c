@@ -1,6 +1,7 @@
 #include "schema/base/clock.h"
 
 #include <assert.h>
+#include <sys/timex.h>
 #include <time.h>
 
 const struct tl_clock *
@@ -44,6 +45,24 @@ tl_clock_mono_ms(const struct tl_clock *clock)
 	if (clock->fixed_wall_ms != 0)
 		return clock->fixed_mono_ms;
 	return now_ms(CLOCK_MONOTONIC);
+}
+
+int64_t
+tl_clock_boot_ms(const struct tl_clock *clock)
+{
+	if (clock->fixed_wall_ms != 0)
+		return clock->fixed_mono_ms;
+	return now_ms(CLOCK_BOOTTIME);
+}
+
+bool
+tl_clock_is_synchronised(const struct tl_clock *clock)
+{
+	struct timex asked = {.modes = 0}; /* changes nothing, so anybody may */
+
+	if (clock->fixed_wall_ms != 0)
+		return clock->fixed_is_synchronised;
+	return adjtimex(&asked) >= 0 && (asked.status & STA_UNSYNC) == 0;
 }
 
 int64_t

@@ -267,3 +267,22 @@ tl_queue_is_full(struct tl_queue *queue)
 	unlock(queue);
 	return full;
 }
+
+static uint32_t
+ppm_of(size_t taken, size_t max)
+{
+	return max > 0 ? (uint32_t)((uint64_t)taken * 1000000 / max) : 0;
+}
+
+uint32_t
+tl_queue_filled_ppm(struct tl_queue *queue)
+{
+	uint32_t by_count;
+	uint32_t by_bytes;
+
+	lock(queue);
+	by_count = ppm_of(queue->count, queue->count_max);
+	by_bytes = ppm_of(queue->bytes, queue->bytes_max);
+	unlock(queue);
+	return by_count > by_bytes ? by_count : by_bytes;
+}

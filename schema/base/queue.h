@@ -41,4 +41,7 @@ size_t tl_queue_count(struct tl_queue *queue);
 size_t tl_queue_bytes(struct tl_queue *queue);
 bool tl_queue_is_full(struct tl_queue *queue);
 
+/* How much of the nearer bound is taken, in millionths. */
+uint32_t tl_queue_filled_ppm(struct tl_queue *queue);
+
 #endif

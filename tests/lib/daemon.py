@@ -97,6 +97,12 @@ class Daemon:
         client.close()
         return reply
 
+    def stats(self):
+        client = self.control()
+        reply = client.ask({"v": 1, "op": "stats"})
+        client.close()
+        return reply
+
     def wait_folded(self, seq):
         """Until queries show everything up to seq."""
         client = self.query_control()

@@ -141,12 +141,40 @@ the_cut_never_falls(void **state)
 
 	must(tl_expiry_get(world->store, NULL, &cut, &world->why));
 	assert_int_equal(cut.day_ms, INT64_MIN);
-	expire_at(world, DAY0 + 500 * TL_DAY_MS);
+	world_push_one(world, request(1, 8, T0 + 20 * TL_DAY_MS));
+	expire_at(world, DAY0 + (10 + RETENTION_DAYS) * TL_DAY_MS);
 	must(tl_expiry_get(world->store, NULL, &cut, &world->why));
-	assert_int_equal(cut.day_ms, DAY0 + (500 - RETENTION_DAYS) * TL_DAY_MS);
-	expire_at(world, DAY0 + 400 * TL_DAY_MS);
+	assert_int_equal(cut.day_ms, DAY0 + 10 * TL_DAY_MS);
+	expire_at(world, DAY0 + (5 + RETENTION_DAYS) * TL_DAY_MS);
 	must(tl_expiry_get(world->store, NULL, &later, &world->why));
 	assert_int_equal(later.day_ms, cut.day_ms);
+}
+
+static void
+a_run_takes_one_day_with_events_however_late_it_is(void **state)
+{
+	struct world *world = *state;
+	int64_t far_ms = DAY0 + 3650 * TL_DAY_MS;
+	struct tl_expiry cut;
+
+	expire_at(world, far_ms);
+	must(tl_expiry_get(world->store, NULL, &cut, &world->why));
+	assert_int_equal(cut.day_ms, INT64_MIN);
+	world_push_one(world, request(1, 8, T0));
+	world_push_one(world, request(2, 9, T0 + TL_DAY_MS));
+	world_push_one(world, request(3, 10, T0 + 20 * TL_DAY_MS));
+	world_fold(world);
+	assert_int_equal(expire_at(world, far_ms).days, 1);
+	assert_null(tl_day_pin(world->store, DAY0));
+	assert_int_equal(world_repo(world, TL_SPAN_1H, T0 + TL_DAY_MS, 0).totals.requests, 1);
+	assert_int_equal(expire_at(world, far_ms).days, 1);
+	assert_int_equal(world_repo(world, TL_SPAN_1H, T0 + TL_DAY_MS, 0).row_count, 0);
+	assert_int_equal(world_repo(world, TL_SPAN_1H, T0 + 20 * TL_DAY_MS, 0).totals.requests, 1);
+	assert_int_equal(expire_at(world, far_ms).days, 1);
+	assert_int_equal(expire_at(world, far_ms).days, 0);
+	must(tl_expiry_get(world->store, NULL, &cut, &world->why));
+	assert_int_equal(cut.day_ms, DAY0 + 21 * TL_DAY_MS);
+	world_audit_clean(world);
 }
 
 static void
@@ -173,6 +201,7 @@ main(void)
 		TEST(a_late_link_to_an_expired_page_moves_what_is_left),
 		TEST(a_session_goes_400_days_after_its_last_activity),
 		TEST(the_cut_never_falls),
+		TEST(a_run_takes_one_day_with_events_however_late_it_is),
 		TEST(a_rebuild_after_expiry_is_refused),
 	};
 
