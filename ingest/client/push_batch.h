@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ingest/client/kept.h"
 #include "ingest/client/push_reply.h"
 #include "schema/base/arena.h"
 #include "schema/base/bytes.h"
@@ -20,6 +21,7 @@ struct push_batch {
 	struct push_batch *settled_next;
 	uint64_t serial;   /* rises in the order of closing */
 	uint64_t number;   /* in the spool, 0: not there */
+	bool is_kept;	   /* acknowledged before, and sent again: number is in kept */
 	bool is_unspooled; /* there is a spool, and it would not take the batch */
 	size_t held_bytes; /* what it counts for in the backlog */
 
@@ -37,6 +39,7 @@ struct push_batch {
 
 	/* while it is sent */
 	uint32_t send_count;
+	struct kept_mark sent_after; /* what was acknowledged when it was sent last */
 	struct tl_buf answer;
 	struct push_reply reply;
 };

@@ -15,6 +15,9 @@
 /* Unsent bytes kept in memory while there is a spool: enough to keep every sender busy. */
 #define LOADED_BYTES_MAX ((size_t)8 << 20)
 
+/* Of what is sent again after a loss, queued at a time. */
+#define RESEND_COUNT_MAX 16u
+
 /* Between tries when memory or the spool fails the keeper. */
 #define KEEPER_RETRY_MS 500
 
@@ -170,11 +173,70 @@ stats_add(struct tally_stats *stats, const struct push_batch *batch)
 		return;
 	}
 	stats->accepted += (uint64_t)result->accepted;
+	if (batch->is_kept)
+		stats->restored += (uint64_t)result->accepted;
 	stats->duplicate += (uint64_t)result->duplicate;
 	stats->replaced += (uint64_t)result->replaced;
 	stats->rejected += (uint64_t)result->rejected;
 	if (result->seq > stats->seq)
 		stats->seq = result->seq;
+}
+
+/* True when a server that is there now knows less than was acknowledged to mark. */
+static bool
+mark_is_past(struct kept_mark mark, const struct tl_batch_result *result)
+{
+	if (mark.epoch == 0 && mark.seq == 0)
+		return false;
+	return result->epoch != mark.epoch || result->seq < mark.seq;
+}
+
+/*
+ * Note how far the server is. A request sent after an acknowledgement is answered from behind it
+ * only by a server that has lost something; answers that crossed each other say nothing, and
+ * neither do those on their way when the loss was found.
+ */
+static void
+keeper_note(struct tally *tally, const struct push_batch *batch)
+{
+	const struct tl_batch_result *result = &batch->reply.result;
+	bool has_lost =
+		mark_is_past(batch->sent_after, result) && mark_is_past(tally->acked, result);
+
+	pthread_mutex_lock(&tally->mtx);
+	if (has_lost || tally->acked.epoch != result->epoch || tally->acked.seq < result->seq)
+		tally->acked = (struct kept_mark){.epoch = result->epoch, .seq = result->seq};
+	tally->stats.losses += has_lost;
+	pthread_mutex_unlock(&tally->mtx);
+	if (tally->kept == NULL)
+		return;
+	if (has_lost) {
+		tally->resends = true;
+		tally->resend_next = 1;
+		tally->resend_last = kept_last(tally->kept);
+	}
+	/* On disk the old mark stays until all is sent: another process would begin again. */
+	if (!tally->resends)
+		kept_mark_set(tally->kept, tally->acked);
+}
+
+/* What becomes of the file of an answered batch. */
+static void
+keeper_put_away(struct tally *tally, struct push_batch *batch)
+{
+	struct tl_slice answer = tl_buf_slice(&batch->answer);
+	uint64_t dropped_count = 0;
+
+	if (batch->reply.verdict == PUSH_REFUSED) {
+		spool_refuse(tally->spool, batch->number, answer, &dropped_count);
+	} else {
+		if (batch->reply.result.rejected > 0)
+			spool_refuse_part(tally->spool, batch->number, answer, &dropped_count);
+		spool_keep(tally->spool, batch->number, tally->kept, tally->resends);
+	}
+	pthread_mutex_lock(&tally->mtx);
+	tally->stats.refused_dropped += dropped_count;
+	pthread_mutex_unlock(&tally->mtx);
 }
 
 /* An answered batch leaves: the spool first, then the list, so that a flush means both. */
@@ -185,10 +247,12 @@ keeper_settle(struct tally *tally, struct push_batch *batch)
 
 	if (is_refused)
 		refused_tell(tally, batch);
-	if (batch->number != 0 && is_refused)
-		spool_refuse(tally->spool, batch->number, tl_buf_slice(&batch->answer));
+	if (batch->is_kept)
+		tally->resend_count--;
 	else if (batch->number != 0)
-		spool_remove(tally->spool, batch->number);
+		keeper_put_away(tally, batch);
+	if (batch->reply.verdict == PUSH_ACKNOWLEDGED)
+		keeper_note(tally, batch);
 	pthread_mutex_lock(&tally->mtx);
 	stats_add(&tally->stats, batch);
 	if (batch->reply.verdict == PUSH_ACKNOWLEDGED)
@@ -201,8 +265,80 @@ keeper_settle(struct tally *tally, struct push_batch *batch)
 	push_batch_free(batch);
 }
 
+/* With mtx held: a batch in memory is the next to be sent after those that are. */
+static void
+batch_insert_loaded(struct tally *tally, struct push_batch *batch)
+{
+	struct push_batch *newer = tally->to_load != NULL ? tally->to_load : tally->to_pack;
+
+	batch->newer = newer;
+	batch->older = newer != NULL ? newer->older : tally->newest;
+	if (batch->older != NULL)
+		batch->older->newer = batch;
+	else
+		tally->oldest = batch;
+	if (newer != NULL)
+		newer->older = batch;
+	else
+		tally->newest = batch;
+	/* As old as what it stands behind: whoever flushes waits for it too. */
+	batch->serial = batch->older != NULL ? batch->older->serial : 0;
+	if (tally->to_send == newer)
+		tally->to_send = batch;
+	tally->held_bytes += batch->held_bytes;
+	tally->loaded_bytes += batch->bytes;
+	tally->stats.pending += batch->event_count;
+	pthread_cond_signal(&tally->sender_wake);
+}
+
+/* Once all is sent again, the server is as far as it says. */
+static void
+resend_end(struct tally *tally)
+{
+	if (!tally->resends || tally->resend_next != UINT64_MAX || tally->resend_count > 0)
+		return;
+	tally->resends = false;
+	kept_mark_set(tally->kept, tally->acked);
+}
+
+/* Queue the next of what is kept. */
+static enum tl_err
+keeper_resend(struct tally *tally)
+{
+	struct tl_why why = {""};
+	struct push_batch *batch;
+	uint64_t number = 0;
+	uint32_t event_count = 0;
+	enum tl_err err = kept_next(
+		tally->kept, tally->resend_next - 1, &tally->frame, &number, &event_count, &why);
+
+	if (err == TL_EEND || (!err && number > tally->resend_last)) {
+		tally->resend_next = UINT64_MAX;
+		return TL_OK;
+	}
+	batch = err ? NULL : push_batch_new();
+	if (!err && (batch == NULL || push_batch_load(batch, tl_buf_slice(&tally->frame)) != TL_OK))
+		err = tl_fail(&why, TL_ENOMEM, "no memory to send again what is kept");
+	if (err) {
+		push_batch_free(batch);
+		push_trouble(tally, &why);
+		return err;
+	}
+	tally->resend_next = number + 1;
+	tally->resend_count++;
+	batch->is_kept = true;
+	batch->number = number;
+	batch->event_count = event_count;
+	batch->held_bytes = sizeof(*batch) + batch->bytes;
+	pthread_mutex_lock(&tally->mtx);
+	batch_insert_loaded(tally, batch);
+	pthread_mutex_unlock(&tally->mtx);
+	return TL_OK;
+}
+
 enum keeper_job {
 	KEEPER_SETTLE,
+	KEEPER_RESEND,
 	KEEPER_LOAD,
 	KEEPER_PACK,
 	KEEPER_STOP,
@@ -238,6 +374,15 @@ spool_job(struct tally *tally, struct push_batch **batch_out)
 	return tally->loads_next ? KEEPER_PACK : KEEPER_LOAD;
 }
 
+/* A few at a time: new events are sent in between. */
+static bool
+resend_is_due(struct tally *tally)
+{
+	if (!tally->resends || tally->keeper_stops)
+		return false;
+	return tally->resend_next != UINT64_MAX && tally->resend_count < RESEND_COUNT_MAX;
+}
+
 /* Wait for something to do. Answers first: they make room. */
 static enum keeper_job
 keeper_next(struct tally *tally, int64_t pause_until_ms, struct push_batch **batch_out)
@@ -257,6 +402,8 @@ keeper_next(struct tally *tally, int64_t pause_until_ms, struct push_batch **bat
 				continue;
 			}
 		}
+		if (at_ms >= pause_until_ms && resend_is_due(tally))
+			return KEEPER_RESEND;
 		if (at_ms >= pause_until_ms) {
 			enum keeper_job job = spool_job(tally, batch_out);
 
@@ -291,6 +438,9 @@ push_keeper_run(void *arg)
 		case KEEPER_SETTLE:
 			keeper_settle(tally, batch);
 			break;
+		case KEEPER_RESEND:
+			err = keeper_resend(tally);
+			break;
 		case KEEPER_LOAD:
 			err = keeper_load(tally, batch);
 			break;
@@ -303,6 +453,7 @@ push_keeper_run(void *arg)
 		}
 		if (err)
 			pause_until_ms = push_now_ms() + KEEPER_RETRY_MS;
+		resend_end(tally);
 	}
 	return NULL;
 }

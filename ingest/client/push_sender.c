@@ -58,6 +58,7 @@ call_begin(struct tally *tally, struct push_batch *batch)
 	int64_t timeout_ms = tally->options.ack_timeout_ms;
 
 	pthread_mutex_lock(&tally->mtx);
+	batch->sent_after = tally->acked;
 	if (batch->send_count++ == 1)
 		tally->stats.resent++;
 	if (tally->calls_until_ms > 0) {

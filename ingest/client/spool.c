@@ -7,6 +7,7 @@
  *   dir/0000000000000007            a batch; .tmp while it is written
  *   dir/refused/0000000000000003    a batch the server refused for good, .reply beside it
  *   dir/damaged/0000000000000005    a file that does not hold what was written
+ *   dir/kept/, dir/mark             see kept.h
  *
  * A power cut leaves a put batch whole, the one being put whole or absent, and a removed one absent
  * or whole: then it is sent once more, which the server knows by the ids.
@@ -32,7 +33,7 @@
 
 #define MAGIC "TSP1"
 #define MAGIC_BYTES 4
-#define HEAD_BYTES (MAGIC_BYTES + 4 + 4 + 8)
+_Static_assert(SPOOL_HEAD_BYTES == MAGIC_BYTES + 4 + 4 + 8, "magic, two lengths, checksum");
 #define NUMBER_DIGITS 16
 #define UNFINISHED ".tmp" /* what tl_file_replace writes beside */
 #define DIR_BYTES_MAX (PATH_MAX - 64)
@@ -48,6 +49,7 @@ struct spool {
 	int lock_fd;
 	size_t bytes_max;
 	uint64_t bytes; /* of the files that are there */
+	uint64_t refused_bytes;
 	uint64_t number_next;
 	struct file *files; /* by rising number, some gone */
 	size_t file_count;
@@ -61,8 +63,7 @@ static void
 path_of(const struct spool *spool, const char *place, uint64_t number, const char *more,
 	char path_out[PATH_MAX])
 {
-	snprintf(path_out, PATH_MAX, "%s/%s%0*" PRIx64 "%s", spool->dir, place, NUMBER_DIGITS,
-		number, more);
+	snprintf(path_out, PATH_MAX, "%s/%s" SPOOL_NAME "%s", spool->dir, place, number, more);
 }
 
 /* True for 16 lower-case hex digits and what may follow them. */
@@ -185,6 +186,16 @@ name_take(struct spool *spool, int dir_fd, const char *name, struct tl_why *why)
 	return TL_OK;
 }
 
+static uint64_t
+bytes_of(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return (uint64_t)st.st_size;
+}
+
 /* Read the names of a place; only those of the spool itself become its list. */
 static enum tl_err
 place_scan(struct spool *spool, const char *place, struct tl_why *why)
@@ -205,6 +216,8 @@ place_scan(struct spool *spool, const char *place, struct tl_why *why)
 
 		if (number_parse(name->d_name, &number, &rest) && number >= spool->number_next)
 			spool->number_next = number + 1;
+		if (strcmp(place, "refused/") == 0)
+			spool->refused_bytes += bytes_of(dirfd(dir), name->d_name);
 		if (place[0] == '\0')
 			err = name_take(spool, dirfd(dir), name->d_name, why);
 		errno = 0;
@@ -244,7 +257,7 @@ by_number(const void *a, const void *b)
 static enum tl_err
 places_make(const struct spool *spool, struct tl_why *why)
 {
-	static const char *const places[] = {"refused", "damaged"};
+	static const char *const places[] = {"refused", "damaged", "kept"};
 	char path[PATH_MAX];
 	enum tl_err err = tl_dir_make(spool->dir, why);
 
@@ -271,7 +284,7 @@ spool_open(const char *dir, size_t bytes_max, struct spool **spool_out, struct t
 	spool->lock_fd = -1;
 	spool->bytes_max = bytes_max;
 	spool->number_next = 1;
-	tl_buf_init(&spool->content, HEAD_BYTES + TL_FRAME_BYTES_MAX);
+	tl_buf_init(&spool->content, SPOOL_FILE_BYTES_MAX);
 
 	err = places_make(spool, why);
 	if (!err)
@@ -280,6 +293,8 @@ spool_open(const char *dir, size_t bytes_max, struct spool **spool_out, struct t
 		err = place_scan(spool, "refused/", why);
 	if (!err)
 		err = place_scan(spool, "damaged/", why);
+	if (!err)
+		err = place_scan(spool, "kept/", why);
 	if (!err)
 		err = place_scan(spool, "", why);
 	if (err) {
@@ -326,7 +341,7 @@ spool_put(struct spool *spool, struct tl_slice batch, uint32_t event_count, uint
 	struct tl_why *why)
 {
 	char path[PATH_MAX];
-	uint64_t bytes = HEAD_BYTES + (uint64_t)batch.bytes;
+	uint64_t bytes = SPOOL_HEAD_BYTES + (uint64_t)batch.bytes;
 	uint64_t number = spool->number_next;
 	enum tl_err err;
 
@@ -367,26 +382,125 @@ spool_remove(struct spool *spool, uint64_t number)
 	file_forget(spool, file);
 }
 
-/*
- * The reply is written before the batch moves: a crash in between leaves the batch to be refused
- * once more. A batch that cannot be moved stays, and counts.
- */
 void
-spool_refuse(struct spool *spool, uint64_t number, struct tl_slice reply)
+spool_keep(struct spool *spool, uint64_t number, struct kept *kept, bool resends)
 {
 	struct file *file = file_of(spool, number);
+	char path[PATH_MAX];
+
+	if (file == NULL)
+		return;
+	path_of(spool, "", number, "", path);
+	kept_take(kept, path, number, resends);
+	file_forget(spool, file);
+}
+
+/* The lowest number in refused/, 0: none. */
+static uint64_t
+refused_oldest(const struct spool *spool)
+{
+	char path[PATH_MAX];
+	uint64_t oldest = 0;
+	struct dirent *name;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/refused", spool->dir);
+	dir = opendir(path);
+	if (dir == NULL)
+		return 0;
+	while ((name = readdir(dir)) != NULL) {
+		uint64_t number;
+		const char *rest;
+
+		if (number_parse(name->d_name, &number, &rest) && (oldest == 0 || number < oldest))
+			oldest = number;
+	}
+	closedir(dir);
+	return oldest;
+}
+
+/* Both files of a refusal; how many bytes that frees. */
+static uint64_t
+refused_remove(const struct spool *spool, uint64_t number)
+{
+	static const char *const parts[] = {"", ".reply"};
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		char path[PATH_MAX];
+
+		path_of(spool, "refused/", number, parts[i], path);
+		bytes += bytes_of(AT_FDCWD, path);
+		unlink(path);
+	}
+	return bytes;
+}
+
+/* Room for one more: the oldest refusals make it. */
+static void
+refused_bound(struct spool *spool, uint64_t bytes, uint64_t *dropped)
+{
+	while (spool->refused_bytes + bytes > SPOOL_REFUSED_BYTES_MAX) {
+		uint64_t number = refused_oldest(spool);
+		uint64_t freed_bytes = number != 0 ? refused_remove(spool, number) : 0;
+
+		if (freed_bytes == 0 || freed_bytes > spool->refused_bytes) {
+			spool->refused_bytes = 0;
+			return;
+		}
+		spool->refused_bytes -= freed_bytes;
+		++*dropped;
+	}
+}
+
+/*
+ * The reply is written before the batch moves: a crash in between leaves the batch to be refused
+ * once more. A batch that cannot be moved stays, and counts. NULL when there is no such batch.
+ */
+static struct file *
+refused_reply(struct spool *spool, uint64_t number, struct tl_slice reply, uint64_t *dropped)
+{
+	struct file *file = file_of(spool, number);
+	char path[PATH_MAX];
+
+	if (file == NULL)
+		return NULL;
+	refused_bound(spool, file->bytes + reply.bytes, dropped);
+	path_of(spool, "refused/", number, ".reply", path);
+	if (tl_file_replace(path, reply, NULL) != TL_OK)
+		return NULL;
+	spool->refused_bytes += file->bytes + reply.bytes;
+	return file;
+}
+
+void
+spool_refuse(struct spool *spool, uint64_t number, struct tl_slice reply, uint64_t *dropped)
+{
+	struct file *file = refused_reply(spool, number, reply, dropped);
 	char from[PATH_MAX];
 	char to[PATH_MAX];
 
 	if (file == NULL)
 		return;
-	path_of(spool, "refused/", number, ".reply", to);
-	if (tl_file_replace(to, reply, NULL) != TL_OK)
-		return;
 	path_of(spool, "", number, "", from);
 	path_of(spool, "refused/", number, "", to);
 	if (rename(from, to) == 0)
 		file_forget(spool, file);
+}
+
+void
+spool_refuse_part(struct spool *spool, uint64_t number, struct tl_slice reply, uint64_t *dropped)
+{
+	char from[PATH_MAX];
+	char to[PATH_MAX];
+
+	if (refused_reply(spool, number, reply, dropped) == NULL)
+		return;
+	path_of(spool, "", number, "", from);
+	path_of(spool, "refused/", number, "", to);
+	unlink(to);
+	if (link(from, to) < 0)
+		unlink(to); /* a file system without links keeps the reply alone */
 }
 
 static void
@@ -426,29 +540,34 @@ content_parse(struct tl_slice content, struct tl_slice *batch_out, uint32_t *eve
 	return true;
 }
 
-/* One file into batch; TL_ESTORAGE_CORRUPT when it is not what was put. */
-static enum tl_err
-file_load(struct spool *spool, const struct file *file, struct tl_buf *batch,
+enum tl_err
+spool_file_read(const char *path, struct tl_buf *content, struct tl_buf *batch,
 	uint32_t *event_count_out, struct tl_why *why)
 {
-	char path[PATH_MAX];
-	struct tl_slice content;
+	struct tl_slice frame;
 	enum tl_err err;
 
-	path_of(spool, "", file->number, "", path);
-	tl_buf_reset(&spool->content);
-	err = tl_file_read(path, &spool->content, why);
+	tl_buf_reset(content);
+	err = tl_file_read(path, content, why);
 	if (err == TL_EFULL || err == TL_ENOT_FOUND)
 		return TL_ESTORAGE_CORRUPT;
 	if (err)
 		return err;
-	if (!content_parse(tl_buf_slice(&spool->content), &content, event_count_out))
+	if (!content_parse(tl_buf_slice(content), &frame, event_count_out))
 		return TL_ESTORAGE_CORRUPT;
 	tl_buf_reset(batch);
-	tl_buf_put_slice(batch, content);
+	tl_buf_put_slice(batch, frame);
 	if (batch->err)
-		return tl_fail(why, batch->err, "no room for a batch of %zu bytes", content.bytes);
+		return tl_fail(why, batch->err, "no room for a batch of %zu bytes", frame.bytes);
 	return TL_OK;
+}
+
+bool
+spool_name_parse(const char *name, uint64_t *number_out)
+{
+	const char *rest;
+
+	return number_parse(name, number_out, &rest) && rest[0] == '\0';
 }
 
 enum tl_err
@@ -457,6 +576,7 @@ spool_next(struct spool *spool, uint64_t after, struct tl_buf *batch, uint64_t *
 {
 	for (;;) {
 		size_t file_idx = file_find(spool, after + 1);
+		char path[PATH_MAX];
 		struct file *file;
 		enum tl_err err;
 
@@ -466,7 +586,8 @@ spool_next(struct spool *spool, uint64_t after, struct tl_buf *batch, uint64_t *
 			return TL_EEND;
 		file = &spool->files[file_idx];
 		after = file->number;
-		err = file_load(spool, file, batch, event_count_out, why);
+		path_of(spool, "", after, "", path);
+		err = spool_file_read(path, &spool->content, batch, event_count_out, why);
 		if (err == TL_ESTORAGE_CORRUPT) {
 			file_set_aside(spool, file);
 			++*damaged_out;

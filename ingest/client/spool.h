@@ -8,9 +8,19 @@
 #ifndef CLIENT_SPOOL_H
 #define CLIENT_SPOOL_H
 
+#include <inttypes.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "ingest/client/kept.h"
 #include "schema/base/bytes.h"
+#include "schema/model/limits.h"
+
+/* The name of a file, from its number. */
+#define SPOOL_NAME "%016" PRIx64
+
+#define SPOOL_HEAD_BYTES 20u
+#define SPOOL_FILE_BYTES_MAX (SPOOL_HEAD_BYTES + TL_FRAME_BYTES_MAX)
 
 struct spool;
 
@@ -26,8 +36,19 @@ TL_MUST enum tl_err spool_put(struct spool *spool, struct tl_slice batch, uint32
 /* Acknowledged: remove. */
 void spool_remove(struct spool *spool, uint64_t number);
 
-/* Refused for good: moved to refused/ with the reply beside it, never deleted. */
-void spool_refuse(struct spool *spool, uint64_t number, struct tl_slice reply);
+/* Acknowledged: handed to kept. */
+void spool_keep(struct spool *spool, uint64_t number, struct kept *kept, bool resends);
+
+/*
+ * Refused for good: moved to refused/ with the reply beside it. Past SPOOL_REFUSED_BYTES_MAX the
+ * oldest there goes; *dropped counts it.
+ */
+#define SPOOL_REFUSED_BYTES_MAX ((uint64_t)64 << 20)
+void spool_refuse(struct spool *spool, uint64_t number, struct tl_slice reply, uint64_t *dropped);
+
+/* Refused in part: there, and still here. */
+void spool_refuse_part(
+	struct spool *spool, uint64_t number, struct tl_slice reply, uint64_t *dropped);
 
 /* The lowest number above after that is in the spool, read into batch. TL_EEND after the last. A
  * damaged file is moved to damaged/ and passed over; *damaged_out counts them. */
@@ -35,5 +56,12 @@ TL_MUST enum tl_err spool_next(struct spool *spool, uint64_t after, struct tl_bu
 	uint64_t *number_out, uint32_t *event_count_out, uint32_t *damaged_out, struct tl_why *why);
 
 uint64_t spool_bytes(const struct spool *spool);
+
+/* True for the name of a whole batch, here or in one of the folders. */
+bool spool_name_parse(const char *name, uint64_t *number_out);
+
+/* One file into batch, by way of content; TL_ESTORAGE_CORRUPT when it is not what was put. */
+TL_MUST enum tl_err spool_file_read(const char *path, struct tl_buf *content, struct tl_buf *batch,
+	uint32_t *event_count_out, struct tl_why *why);
 
 #endif

@@ -20,6 +20,8 @@
 #define BATCH_BYTES_DEFAULT ((size_t)256 << 10)
 #define BATCH_MS_DEFAULT 200
 #define BACKLOG_BYTES_DEFAULT ((size_t)256 << 20)
+#define KEEP_MS_DEFAULT 86400000LL
+#define KEEP_BYTES_DEFAULT ((size_t)256 << 20)
 #define IN_FLIGHT_DEFAULT 4u
 #define IN_FLIGHT_MAX 64u
 #define ACK_TIMEOUT_MS_DEFAULT 10000
@@ -140,6 +142,12 @@ options_default(struct tally_options *options)
 		options->batch_ms = BATCH_MS_DEFAULT;
 	if (options->backlog_bytes == 0)
 		options->backlog_bytes = BACKLOG_BYTES_DEFAULT;
+	if (options->keep_ms == 0)
+		options->keep_ms = KEEP_MS_DEFAULT;
+	if (options->keep_ms < 0)
+		options->keep_ms = 0;
+	if (options->keep_bytes == 0)
+		options->keep_bytes = KEEP_BYTES_DEFAULT;
 	if (options->in_flight == 0)
 		options->in_flight = IN_FLIGHT_DEFAULT;
 	if (options->ack_timeout_ms == 0)
@@ -189,6 +197,7 @@ tally_free(struct tally *tally)
 	}
 	push_batch_free(tally->filling);
 	spool_close(tally->spool);
+	kept_close(tally->kept);
 	tl_buf_fini(&tally->frame);
 	pthread_cond_destroy(&tally->settled);
 	pthread_cond_destroy(&tally->senders_stopped);
@@ -255,8 +264,12 @@ outside_open(struct tally *tally)
 		return TALLY_OK;
 	err = spool_open(
 		tally->options.spool_dir, tally->options.backlog_bytes, &tally->spool, &why);
+	if (!err)
+		err = kept_open(tally->options.spool_dir, tally->options.keep_bytes,
+			tally->options.keep_ms, &tally->kept, &why);
 	if (err)
 		return fail(result_of(err), "%s", why.text);
+	tally->acked = kept_mark_get(tally->kept);
 	return spool_recover(tally);
 }
 

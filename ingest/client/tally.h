@@ -75,14 +75,21 @@ enum tally_link {
 };
 
 struct tally_options {
-	const char *url;	/* tcp://host:port or ipc:///path, needed */
-	const char *token;	/* a gateway token, needed */
-	const char *spool_dir;	/* made when missing; NULL: the backlog lives in memory only */
-	size_t batch_events;	/* send at this many events; 0: 1,000, the protocol's limit */
-	size_t batch_bytes;	/* ... or this many bytes; 0: 256 KiB */
-	int64_t batch_ms;	/* ... or this long after the first; 0: 200 */
-	size_t backlog_bytes;	/* bound of what is not acknowledged; 0: 256 MiB */
-	unsigned in_flight;	/* batches sent and not acknowledged; 0: 4 */
+	const char *url;       /* tcp://host:port or ipc:///path, needed */
+	const char *token;     /* a gateway token, needed */
+	const char *spool_dir; /* made when missing; NULL: the backlog lives in memory only */
+	size_t batch_events;   /* send at this many events; 0: 1,000, the protocol's limit */
+	size_t batch_bytes;    /* ... or this many bytes; 0: 256 KiB */
+	int64_t batch_ms;      /* ... or this long after the first; 0: 200 */
+	size_t backlog_bytes;  /* bound of what is not acknowledged; 0: 256 MiB */
+	unsigned in_flight;    /* batches sent and not acknowledged; 0: 4 */
+	/*
+	 * With a spool directory batches are kept in it for a while after they were acknowledged.
+	 * When the server turns out to have lost some (its data was put back from a backup), all
+	 * that is kept is sent again; what it still has it knows by the ids.
+	 */
+	int64_t keep_ms;	/* 0: 24 h; negative: nothing is kept */
+	size_t keep_bytes;	/* 0: 256 MiB */
 	int64_t ack_timeout_ms; /* then the batch is sent again on a new connection; 0: 10,000 */
 	/*
 	 * Called on libtally's thread, one call at a time, for each event the server refused for
@@ -115,11 +122,14 @@ enum tally_result tally_flush(struct tally *tally, int64_t timeout_ms);
 struct tally_stats {
 	uint64_t pushed; /* events taken, links included */
 	uint64_t accepted, duplicate, replaced,
-		rejected;   /* as the server said, recovered ones too */
-	uint64_t resent;    /* batches sent more than once */
-	uint64_t recovered; /* batches found in the spool at open */
-	uint64_t pending;   /* events not acknowledged yet */
-	uint64_t seq;	    /* the last acknowledged sequence number */
+		rejected;	  /* as the server said, recovered ones too */
+	uint64_t resent;	  /* batches sent more than once */
+	uint64_t recovered;	  /* batches found in the spool at open */
+	uint64_t pending;	  /* events not acknowledged yet */
+	uint64_t seq;		  /* the last acknowledged sequence number */
+	uint64_t losses;	  /* how often the server was found to have lost something */
+	uint64_t restored;	  /* events it took again from what was kept */
+	uint64_t refused_dropped; /* batches removed from refused/, which holds at most 64 MiB */
 };
 
 void tally_stats(struct tally *tally, struct tally_stats *stats_out);

@@ -49,7 +49,11 @@ struct tally {
 	bool keeper_is_started;
 
 	/* keeper thread only, once it runs */
-	struct spool *spool; /* NULL: none */
+	struct spool *spool;		   /* NULL: none */
+	struct kept *kept;		   /* with the spool */
+	bool resends;			   /* all that is kept, as the server has lost something */
+	uint64_t resend_next, resend_last; /* numbers in kept: not yet queued */
+	uint32_t resend_count;		   /* queued and not settled */
 	struct tl_buf frame;
 	bool loads_next; /* the last was packed */
 
@@ -71,6 +75,7 @@ struct tally {
 	int64_t calls_until_ms; /* no call may last longer: the end of tally_close's time */
 	bool keeper_stops;
 	uint64_t unspooled_count; /* batches that the spool would not take */
+	struct kept_mark acked;	  /* how far the server is */
 	struct tally_stats stats;
 	char trouble[240]; /* what kept batches from being acknowledged, last */
 };

@@ -42,7 +42,7 @@ enum fake_plan {
 struct fake_notes {
 	uint64_t request_count;
 	uint64_t event_count; /* received, repeats included */
-	uint64_t seq;
+	uint64_t epoch, seq;
 	size_t held_count_max;
 	int64_t arrived_us[FAKE_REQUESTS_MAX];
 	uint64_t batch_hash[FAKE_REQUESTS_MAX];
@@ -135,6 +135,7 @@ fake_store(struct fake *fake, struct tl_slice body, struct tl_buf *reply)
 		}
 	}
 	answer.batch = head.batch;
+	answer.epoch = fake->notes.epoch;
 	answer.seq = fake->notes.seq += answer.accepted;
 	answer.rejects = batch.rejects;
 	answer.reject_count = batch.reject_count;
@@ -366,6 +367,17 @@ fake_stored(struct fake *fake)
 	count = tl_map_count(fake->ids);
 	pthread_mutex_unlock(&fake->mtx);
 	return count;
+}
+
+/* The server loses all it has, as when an old copy of its data is put back. */
+static inline void
+fake_lose(struct fake *fake, uint64_t epoch, uint64_t seq)
+{
+	pthread_mutex_lock(&fake->mtx);
+	tl_map_clear(fake->ids);
+	fake->notes.epoch = epoch;
+	fake->notes.seq = seq;
+	pthread_mutex_unlock(&fake->mtx);
 }
 
 #endif

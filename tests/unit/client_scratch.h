@@ -55,7 +55,7 @@ is_there(const char *name)
 	return access(at(name), F_OK) == 0;
 }
 
-/* Files of a folder below the scratch folder: folders and the lock are not counted. */
+/* Files of a folder below the scratch folder: folders, the lock and the mark are not counted. */
 static inline size_t
 files_in(const char *name)
 {
@@ -65,7 +65,8 @@ files_in(const char *name)
 
 	assert_non_null(dir);
 	while ((found = readdir(dir)) != NULL)
-		count += found->d_type == DT_REG && strcmp(found->d_name, "lock") != 0;
+		count += found->d_type == DT_REG && strcmp(found->d_name, "lock") != 0 &&
+			 strcmp(found->d_name, "mark") != 0;
 	closedir(dir);
 	return count;
 }

@@ -178,6 +178,8 @@ a_long_life_keeps_the_order(void **state)
 	spool_close(spool);
 }
 
+static uint64_t dropped_count;
+
 static void
 a_refused_batch_is_kept_with_its_reply(void **state)
 {
@@ -187,8 +189,8 @@ a_refused_batch_is_kept_with_its_reply(void **state)
 	(void)state;
 	put(spool, "one");
 	put(spool, "two");
-	spool_refuse(spool, 2, tl_slice_str("the reply"));
-	spool_refuse(spool, 2, tl_slice_str("nothing is there any more"));
+	spool_refuse(spool, 2, tl_slice_str("the reply"), &dropped_count);
+	spool_refuse(spool, 2, tl_slice_str("nothing is there any more"), &dropped_count);
 	assert_batches(spool, "one ");
 	assert_int_equal(spool_bytes(spool), HEAD_BYTES + 3);
 	assert_int_equal(files_in("s/refused"), 2);
@@ -220,7 +222,7 @@ a_batch_that_cannot_be_moved_stays(void **state)
 	(void)state;
 	put(spool, "one");
 	assert_int_equal(rmdir(at("s/refused")), 0);
-	spool_refuse(spool, 1, tl_slice_str("the reply"));
+	spool_refuse(spool, 1, tl_slice_str("the reply"), &dropped_count);
 	assert_batches(spool, "one ");
 	assert_int_equal(spool_bytes(spool), HEAD_BYTES + 3);
 	spool_close(spool);

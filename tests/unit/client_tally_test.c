@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "ingest/client/kept.h"
 #include "ingest/client/tally.h"
 #include "schema/base/crypt.h"
 #include "schema/base/file.h"
@@ -1103,6 +1104,138 @@ kill_9_loses_only_the_end(void **state)
 	fake_free(fake);
 }
 
+/* What the server had acknowledged and lost */
+
+static void
+wait_stored(struct fake *fake, uint64_t count)
+{
+	for (int i = 0; i < LONG_MS && fake_stored(fake) < count; i++)
+		usleep(1000);
+	assert_int_equal(fake_stored(fake), count);
+}
+
+/* Three batches of 10 events, acknowledged one after the other. */
+static struct tally *
+thirty_acknowledged(struct fake *fake, struct tally_options options)
+{
+	struct tally *tally;
+
+	options.batch_ms = NEVER_MS;
+	if (options.spool_dir == NULL)
+		options.spool_dir = at("spool");
+	tally = opened(options);
+	for (uint64_t first = 0; first < 30; first += 10) {
+		push(tally, first, first + 10);
+		assert_flushed(tally);
+	}
+	assert_stored(fake, 0, 30);
+	return tally;
+}
+
+static void
+what_the_server_lost_is_sent_again(void **state)
+{
+	/* The same epoch and a lower position, or another epoch whatever the position. */
+	static const struct kept_mark behind[] = {
+		{.epoch = 0, .seq = 3}, {.epoch = 9, .seq = 1000}};
+	struct tally_stats stats;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct fake *fake = fake_new(NULL);
+		struct tally *tally;
+
+		fake_start(fake, url);
+		tally = thirty_acknowledged(
+			fake, (struct tally_options){.spool_dir = at(i == 0 ? "spool" : "other")});
+		fake_lose(fake, behind[i].epoch, behind[i].seq);
+		push(tally, 30, 31);
+		assert_flushed(tally);
+		wait_stored(fake, 31);
+		assert_stored(fake, 0, 31);
+		assert_flushed(tally);
+		push(tally, 31, 32);
+		assert_flushed(tally);
+		tally_stats(tally, &stats);
+		assert_int_equal(stats.losses, 1);
+		assert_int_equal(stats.restored, 30);
+		assert_int_equal(stats.pending, 0);
+		close_all(tally, fake);
+	}
+}
+
+static void
+what_the_server_lost_is_sent_by_the_next_process(void **state)
+{
+	struct fake *fake = fake_new(NULL);
+	struct tally_stats stats;
+	struct tally *tally;
+
+	(void)state;
+	fake_start(fake, url);
+	assert_int_equal(tally_close(thirty_acknowledged(fake, (struct tally_options){0}), LONG_MS),
+		TALLY_OK);
+	assert_int_equal(files_in("spool/kept"), 3);
+	fake_lose(fake, 0, 0);
+	tally = opened((struct tally_options){.batch_ms = NEVER_MS, .spool_dir = at("spool")});
+	push(tally, 30, 31);
+	assert_flushed(tally);
+	wait_stored(fake, 31);
+	assert_stored(fake, 0, 31);
+	tally_stats(tally, &stats);
+	assert_int_equal(stats.losses, 1);
+	close_all(tally, fake);
+}
+
+static void
+the_rest_of_a_refused_batch_is_kept_too(void **state)
+{
+	struct fake *fake = fake_new(NULL);
+	struct tally *tally;
+
+	(void)state;
+	fake_start(fake, url);
+	tally = opened((struct tally_options){.batch_ms = NEVER_MS, .spool_dir = at("spool")});
+	push(tally, 0, 5);
+	push_wrong(tally, "wrong-event-1");
+	assert_flushed(tally);
+	assert_int_equal(files_in("spool/refused"), 2);
+	assert_int_equal(files_in("spool/kept"), 1);
+	fake_lose(fake, 0, 0);
+	push(tally, 5, 6);
+	assert_flushed(tally);
+	wait_stored(fake, 6);
+	close_all(tally, fake);
+}
+
+static void
+what_is_kept_has_a_bound_and_may_be_nothing(void **state)
+{
+	struct fake *fake = fake_new(NULL);
+	struct tally *tally;
+
+	(void)state;
+	fake_start(fake, url);
+	tally = thirty_acknowledged(fake, (struct tally_options){.keep_bytes = 1500});
+	assert_in_range(files_in("spool/kept"), 1, 2);
+	assert_int_equal(tally_close(tally, LONG_MS), TALLY_OK);
+	tally = opened((struct tally_options){
+		.batch_ms = NEVER_MS, .spool_dir = at("spool"), .keep_ms = 1});
+	usleep(1100000); /* the time of a file has seconds */
+	push(tally, 30, 40);
+	assert_flushed(tally);
+	push(tally, 40, 41);
+	assert_flushed(tally);
+	assert_in_range(files_in("spool/kept"), 0, 2);
+	assert_int_equal(tally_close(tally, LONG_MS), TALLY_OK);
+	tally = opened((struct tally_options){
+		.batch_ms = NEVER_MS, .spool_dir = at("spool"), .keep_ms = -1});
+	push(tally, 41, 42);
+	assert_flushed(tally);
+	assert_in_range(files_in("spool/kept"), 0, 2);
+	close_all(tally, fake);
+}
+
 /* What is refused at once */
 
 static const struct {
@@ -1266,6 +1399,10 @@ main(int argc, char **argv)
 		CLIENT_TEST(a_busy_server_is_given_its_time),
 		CLIENT_TEST(anything_short_of_an_answer_is_tried_again),
 		CLIENT_TEST(a_server_that_comes_late_or_goes_and_comes_back),
+		CLIENT_TEST(what_the_server_lost_is_sent_again),
+		CLIENT_TEST(what_the_server_lost_is_sent_by_the_next_process),
+		CLIENT_TEST(the_rest_of_a_refused_batch_is_kept_too),
+		CLIENT_TEST(what_is_kept_has_a_bound_and_may_be_nothing),
 		CLIENT_TEST(refused_events_are_told_and_kept),
 		CLIENT_TEST(a_refused_batch_is_told_kept_and_not_sent_again),
 		CLIENT_TEST(a_code_of_a_newer_server_says_itself_what_to_do),
