@@ -84,7 +84,7 @@ class Gateway:
     def revise(self, event):
         return dict(event, rev=event.get("rev", 0) + 1, cost_nusd=self.rng.randrange(10 ** 10))
 
-    def make_batch(self, sizes=(1, 5, 20, 100)):
+    def make_batch(self, sizes=(1, 2, 5, 10, 20, 40)):
         rng, now_ms = self.rng, int(time.time() * 1000)
         events = [self.make_event(now_ms) for _ in range(rng.choice(sizes))]
         if rng.random() < 0.2:
