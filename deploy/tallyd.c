@@ -15,9 +15,8 @@
 #include "schema/base/daemon.h"
 #include "schema/base/file.h"
 #include "schema/base/log.h"
-#include "schema/store/flush.h"
-#include "schema/model/limits.h"
 #include "schema/net/peers.h"
+#include "schema/store/flush.h"
 
 enum {
 	EXIT_CODE_USAGE = 64,
@@ -38,7 +37,10 @@ struct settings {
 	char query[TL_CONF_STRING_BYTES];
 	char log[TL_CONF_STRING_BYTES];
 	char mark_file[TL_CONF_STRING_BYTES];
+	int64_t memory_bytes_max;
 	int64_t cache_bytes;
+	int64_t partial_bytes_max;
+	int64_t unread_bytes_max;
 	int64_t connections_max;
 	int64_t connections_per_address_max;
 	int64_t frame_ms_max;
@@ -65,6 +67,9 @@ static const struct tl_conf_setting setting_table[] = {
 		"64M"},
 	{"memtable_bytes", TL_CONF_INT, AT(disk.memtable_bytes), "128M", 4 << 20, 1LL << 36,
 		"what is written and not yet in tables, in memory and in the log, each"},
+	{"memory_bytes_max", TL_CONF_INT, AT(memory_bytes_max), "0", 0, 1LL << 45,
+		"what the process may take: lowers each of the bounds below and memtable_bytes to "
+		"its share; at least 128M; 0: they stand as they are"},
 	{"cache_bytes", TL_CONF_INT, AT(cache_bytes), "64M", 1 << 20, 1LL << 40,
 		"memory for blocks read from disk"},
 	{"accept_past_days", TL_CONF_INT, AT(intake.accept_past_days), "35", 1, 400,
@@ -75,6 +80,10 @@ static const struct tl_conf_setting setting_table[] = {
 		"memory for the id index; at the cap intake says id_index_full"},
 	{"queue_bytes_max", TL_CONF_INT, AT(intake.queue_bytes_max), "64M", 4 << 20, 1LL << 40,
 		"batches waiting; past it gateways are told 'overloaded'"},
+	{"partial_bytes_max", TL_CONF_INT, AT(partial_bytes_max), "64M", 4 << 20, 1LL << 40,
+		"received of frames that are not whole; past it the oldest is closed"},
+	{"unread_bytes_max", TL_CONF_INT, AT(unread_bytes_max), "64M", 4 << 20, 1LL << 40,
+		"replies that wait for peers to read them; past it who does not read is closed"},
 	{"connections_max", TL_CONF_INT, AT(connections_max), "1024", 8, 60000,
 		"connections in all; past it the longest silent one makes room"},
 	{"connections_per_address_max", TL_CONF_INT, AT(connections_per_address_max), "64", 1,
@@ -296,8 +305,8 @@ peers_start(const struct settings *settings, struct tl_why *why)
 			.per_address_max = settings->connections_per_address_max,
 			.frame_ms = settings->frame_ms_max,
 			.idle_ms = settings->idle_ms_max,
-			.partial_bytes_max = TL_PARTIAL_BYTES_MAX,
-			.unread_bytes_max = TL_UNREAD_BYTES_MAX,
+			.partial_bytes_max = settings->partial_bytes_max,
+			.unread_bytes_max = settings->unread_bytes_max,
 		},
 		&count_max, why);
 
@@ -565,6 +574,41 @@ log_level_parse(const char *name)
 	return false;
 }
 
+#define MEMORY_BYTES_MIN ((int64_t)128 << 20)
+
+/*
+ * What each part may take of the memory of the process. The rest, three eighths, is for what is as
+ * large as the load makes it and bounded by counts: batches being decoded, what the rollup and the
+ * queries keep at hand, the registry.
+ */
+static enum tl_err
+memory_share_out(struct settings *settings, struct tl_why *why)
+{
+	struct {
+		int64_t *bytes;
+		int64_t part; /* of 32 */
+	} shares[] = {
+		{&settings->intake.id_index_bytes_max, 8},
+		{&settings->disk.memtable_bytes, 4},
+		{&settings->intake.queue_bytes_max, 4},
+		{&settings->cache_bytes, 2},
+		{&settings->partial_bytes_max, 1},
+		{&settings->unread_bytes_max, 1},
+	};
+
+	if (settings->memory_bytes_max == 0)
+		return TL_OK;
+	if (settings->memory_bytes_max < MEMORY_BYTES_MIN)
+		return tl_fail(why, TL_ECONFIG, "memory_bytes_max: at least 128M");
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+		int64_t share = settings->memory_bytes_max / 32 * shares[i].part;
+
+		if (*shares[i].bytes > share)
+			*shares[i].bytes = share;
+	}
+	return TL_OK;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -591,6 +635,8 @@ main(int argc, char **argv)
 			"arrive "
 			"that late, and its id lives on",
 			ID_LIFE_DAYS);
+	if (!err)
+		err = memory_share_out(&tallyd.settings, &why);
 	if (!err && !log_level_parse(tallyd.settings.log))
 		err = tl_fail(&why, TL_EUSAGE, "log '%s': error, warn, info or debug",
 			tallyd.settings.log);

@@ -14,17 +14,6 @@
 #define TL_MAP_KEYS_MAX 64u
 #define TL_QUEUE_BYTES_MAX (64u << 20)
 
-/*
- * Connections, by default. A gateway has 4; a frame of 1 MiB in 30 s is 35 KB/s, slower than any
- * link a gateway sits on; who comes back after 15 idle minutes dials again without losing anything.
- */
-#define TL_CONNECTIONS_MAX 1024
-#define TL_CONNECTIONS_PER_ADDRESS_MAX 64
-#define TL_FRAME_MS_MAX 30000
-#define TL_IDLE_MS_MAX 900000
-#define TL_PARTIAL_BYTES_MAX (64u << 20)
-#define TL_UNREAD_BYTES_MAX (64u << 20)
-
 /* Text, in bytes of UTF-8. */
 #define TL_ID_TEXT_BYTES_MIN 8u
 #define TL_ID_TEXT_BYTES_MAX 64u

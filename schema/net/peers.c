@@ -619,8 +619,12 @@ tl_peers_start(const struct tl_peers_limits *limits, int64_t *count_max_out, str
 	house.limits = *limits;
 	house.peer_capacity = files_raise();
 	house.limits.count_max = count_that_fits(limits->count_max, house.peer_capacity);
-	house.peers = calloc(house.peer_capacity, sizeof(*house.peers));
-	house.open_fds = calloc(house.peer_capacity, sizeof(*house.open_fds));
+	/* From the second start of a process on, nng may still be ending connections of the first.
+	 */
+	if (house.peers == NULL)
+		house.peers = calloc(FILES_MAX, sizeof(*house.peers));
+	if (house.open_fds == NULL)
+		house.open_fds = calloc(FILES_MAX, sizeof(*house.open_fds));
 	house.stops = false;
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -628,10 +632,6 @@ tl_peers_start(const struct tl_peers_limits *limits, int64_t *count_max_out, str
 	pthread_condattr_destroy(&monotonic);
 	if (house.peers == NULL || house.open_fds == NULL ||
 		pthread_create(&house.sweeper, NULL, sweeper_run, NULL) != 0) {
-		free(house.peers);
-		free(house.open_fds);
-		house.peers = NULL;
-		house.open_fds = NULL;
 		return tl_fail(why, TL_ENOMEM, "no memory for the list of connections");
 	}
 	tl_nng_on_sent(peer_sent);
