@@ -72,6 +72,7 @@ orders_free(struct orders *orders)
 {
 	if (orders == NULL)
 		return;
+	atomic_store(&orders->progress.is_cancelled, true);
 	job_join(&orders->verify);
 	job_join(&orders->rebuild);
 	pthread_mutex_destroy(&orders->mtx);

@@ -32,7 +32,7 @@ TL_MUST enum tl_err orders_new(const struct orders_options *options, struct orde
 /* Tell it about the other roles once they run; before that, stats leaves their part out. */
 void orders_attach(struct orders *orders, const struct ingest *ingest, const struct query *query);
 
-/* Waits for a job that runs. NULL is fine. */
+/* Waits for a job that runs; a verify is cut short. NULL is fine. */
 void orders_free(struct orders *orders);
 
 /* ingest_options.on_order with an orders as arg. */

@@ -430,6 +430,7 @@ report(const struct tallyd *t)
 }
 
 #define TICK_MS 1000
+#define STOP_S_MAX 10
 #define REOPEN_TICKS 5
 
 static void
@@ -552,7 +553,7 @@ run(struct tallyd *t)
 		return exit_code_of(err); /* the process ends; nothing was acknowledged */
 	}
 	tl_daemon_notify("STOPPING=1");
-	tl_daemon_stopping(EXIT_CODE_IO);
+	tl_daemon_stopping(EXIT_CODE_IO, STOP_S_MAX);
 	tl_log(TL_LOG_INFO, "stopping");
 	tallyd_stop(t, "stopping");
 	ready_free(t->ready);

@@ -221,9 +221,12 @@ open_block(struct audit *audit, const struct audit_block *block, struct tl_slice
 		return tl_fail(why, TL_ESTORAGE_CORRUPT,
 			"block %u of group %" PRIu64 " has %u rows, the journal says %u",
 			block->block_no, block->group_no, head->row_count, block->row_count);
-	if (audit->progress != NULL)
-		atomic_fetch_add(&audit->progress->blocks_done, 1);
-	return TL_OK;
+	if (audit->progress == NULL)
+		return TL_OK;
+	atomic_fetch_add(&audit->progress->blocks_done, 1);
+	return atomic_load(&audit->progress->is_cancelled)
+		       ? tl_fail(why, TL_ESHUTTING_DOWN, "the audit was cut short")
+		       : TL_OK;
 }
 
 typedef enum tl_err visit_row(

@@ -17,9 +17,10 @@ struct audit_report {
 	char first_difference[240]; /* "" when there is none */
 };
 
-/* Read by others while an audit runs, for progress. */
+/* Read by others while an audit runs, for progress; and how they end it. */
 struct audit_progress {
 	_Atomic uint64_t blocks_done, blocks_total;
+	_Atomic bool is_cancelled; /* set: the audit ends with TL_ESHUTTING_DOWN */
 };
 
 /*

@@ -81,7 +81,7 @@ exit_at_once(int signo)
 }
 
 void
-tl_daemon_stopping(int exit_code)
+tl_daemon_stopping(int exit_code, unsigned deadline_s)
 {
 	struct sigaction action = {.sa_handler = exit_at_once};
 	sigset_t stops;
@@ -95,6 +95,9 @@ tl_daemon_stopping(int exit_code)
 	assert(rc == 0);
 	rc = sigaction(SIGINT, &action, NULL);
 	assert(rc == 0);
+	rc = sigaction(SIGALRM, &action, NULL);
+	assert(rc == 0);
+	alarm(deadline_s);
 	/* A wait would take them before the handler does. */
 	sigdelset(&waited, SIGTERM);
 	sigdelset(&waited, SIGINT);

@@ -20,8 +20,8 @@ void tl_daemon_init(void);
 /* Wait for the next event. Main thread only. */
 enum tl_daemon_event tl_daemon_wait(int64_t tick_ms);
 
-/* After this a further SIGTERM or SIGINT ends the process with _exit(exit_code). */
-void tl_daemon_stopping(int exit_code);
+/* After this a further SIGTERM or SIGINT, or deadline_s, ends the process with _exit(exit_code). */
+void tl_daemon_stopping(int exit_code, unsigned deadline_s);
 
 /* sd_notify: "READY=1", "STOPPING=1", "WATCHDOG=1"; does nothing outside systemd. */
 void tl_daemon_notify(const char *state);

@@ -117,7 +117,7 @@ stop_twice(void)
 	kill(getpid(), SIGTERM);
 	if (tl_daemon_wait(60000) != TL_DAEMON_STOP)
 		_exit(98);
-	tl_daemon_stopping(7);
+	tl_daemon_stopping(7, 60);
 	kill(getpid(), SIGTERM);
 }
 
@@ -126,7 +126,7 @@ interrupt_before_stopping(void)
 {
 	/* It came between the first signal and the call. */
 	kill(getpid(), SIGINT);
-	tl_daemon_stopping(8);
+	tl_daemon_stopping(8, 60);
 }
 
 static void
@@ -134,7 +134,7 @@ terminate_while_waiting(void)
 {
 	pid_t child;
 
-	tl_daemon_stopping(9);
+	tl_daemon_stopping(9, 60);
 	child = fork();
 	if (child == 0) {
 		kill(getppid(), SIGTERM);
@@ -146,7 +146,7 @@ terminate_while_waiting(void)
 static void
 report_while_stopping(void)
 {
-	tl_daemon_stopping(7);
+	tl_daemon_stopping(7, 60);
 	kill(getpid(), SIGUSR1);
 	_exit(tl_daemon_wait(60000) == TL_DAEMON_REPORT ? 10 : 97);
 }
@@ -156,8 +156,16 @@ stop_once(void)
 {
 	kill(getpid(), SIGTERM);
 	tl_daemon_wait(60000);
-	tl_daemon_stopping(7);
+	tl_daemon_stopping(7, 60);
 	_exit(0);
+}
+
+static void
+stop_for_ever(void)
+{
+	tl_daemon_stopping(11, 1);
+	for (;;)
+		tl_daemon_wait(60000);
 }
 
 static const struct {
@@ -170,6 +178,7 @@ static const struct {
 	{"so does one that was already waiting", interrupt_before_stopping, 8},
 	{"and one that comes during a wait", terminate_while_waiting, 9},
 	{"the others are still events", report_while_stopping, 10},
+	{"a stop that takes too long ends by itself", stop_for_ever, 11},
 };
 
 static void
