@@ -145,9 +145,13 @@ fuzzers: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
 BENCH := $(patsubst bench/%.c,%,$(wildcard bench/*_bench.c))
 BENCHLIB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_bench.c,$(wildcard bench/*.c)))
 
+# They speak to a daemon, but for the one that is a daemon's stages.
+$(foreach b,$(BENCH),$(eval BENCH_LINK_$(b) := $(LINK_client)))
+BENCH_LINK_stage_bench := $(LINK_all)
+
 define bench
-$(BUILD)/bench/$(1): $(BUILD)/bench/$(1).o $(BENCHLIB_OBJ) $(call lib,$(LINK_client))
-	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_client))
+$(BUILD)/bench/$(1): $(BUILD)/bench/$(1).o $(BENCHLIB_OBJ) $(call lib,$(BENCH_LINK_$(1)))
+	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(BENCH_LINK_$(1)))
 endef
 $(foreach b,$(BENCH),$(eval $(call bench,$(b))))
 

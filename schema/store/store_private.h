@@ -83,10 +83,29 @@ struct tl_store {
 	_Atomic uint64_t write_no; /* numbers each filling of each write */
 };
 
+/* A row of a fixed family that a write is to change; its key and value lie in the write's bytes. */
+struct tl_write_row {
+	size_t at; /* of the key, the value follows */
+	size_t value_bytes;
+	uint32_t no; /* in the order of the calls */
+	uint16_t key_bytes;
+	bool is_delete;
+};
+
+/* The rows of one family, in the order of the calls. */
+struct tl_write_rows {
+	struct tl_write_row *row;
+	size_t count, capacity;
+	bool is_unsorted; /* by key */
+};
+
 struct tl_write {
 	struct tl_store *store;
-	rocksdb_writebatch_t *batch;
-	uint64_t no; /* differs between any two fillings: how the dictionary sees a commit */
+	rocksdb_writebatch_t *batch; /* raw rows at once, the others at commit */
+	struct tl_buf bytes;	     /* of the other rows */
+	struct tl_write_rows rows[TL_FAMILY_COUNT];
+	enum tl_err err; /* sticky: no memory for a row */
+	uint64_t no;	 /* of this filling */
 };
 
 /* RocksDB's error text -> our code; the text goes into why after what was tried, and is freed. */

@@ -109,6 +109,36 @@ the_last_of_several_puts_stands(void **state)
 	tl_write_free(write);
 }
 
+/* Rows go in by key: the order of the calls must be told from it all the same. */
+static void
+any_order_of_calls_gives_the_last_of_each_key(void **state)
+{
+	struct scratch *s = *state;
+	struct tl_write *write = new_write(s);
+	char key[8], value[8];
+
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 500; i++) {
+			int no = i * 7919 % 500;
+
+			snprintf(key, sizeof(key), "%03d", no);
+			snprintf(value, sizeof(value), "%d", round * 1000 + no);
+			put(write, TL_FAMILY_SESSION, key, value);
+			if (no % 10 == round)
+				tl_write_delete(write, TL_FAMILY_SESSION, tl_slice_str(key));
+			put(write, TL_FAMILY_LIFE, key, "beside");
+		}
+	}
+	assert_int_equal(tl_write_commit(write, TL_SYNC, &s->why), TL_OK);
+	for (int no = 0; no < 500; no++) {
+		snprintf(key, sizeof(key), "%03d", no);
+		snprintf(value, sizeof(value), "%d", 2000 + no);
+		assert_int_equal(has(s, TL_FAMILY_SESSION, key, value), no % 10 != 2);
+		assert_true(has(s, TL_FAMILY_LIFE, key, "beside"));
+	}
+	tl_write_free(write);
+}
+
 static void
 an_empty_value_is_a_value(void **state)
 {
@@ -177,6 +207,7 @@ main(void)
 		SCRATCH_TEST(a_commit_leaves_the_write_empty),
 		SCRATCH_TEST(a_reset_forgets),
 		SCRATCH_TEST(the_last_of_several_puts_stands),
+		SCRATCH_TEST(any_order_of_calls_gives_the_last_of_each_key),
 		SCRATCH_TEST(an_empty_value_is_a_value),
 		SCRATCH_TEST(an_erased_family_is_empty_and_its_neighbours_are_not),
 	};
