@@ -516,9 +516,8 @@ file_set_aside(struct spool *spool, struct file *file)
 	file_forget(spool, file);
 }
 
-/* True when the content is a batch as it was put. */
-static bool
-content_parse(struct tl_slice content, struct tl_slice *batch_out, uint32_t *event_count_out)
+bool
+spool_content_parse(struct tl_slice content, struct tl_slice *batch_out, uint32_t *event_count_out)
 {
 	struct tl_cursor cur = tl_cursor_of(content);
 	struct tl_slice magic = tl_cursor_take(&cur, MAGIC_BYTES);
@@ -553,7 +552,7 @@ spool_file_read(const char *path, struct tl_buf *content, struct tl_buf *batch,
 		return TL_ESTORAGE_CORRUPT;
 	if (err)
 		return err;
-	if (!content_parse(tl_buf_slice(content), &frame, event_count_out))
+	if (!spool_content_parse(tl_buf_slice(content), &frame, event_count_out))
 		return TL_ESTORAGE_CORRUPT;
 	tl_buf_reset(batch);
 	tl_buf_put_slice(batch, frame);

@@ -64,4 +64,8 @@ bool spool_name_parse(const char *name, uint64_t *number_out);
 TL_MUST enum tl_err spool_file_read(const char *path, struct tl_buf *content, struct tl_buf *batch,
 	uint32_t *event_count_out, struct tl_why *why);
 
+/* True when the content of a file is a batch as it was put. Split out for fuzzing. */
+TL_MUST bool spool_content_parse(
+	struct tl_slice content, struct tl_slice *batch_out, uint32_t *event_count_out);
+
 #endif

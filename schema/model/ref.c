@@ -354,7 +354,10 @@ reduce_pages(struct location *location)
 	return location->part_count == 2;
 }
 
-/* Everywhere else: GitLab's pages come after "/-", and an Azure DevOps server has _git too. */
+/*
+ * Everywhere else: GitLab's pages come after "/-", and an Azure DevOps server has _git too. One part
+ * fewer than there is room for, because read again the host is a part of its own.
+ */
 static bool
 reduce_other(struct location *location)
 {
@@ -366,7 +369,7 @@ reduce_other(struct location *location)
 		else
 			i++;
 	}
-	return location->part_count >= 2;
+	return location->part_count >= 2 && location->part_count < PARTS_MAX;
 }
 
 static bool

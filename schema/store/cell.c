@@ -336,10 +336,6 @@ take_prs(struct reader *reader, struct tl_page *page)
 		return TL_ESTORAGE_CORRUPT;
 	for (uint32_t i = 0; i < page->pr_count; i++)
 		page->prs[i].session = (uint32_t)reader->values[i];
-	for (uint32_t i = 1; i < page->pr_count; i++) {
-		if (page->prs[i - 1].session > page->prs[i].session)
-			return TL_ESTORAGE_CORRUPT;
-	}
 	if (!take_column(reader, page->pr_count, 0, UINT32_MAX))
 		return TL_ESTORAGE_CORRUPT;
 	for (uint32_t i = 0; i < page->pr_count; i++)
@@ -348,6 +344,16 @@ take_prs(struct reader *reader, struct tl_page *page)
 		return TL_ESTORAGE_CORRUPT;
 	for (uint32_t i = 0; i < page->pr_count; i++)
 		page->prs[i].pr.number = (uint32_t)reader->values[i];
+	/* A session has a pull request once. That no two rows are equal is also what lets take_count
+	 * believe in about one row a byte. */
+	for (uint32_t i = 1; i < page->pr_count; i++) {
+		const struct tl_cell_pr *before = &page->prs[i - 1];
+		const struct tl_cell_pr *pr = &page->prs[i];
+
+		if (before->session > pr->session ||
+			(before->session == pr->session && tl_pr_cmp(before->pr, pr->pr) == 0))
+			return TL_ESTORAGE_CORRUPT;
+	}
 	return TL_OK;
 }
 

@@ -1,6 +1,7 @@
 """What fuzzing starts from: the golden bytes, frames made from seeded usage, and texts that people
 write. write(name, folder) puts the seeds of one target into a folder."""
 
+import json
 import os
 import random
 import struct
@@ -91,11 +92,153 @@ def frames():
     return made
 
 
+def queries():
+    ops = ["leaderboard", "series", "top_repos", "repos", "pulls", "models", "sessions", "session",
+           "team", "reconcile", "health", "keys_resolve", "explain"]
+    more = [{}, {"range": "7d", "tz": "Europe/Berlin", "metric": "tokens", "tokens": "uncached"},
+            {"from": "2026-11-01T00:00:00Z", "to": NOW_MS, "limit": 5, "cursor": "YWJj"},
+            {"scope": "pr:github.com/acme/api#7", "split": True, "range": "30d"},
+            {"session": "s-1", "member": "%032x" % 7, "repo": "acme/api", "pr": 7, "agent": "codex",
+             "q": "find", "key": "tally_ca_ab12cd34", "split": "0", "limit": "7"}]
+    return [msgpack.packb({"v": 1, "token": "t", "op": op, **more[i % len(more)]})
+            for i, op in enumerate(ops)]
+
+
+def commands():
+    ops = ["org_create", "org_update", "token_create", "invite", "agent_create", "member_update",
+           "stats", "verify", "dump", "ping"]
+    return [msgpack.packb({"v": 1, "token": "t", "org": "acme", "op": op, "email": "a@b.c"})
+            for op in ops]
+
+
+def replies():
+    error = {"code": "overloaded", "message": "busy", "field": "model", "limit": 5, "retry": "after"}
+    return [msgpack.packb(reply) for reply in (
+        {"v": 1, "ok": True, "batch": "b", "epoch": 2**63 - 1, "seq": 9, "accepted": 2,
+         "duplicate": 0, "replaced": 0, "rejected": 1,
+         "errors": [{"i": 0, "id": None, "code": "field_type", "field": "ts", "got": "x"}]},
+        {"v": 1, "ok": False, "error": error, "retry_after_ms": 250},
+        {"v": 1, "ok": False, "error": {"code": "unheard_of", "retry": "never"}},
+        {"v": 1, "ok": False}, {})] + [bytes([code]) + bytes(10) for code in range(0, 70, 9)]
+
+
+def documents():
+    return [text.encode() for text in (
+        '{"v":1,"rows":[{"name":"Ada \\u00e9 \\ud83d\\ude00","cost_nusd":12,"spark":[1,2]}]}',
+        '[1,-2,3.5,1e3,true,false,null,"",{"a":{"b":[[]]}}]', "[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]",
+        '{"a":1,"a":2}', '["\\u0000"]', "[9223372036854775807,-9223372036854775808]",
+        '{"metric":"cost","value":5}', " [ ] ")]
+
+
+def shown():
+    return values() + [msgpack.packb(value) for value in (
+        {"metric": "cost", "value": 5, "spark": [1, -1], "cost_nusd": -10**15, "id": b"\1\2"},
+        {"a": {"b": [[None, "\x00\x1f\"\\"]]}}, {"cost_nusd": 2**63 - 1}, {1: 2})]
+
+
+def registry():
+    kinds = {"org": 0, "member": 1, "agent": 2, "credential": 3}
+    return [bytes([kinds[key.split("_")[0]]]) + value for key, value in golden("registry").items()]
+
+
+def refs():
+    repos = ["git@github.com:Acme/API.git", "https://user:pw@github.com:443/acme/api.git/",
+             "ssh://git@gitlab.com:22/group/sub/sub2/tool.git", "acme/api", "git://host.org/a/b",
+             "https://dev.azure.com/org/project/_git/repo", "git@ssh.dev.azure.com:v3/org/p/r",
+             "https://org.visualstudio.com/p/_git/r", "bitbucket.org/team/repo", "file:///x/y",
+             "https://github.com/acme/api/tree/main?x=1#y"]
+    pulls = ["https://github.com/acme/api/pull/7", "https://gitlab.com/a/b/-/merge_requests/9",
+             "https://bitbucket.org/t/r/pull-requests/3", "acme/api#12", "#5", "5", "!6",
+             "https://dev.azure.com/o/p/_git/r/pullrequest/44", "https://github.com/a/b/pull/7/files"]
+    rest = ["ABCDEF0123456789", " Ada@Example.ORG ", "a@b", "\u00e9@x.y"]
+    return [text.encode() for text in repos + pulls + rest]
+
+
+def zones():
+    made = []
+    for zone in ("UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kolkata",
+                 "Africa/Casablanca", "America/Godthab", "Pacific/Apia", "Europe/Dublin"):
+        with open("/usr/share/zoneinfo/" + zone, "rb") as file:
+            made.append(struct.pack(">q", NOW_MS << 11) + file.read())
+    return made
+
+
+def transcripts():
+    usage = {"input_tokens": 5, "output_tokens": 9, "cache_read_input_tokens": 7,
+             "cache_creation_input_tokens": 3, "cache_creation": {"ephemeral_1h_input_tokens": 2}}
+    claude = {"timestamp": "2026-11-21T10:00:00.000Z", "sessionId": "s-1", "gitBranch": "main",
+              "requestId": "req_1",
+              "message": {"id": "msg_1", "model": "claude-opus-4-6", "usage": usage}}
+    total = {"input_tokens": 10, "cached_input_tokens": 4, "output_tokens": 6,
+             "reasoning_output_tokens": 2}
+    codex = [{"type": "session_meta", "payload": {"id": "s-2", "model_provider": "openai", "git": {
+        "repository_url": "git@github.com:a/b.git", "branch": "main", "commit_hash": "abcdef0"}}},
+             {"type": "turn_context", "payload": {"model": "gpt-5.3-codex"}},
+             {"type": "event_msg", "timestamp": "2026-11-21T10:00:00Z", "payload": {
+                 "type": "token_count", "info": {"total_token_usage": total,
+                                                 "last_token_usage": total}}}]
+    later = json.loads(json.dumps(claude).replace("msg_1", "msg_2"))
+    return [b"\0" + "\n".join(map(json.dumps, (claude, claude, later))).encode(),
+            b"\1" + "\n".join(map(json.dumps, codex)).encode(),
+            b"\0" + json.dumps(claude).encode(),
+            b"\1" + "\n".join(map(json.dumps, codex + codex[2:])).encode()]
+
+
+def windows():
+    times = [b"2026-11-21T10:00:00.123Z", b"1969-12-31T23:59:59+14:00", b"2026-11-21", b"24h",
+             b"custom", b"9999-12-31T23:59:60.999999999-00:30"]
+    numbers = [struct.pack(">BBqi", i, i, NOW_MS - i * 91 * 86400000, (1 << (i * 4 % 31)) - 5)
+               for i in range(8)]
+    return times + numbers
+
+
+def settings():
+    return [b"name = prod\ndays = 35\n; note\nbytes_max=4G\nverbose=true\n", b"days=0\n",
+            b"[section]\nname=x\n", b"name=" + b"x" * 300, b"days = 7 ; after\n\n# c\nverbose = no\n"]
+
+
+def base62(number, digits):
+    alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    text = ""
+    for _ in range(digits):
+        number, rest = divmod(number, 62)
+        text = alphabet[rest] + text
+    return text
+
+
+def tokens():
+    made = []
+    for tag in ("gw", "ca", "pat", "svc"):
+        body = "tally_%s_%s_%s" % (tag, "ab12cd34", base62(3 ** 150, 43))
+        for covered in (body, body + "_"):
+            made.append(("%s_%s" % (body, base62(zlib.crc32(covered.encode()), 6))).encode())
+    return made + [b"gateway", b"agent", b"personal", b"service"]
+
+
+def texts():
+    return [text.encode() for text in (
+        "\u00e9\u20ac\U0001f600x", "0011aaBBff", "12.345678901", "-0.000000001", "$5", "1e9",
+        "frame_malformed", "msg_0001aaaa", "undefined")] + [
+            b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\xff" * 9 + b"\x01",
+            b"\x80\x01", bytes(range(1, 17))]
+
+
+MORE = {
+    "import": transcripts, "window": windows, "conf": settings, "token": tokens, "text": texts,
+    "spool": lambda: list(golden("spool").values()) + [b"\0\5\0\7hello"],
+    "query": queries, "command": commands, "reply": replies, "json": documents,
+    "json_reply": shown, "registry": registry, "ref": refs, "zone": zones,
+    "key": lambda: list(golden("key").values()),
+}
+
+
 def of(name):
     if name == "reader":
         return values() + batches()[:10]
     if name == "frame":
         return frames()
+    if name == "differential":
+        return values() + batches()[:40]
     if name == "batch":
         return batches()
     if name == "column":
@@ -109,6 +252,8 @@ def of(name):
     if name == "journal":
         return [struct.pack(">Q", no) + value
                 for no, value in enumerate(golden("journal").values(), 1)]
+    if name in MORE:
+        return MORE[name]()
     if name == "session":
         return [value for key, value in golden("value").items() if key.startswith("session")]
     if name == "value":

@@ -1,0 +1,110 @@
+/*
+ * Keys: what a parser takes, the maker makes again, byte for byte; numbers from the input made into
+ * keys parse to the same numbers and sort as they do; any bytes print as text.
+ */
+#include "schema/store/key.h"
+#include "tests/fuzz/fuzz.h"
+
+static void
+check_made(const struct tl_key *key, struct tl_slice bytes)
+{
+	assert(tl_slice_eq(tl_key_slice(key), bytes));
+}
+
+static void
+check_parsed(struct tl_slice bytes)
+{
+	uint32_t org, second, third;
+	uint64_t group_no;
+	uint16_t block_no;
+	int64_t time_ms;
+	enum tl_dim dim;
+	uint8_t kind;
+	struct tl_key key;
+
+	if (tl_key_journal_parse(bytes, &group_no)) {
+		key = tl_key_journal(group_no);
+		check_made(&key, bytes);
+	}
+	if (tl_key_block_parse(bytes, &group_no, &block_no)) {
+		key = tl_key_block(group_no, block_no);
+		check_made(&key, bytes);
+	}
+	for (int span = 0; span < TL_SPAN_COUNT; span++) {
+		if (!tl_key_cell_parse(bytes, (enum tl_span)span, &org, &time_ms))
+			continue;
+		key = tl_key_cell(org, (enum tl_span)span, time_ms);
+		check_made(&key, bytes);
+	}
+	if (tl_key_session_parse(bytes, &org, &second)) {
+		key = tl_key_session(org, second);
+		check_made(&key, bytes);
+	}
+	if (tl_key_life_parse(bytes, &org, &dim, &second)) {
+		key = tl_key_life(org, dim, second);
+		check_made(&key, bytes);
+	}
+	if (tl_key_intake_parse(bytes, &org, &time_ms, &second)) {
+		key = tl_key_intake(org, time_ms, second);
+		check_made(&key, bytes);
+	}
+	if (tl_key_registry_parse(bytes, &org, &kind, &third)) {
+		key = tl_key_registry(org, kind, third);
+		check_made(&key, bytes);
+	}
+}
+
+static int
+sign(int order)
+{
+	return (order > 0) - (order < 0);
+}
+
+static int
+key_order(const struct tl_key *a, const struct tl_key *b)
+{
+	size_t bytes = a->bytes < b->bytes ? a->bytes : b->bytes;
+	int order = memcmp(a->data, b->data, bytes);
+
+	return order != 0 ? sign(order) : (a->bytes > b->bytes) - (a->bytes < b->bytes);
+}
+
+/* Two cells of one org sort as their times do, also before 1970. */
+static void
+check_order(struct tl_cursor cur)
+{
+	uint32_t org = tl_cursor_be32(&cur);
+	int64_t number[2];
+	struct tl_key key[2];
+
+	for (int i = 0; i < 2; i++) {
+		int64_t time_ms;
+		uint32_t org_again;
+
+		number[i] = (int64_t)tl_cursor_be64(&cur) >> 11; /* within 2^53 */
+		number[i] = tl_bucket_floor(TL_SPAN_15M, number[i]);
+		key[i] = tl_key_cell(org, TL_SPAN_15M, number[i]);
+		assert(tl_key_cell_parse(tl_key_slice(&key[i]), TL_SPAN_15M, &org_again, &time_ms));
+		assert(org_again == org && time_ms == number[i]);
+	}
+	assert(key_order(&key[0], &key[1]) == (number[0] > number[1]) - (number[0] < number[1]));
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+	static struct tl_buf text;
+	struct tl_slice input = tl_slice_of(data, bytes);
+	struct tl_key name;
+
+	check_parsed(input);
+	check_order(tl_cursor_of(input));
+	if (bytes > 0) {
+		tl_buf_reset(&text);
+		tl_key_print((enum tl_family)(data[bytes - 1] % TL_FAMILY_COUNT), input, &text);
+		assert(!text.err && tl_utf8_valid(tl_buf_slice(&text)));
+	}
+	name = tl_key_dict_name(7, TL_NAME_SESSION, input);
+	assert(name.bytes <= TL_KEY_BYTES_MAX);
+	return 0;
+}
