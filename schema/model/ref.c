@@ -355,8 +355,8 @@ reduce_pages(struct location *location)
 }
 
 /*
- * Everywhere else: GitLab's pages come after "/-", and an Azure DevOps server has _git too. One part
- * fewer than there is room for, because read again the host is a part of its own.
+ * Everywhere else: GitLab's pages come after "/-", and an Azure DevOps server has _git too. One
+ * part fewer than there is room for, because read again the host is a part of its own.
  */
 static bool
 reduce_other(struct location *location)

@@ -344,8 +344,8 @@ take_prs(struct reader *reader, struct tl_page *page)
 		return TL_ESTORAGE_CORRUPT;
 	for (uint32_t i = 0; i < page->pr_count; i++)
 		page->prs[i].pr.number = (uint32_t)reader->values[i];
-	/* A session has a pull request once. That no two rows are equal is also what lets take_count
-	 * believe in about one row a byte. */
+	/* A session has a pull request once. That no two rows are equal is also what lets
+	 * take_count believe in about one row a byte. */
 	for (uint32_t i = 1; i < page->pr_count; i++) {
 		const struct tl_cell_pr *before = &page->prs[i - 1];
 		const struct tl_cell_pr *pr = &page->prs[i];
