@@ -218,6 +218,12 @@ $(LONG): test-%: packages-test
 	@$(MAKE) --no-print-directory -j2 tests
 	@BUILD=$(BUILD) SEED=$(SEED) BUDGET=$(or $(BUDGET),$(BUDGET_$*)) $(PYTHON) -B tests/run.py tests/$*/
 
+# Variants of the product with one fault each: make test-plants [P=words] [N=how many]
+.PHONY: test-plants
+test-plants: packages-test
+	@$(MAKE) --no-print-directory -j2 tests
+	@BUILD=$(BUILD) P="$(P)" N=$(N) $(PYTHON) -B tests/plants/run.py
+
 # Every long form, one report: make gate [BUDGET=seconds in all] [SEED=n]
 .PHONY: gate
 gate:
@@ -271,6 +277,7 @@ help:
 	@echo 'make demo       the product at work on simulated gateways [DEMO_SECONDS=n]'
 	@echo 'make test       every test [T=part of a name] [SEED=n]'
 	@echo 'make fuzz       fuzz the decoders [F=name|all] [BUDGET=seconds] [SEED=n]'
+	@echo 'make test-plants planted faults, and the suite that fails on each [P=words] [N=n]'
 	@echo 'make test-crash test-grid test-damage test-truth'
 	@echo '                the long form of each folder [BUDGET=seconds] [SEED=n]'
 	@echo 'make gate       every long form, one report [BUDGET=seconds in all] [SEED=n]'

@@ -94,7 +94,8 @@ def main():
     wanted = sys.argv[1:]
     jobs = []
     # The longest first, so that the two lanes end together.
-    for folder in ("tests/crash", "tests/grid", "tests/damage", "tests/truth", "tests/e2e"):
+    for folder in ("tests/crash", "tests/grid", "tests/damage", "tests/plants", "tests/truth",
+                   "tests/e2e"):
         if os.path.isdir(folder):
             jobs += sorted(os.path.join(folder, name) for name in os.listdir(folder)
                            if name.endswith("_test.py"))

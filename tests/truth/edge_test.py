@@ -13,6 +13,7 @@ from oracle import Oracle, before_edges, fixed_edges
 
 MINUTE = 60 * 1000
 QUARTER = 15 * MINUTE
+EVENTS_KEPT = 16384  # of one quarter (query/edge.c)
 DAY = 86400 * 1000
 
 # (now, zone): a moment behind each awkward day.
@@ -63,8 +64,8 @@ class Asker:
 
     def compare(self, **params):
         params = dict(params, tz=self.zone)
-        reply = self.client.ask(dict({"v": 1, "token": self.token, "op": "leaderboard",
-                                      "limit": 1000}, **params))
+        reply = self.client.ask({"v": 1, "token": self.token, "op": "leaderboard", "limit": 1000,
+                                 **params})
         edges = reply["window"]["bin_edges_ms"]
         if params["range"] == "custom":
             assert (edges[0], edges[-1]) == (params["from"], params["to"]), params
@@ -106,6 +107,10 @@ def run_moment(text, zone, rng):
                 (1, 2, 3, QUARTER, DAY, DAY + 1)))
             if first < last:
                 asker.compare(**{"range": "custom", "from": first, "to": last})
+        for edge in rng.sample(sorted(edges), 3):  # asked again, it comes from what is kept
+            first = edge + rng.randrange(-1, 2) - rng.randrange(2, 40) * DAY
+            for limit in (1000, 999, 998):
+                asker.compare(**{"range": "custom", "from": first, "to": edge, "limit": limit})
         count("truth", edges=len(edges))
     return len(edges)
 
@@ -119,6 +124,45 @@ def test_edges_of_windows():
         except BaseException:
             print("  seed %d, %s, %s" % (SEED, zone, text))
             raise
+
+
+def test_edges_inside_a_busy_quarter():
+    """More events in one quarter than a daemon keeps for the edges of custom ranges, and another
+    org's in the same blocks."""
+    rng = random.Random(SEED + 31)
+    quarter = int(time.time() * 1000) // QUARTER * QUARTER - 8 * QUARTER
+    with Daemon() as daemon:
+        orgs = {name: daemon.create_org(name, tz="UTC") for name in ("acme", "other")}
+        control = daemon.control()
+        keys = {name: control.ask({"v": 1, "op": "agent_create", "org": name, "type": "codex",
+                                   "email": "dev@%s.test" % name})["agent_id"] for name in orgs}
+        everybody = control.ask({"v": 1, "op": "token_create", "org": "acme", "type": "gateway",
+                                 "name": "all", "all_orgs": True})["token"]
+        control.close()
+        oracles = {name: Oracle({keys[name]: ("dev@%s.test" % name, "codex")}) for name in orgs}
+        client = daemon.ingest()
+        for at in range(0, EVENTS_KEPT + 1000, 900):
+            events = []
+            for number in range(at, at + 1000):
+                name = "acme" if number < at + 900 else "other"
+                events.append({"id": "busy-%s-%010d" % (name, number), "key": keys[name],
+                               "ts": quarter + rng.randrange(1000), "model": "m",
+                               "session": "s%d" % (number % 7), "input_tokens": 1,
+                               "output_tokens": 1, "cost_nusd": number})
+                oracles[name].push(events[-1])
+            rng.shuffle(events)
+            reply = push(client, everybody, encode(events))
+            assert reply["accepted"] == 1000, (SEED, reply["errors"][:2])
+        client.close()
+        daemon.wait_folded(reply["seq"])
+        for name, oracle in oracles.items():
+            oracle.freeze()
+            asker = Asker(daemon, orgs[name]["admin_token"], oracle, "UTC")
+            for edge in rng.sample(range(quarter + 1, quarter + 1000), 4):
+                asker.compare(**{"range": "custom", "from": quarter - 1, "to": edge})
+                asker.compare(**{"range": "custom", "from": edge,
+                                 "to": quarter + 2 * QUARTER + 1})
+        count("truth", edges=16)
 
 
 def test_edges_of_what_is_accepted():

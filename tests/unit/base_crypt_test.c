@@ -132,15 +132,19 @@ random_bytes_differ_each_time(void **state)
 static void
 secrets_are_equal_when_every_byte_is(void **state)
 {
-	const uint8_t a[4] = {1, 2, 3, 4};
-	uint8_t b[4] = {1, 2, 3, 4};
+	uint8_t a[32], b[32];
 
 	(void)state;
-	assert_true(tl_equal_secret(a, b, 4));
-	b[3] = 5;
-	assert_false(tl_equal_secret(a, b, 4));
-	assert_true(tl_equal_secret(a, b, 3));
+	tl_random(a, sizeof(a));
+	memcpy(b, a, sizeof(b));
+	assert_true(tl_equal_secret(a, b, sizeof(a)));
 	assert_true(tl_equal_secret(a, b, 0));
+	for (size_t bit = 0; bit < 8 * sizeof(a); bit++) {
+		b[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_false(tl_equal_secret(a, b, sizeof(a)));
+		assert_true(tl_equal_secret(a, b, bit / 8));
+		b[bit / 8] = a[bit / 8];
+	}
 }
 
 int

@@ -192,6 +192,88 @@ a_day_is_scanned_by_itself(void **state)
 	tl_day_unpin(two);
 }
 
+/* Keys with values that do not compress, in a file of many blocks. */
+static void
+put_many(struct scratch *s, int count)
+{
+	struct tl_write *write = NULL;
+	uint8_t value[1024];
+
+	assert_int_equal(tl_write_new(s->store, &write), TL_OK);
+	for (int i = 0; i < count; i++) {
+		char key[16];
+
+		snprintf(key, sizeof(key), "%08d", i);
+		tl_random(value, sizeof(value));
+		tl_write_put(write, TL_FAMILY_REGISTRY, tl_slice_str(key),
+			tl_slice_of(value, sizeof(value)));
+	}
+	assert_int_equal(tl_write_commit(write, TL_SYNC, &s->why), TL_OK);
+	tl_write_free(write);
+	tl_store_compact(s->store);
+}
+
+static char largest_path[256];
+static off_t largest_bytes;
+
+static int
+note_largest(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	size_t bytes = strlen(path);
+
+	(void)kind;
+	(void)ftw;
+	if (bytes > 4 && strcmp(path + bytes - 4, ".sst") == 0 && st->st_size > largest_bytes) {
+		snprintf(largest_path, sizeof(largest_path), "%s", path);
+		largest_bytes = st->st_size;
+	}
+	return 0;
+}
+
+static void
+flip_bit_in_middle(struct scratch *s)
+{
+	FILE *file;
+	int byte;
+
+	largest_bytes = 0;
+	nftw(s->dir, note_largest, 16, FTW_PHYS);
+	assert_true(largest_bytes > 64 * 1024);
+	file = fopen(largest_path, "r+b");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, largest_bytes / 2, SEEK_SET), 0);
+	byte = fgetc(file);
+	assert_int_equal(fseek(file, largest_bytes / 2, SEEK_SET), 0);
+	assert_int_not_equal(fputc(byte ^ 0x10, file), EOF);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* RocksDB ends such a scan as if there were no more keys. */
+static void
+damage_is_an_error_and_not_an_early_end(void **state)
+{
+	struct scratch *s = *state;
+	struct tl_scan *scan = NULL;
+	struct tl_slice key, value;
+	int found = 0;
+	enum tl_err err, again;
+
+	put_many(s, 200);
+	scratch_close(s);
+	flip_bit_in_middle(s);
+	scratch_open(s);
+	assert_int_equal(tl_scan_open(s->store, NULL, TL_FAMILY_REGISTRY, tl_slice_of(NULL, 0),
+				 tl_slice_of(NULL, 0), &scan, &s->why),
+		TL_OK);
+	while ((err = tl_scan_next(scan, &key, &value, &s->why)) == TL_OK)
+		found++;
+	again = tl_scan_next(scan, &key, &value, &s->why);
+	tl_scan_free(scan);
+	assert_int_equal(err, TL_ESTORAGE_CORRUPT);
+	assert_int_equal(again, TL_ESTORAGE_CORRUPT);
+	assert_in_range(found, 1, 199);
+}
+
 int
 main(void)
 {
@@ -202,6 +284,7 @@ main(void)
 		SCRATCH_TEST(an_open_scan_does_not_see_what_came_after),
 		SCRATCH_TEST(a_scan_keeps_its_bounds),
 		SCRATCH_TEST(a_day_is_scanned_by_itself),
+		SCRATCH_TEST(damage_is_an_error_and_not_an_early_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
