@@ -2,8 +2,9 @@
  * A batch names things by symbol. Each distinct (org, symbol) is looked up once a batch and then
  * copied column by column, so the price of names does not grow with the rows.
  *
- * Repos are the one kind whose number is limited (a stranger can make them up): past the limit an
- * event counts for the repo "other". Whether a repo is known must not depend on what else is in
+ * What a stranger can make up is limited. Past the limit of members an event counts for nobody
+ * (its usage is never dropped), past that of agents for its member alone, and past that of repos
+ * for the repo "other". Whether a repo is known must not depend on what else is in
  * the group, or the same event sent again would differ from itself; so ids found or made are
  * remembered in commit->repos, which is emptied only between groups.
  */
@@ -102,6 +103,7 @@ struct translation {
 	struct tl_batch *to;
 	uint32_t first; /* of the rows in to */
 	bool has_other;
+	uint32_t *other_count; /* rows that lost a name to a limit */
 	struct tl_why *why;
 };
 
@@ -228,6 +230,21 @@ is_text_error(enum tl_err err)
 	       err == TL_ESTRING_NOT_UTF8;
 }
 
+/* Members are for ever, so the same event finds the same answer when it is sent again. */
+static bool
+is_member_past_limit(const struct tl_org *org, struct tl_slice id)
+{
+	return org != NULL && org->member_count >= TL_MEMBERS_BY_USAGE_MAX &&
+	       tl_org_member_by_id(org, id.data) == NULL;
+}
+
+static bool
+is_agent_past_limit(const struct tl_org *org, uint32_t member_no, struct tl_slice type)
+{
+	return org != NULL && org->agent_count >= TL_AGENTS_BY_USAGE_MAX &&
+	       tl_org_agent_of(org, member_no, type) == NULL;
+}
+
 static enum tl_err
 need_member(struct translation *tr, uint32_t org, struct tl_slice id, uint32_t row_idx,
 	uint32_t *member_no)
@@ -240,6 +257,11 @@ need_member(struct translation *tr, uint32_t org, struct tl_slice id, uint32_t r
 	const struct tl_member *member;
 	enum tl_err err;
 
+	if (is_member_past_limit(tl_edit_org(commit->edit, org), id)) {
+		*member_no = 0;
+		(*tr->other_count)++;
+		return TL_OK;
+	}
 	if (email != 0)
 		text = tr->from->symbols[email].text;
 	err = tl_edit_need_member(
@@ -264,6 +286,11 @@ need_agent(struct translation *tr, uint32_t org, uint32_t member_no, struct tl_s
 {
 	enum tl_err err;
 
+	if (is_agent_past_limit(tl_edit_org(tr->commit->edit, org), member_no, type)) {
+		*agent_no = 0;
+		(*tr->other_count)++;
+		return TL_OK;
+	}
 	err = tl_edit_need_agent(
 		tr->commit->edit, org, member_no, type, tr->commit->group.received_ms, agent_no);
 	if (is_text_error(err)) {
@@ -313,12 +340,17 @@ find_people(struct translation *tr, uint32_t row_idx, uint32_t at)
 	if (org != NULL && id != 0) {
 		member = tl_org_member_by_id(org, tr->from->symbols[id].text.data);
 		member_no = member != NULL ? member->no : NAMES_NOBODY;
+		if (is_member_past_limit(org, tr->from->symbols[id].text))
+			member_no = 0;
 		err = tl_batch_set(tr->to, TL_COL_MEMBER, at, member_no);
 	}
 	if (err || type == 0 || member_no == 0)
 		return err;
 	if (org != NULL && member_no > 0)
 		agent = tl_org_agent_of(org, (uint32_t)member_no, tr->from->symbols[type].text);
+	if (agent == NULL && member_no > 0 &&
+		is_agent_past_limit(org, (uint32_t)member_no, tr->from->symbols[type].text))
+		return TL_OK;
 	return tl_batch_set(tr->to, TL_COL_AGENT, at, agent != NULL ? agent->no : NAMES_NOBODY);
 }
 
@@ -352,6 +384,7 @@ names_translate(struct commit *commit, const struct tl_batch *from, const uint32
 		.memo = memo,
 		.to = to,
 		.first = to->row_count,
+		.other_count = other_count,
 		.why = why,
 	};
 	enum tl_err err;

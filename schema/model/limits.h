@@ -62,5 +62,7 @@
 
 /* Distinct names per org that a stranger can make. */
 #define TL_REPOS_MAX 10000u
+#define TL_MEMBERS_BY_USAGE_MAX 50000u /* past it only the operator adds some */
+#define TL_AGENTS_BY_USAGE_MAX 200000u /* four kinds a member */
 
 #endif

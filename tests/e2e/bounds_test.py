@@ -163,3 +163,33 @@ def test_too_many_repositories_are_counted_as_other():
                 break
         assert requests == 11000, "no spend was lost"
         assert len(names) <= 10001 and "other" in names, len(names)
+
+
+def test_past_the_limit_of_members_usage_counts_for_nobody_and_is_known_again():
+    limit, turns = 50000, 52
+    with Daemon() as daemon:
+        org = daemon.create_org()
+
+        def frame(turn):
+            made = rows_frame(org["gateway_token"], turn * 1000, 1000, email="", cost_nusd=7)
+            for i, row in enumerate(made["rows"]):
+                row[-2] = "dev%d@acme.test" % (turn * 1000 + i)
+            return made
+        client = daemon.ingest()
+        for turn in range(turns):
+            reply = client.ask(frame(turn))
+            assert reply["accepted"] == 1000, reply
+        for turn in (0, turns - 1):
+            assert client.ask(frame(turn))["duplicate"] == 1000
+        daemon.kill()
+        daemon.start()  # now the stored rows are compared
+        client = daemon.ingest()
+        for turn in (0, turns - 1):
+            reply = client.ask(frame(turn))
+            assert reply["duplicate"] == 1000, reply
+        daemon.wait_folded(turns * 1000)
+        top = daemon.query().ask({"v": 1, "token": org["admin_token"], "op": "leaderboard",
+                                  "range": "24h", "limit": 10})
+        assert top["org"]["requests"] == turns * 1000
+        assert top["org"]["cost_nusd"] == 7 * turns * 1000
+        assert top["unattributed"]["requests"] == turns * 1000 - limit, top["unattributed"]
