@@ -345,6 +345,8 @@ order_stats(struct orders *orders, struct tl_buf *reply)
 	struct tl_pack_open map = reply_open(reply);
 	uint64_t sst_bytes, memtable_bytes;
 
+	pack_counter(reply, &map, "reloads", orders->options.reloads);
+	pack_counter(reply, &map, "failed_reloads", orders->options.failed_reloads);
 	tl_pack_key_int(reply, &map, "uptime_ms",
 		tl_clock_mono_ms(orders->options.clock) - orders->started_ms);
 	tl_pack_key_str(reply, &map, "intake", tl_gate_state(orders->options.gate));

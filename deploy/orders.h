@@ -20,6 +20,7 @@ struct orders_options {
 	const struct tl_clock *clock;
 	const struct tl_gate *gate;
 	struct tl_clock_watch *watch;
+	const struct tl_counter *reloads, *failed_reloads;
 	const char *mark_path;
 	/* NULL while the store is open for reading only */
 	struct rollup *rollup;

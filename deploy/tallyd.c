@@ -96,6 +96,8 @@ static const struct tl_conf_setting setting_table[] = {
 		"threads that decode, and as many that answer; 0: one a core"},
 };
 
+static const char *const reloads[] = {"log", "queue_bytes_max", NULL};
+
 static const struct tl_conf_table conf_table = {
 	.program = "tallyd",
 	.summary =
@@ -105,6 +107,7 @@ static const struct tl_conf_table conf_table = {
 	.operands = "[verify|rebuild|dump FAMILY]",
 	.settings = setting_table,
 	.setting_count = sizeof(setting_table) / sizeof(setting_table[0]),
+	.reloads = reloads,
 };
 
 static int
@@ -138,6 +141,10 @@ struct tallyd {
 	struct orders *orders;
 	struct expire *expire;
 	struct ready *ready;
+	/* the command line, which is read again with its file */
+	int argc;
+	char **argv;
+	struct tl_counter reloads, failed_reloads;
 };
 
 /*
@@ -342,6 +349,8 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 					 .disk = t->disk,
 					 .highwater = t->highwater,
 					 .watch = ready_watch(t->ready),
+					 .reloads = &t->reloads,
+					 .failed_reloads = &t->failed_reloads,
 					 .clock = tl_clock_system()},
 			&t->orders);
 	if (!err)
@@ -451,6 +460,105 @@ can_write(struct tallyd *t, unsigned tick)
 	       tl_disk_check_open(t->settings.data, &t->settings.disk, NULL) == TL_OK;
 }
 
+static bool
+log_level_parse(const char *name, enum tl_log_level *level_out)
+{
+	static const char *const names[] = {"error", "warn", "info", "debug"};
+
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(name, names[i]) == 0) {
+			*level_out = (enum tl_log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+#define MEMORY_BYTES_MIN ((int64_t)128 << 20)
+
+/*
+ * What each part may take of the memory of the process. The rest, three eighths, is for what is as
+ * large as the load makes it and bounded by counts: batches being decoded, what the rollup and the
+ * queries keep at hand, the registry.
+ */
+static enum tl_err
+memory_share_out(struct settings *settings, struct tl_why *why)
+{
+	struct {
+		int64_t *bytes;
+		int64_t part; /* of 32 */
+	} shares[] = {
+		{&settings->intake.id_index_bytes_max, 8},
+		{&settings->disk.memtable_bytes, 4},
+		{&settings->intake.queue_bytes_max, 4},
+		{&settings->cache_bytes, 2},
+		{&settings->partial_bytes_max, 1},
+		{&settings->unread_bytes_max, 1},
+	};
+
+	if (settings->memory_bytes_max == 0)
+		return TL_OK;
+	if (settings->memory_bytes_max < MEMORY_BYTES_MIN)
+		return tl_fail(why, TL_ECONFIG, "memory_bytes_max: at least 128M");
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+		int64_t share = settings->memory_bytes_max / 32 * shares[i].part;
+
+		if (*shares[i].bytes > share)
+			*shares[i].bytes = share;
+	}
+	return TL_OK;
+}
+
+/* The defaults, the file, the command line; and what one setting asks of another. */
+static enum tl_err
+settings_read(int argc, char **argv, struct settings *settings, enum tl_log_level *level_out,
+	int *operand_count_out, struct tl_why *why)
+{
+	enum tl_err err;
+
+	tl_conf_defaults(&conf_table, settings);
+	err = tl_conf_read_args(&conf_table, argc, argv, settings, operand_count_out, why);
+	if (err)
+		return err;
+	if (settings->intake.retention_days < settings->intake.accept_past_days + ID_LIFE_DAYS)
+		return tl_fail(why, TL_ECONFIG,
+			"retention_days must be at least accept_past_days + %d: an event may "
+			"arrive that late, and its id lives on",
+			ID_LIFE_DAYS);
+	if (!log_level_parse(settings->log, level_out))
+		return tl_fail(
+			why, TL_EUSAGE, "log '%s': error, warn, info or debug", settings->log);
+	return memory_share_out(settings, why);
+}
+
+/* A wrong file changes nothing. */
+static void
+reload(struct tallyd *t)
+{
+	struct settings fresh;
+	enum tl_log_level level;
+	struct tl_buf changed, waiting;
+	struct tl_why why = {0};
+	int operand_count = 0;
+
+	if (settings_read(t->argc, t->argv, &fresh, &level, &operand_count, &why)) {
+		tl_counter_add(&t->failed_reloads, 1);
+		tl_log(TL_LOG_ERROR, "reload failed, the settings stay why=\"%s\"", why.text);
+		return;
+	}
+	tl_buf_init(&changed, 0);
+	tl_buf_init(&waiting, 0);
+	tl_conf_adopt(&conf_table, &fresh, &t->settings, &changed, &waiting);
+	tl_log_set_level(level);
+	ingest_set_queue_bytes_max(t->ingest, t->settings.intake.queue_bytes_max);
+	tl_counter_add(&t->reloads, 1);
+	tl_log(TL_LOG_WARN, "reloaded changed=\"%.*s\" at_the_next_start=\"%.*s\"",
+		(int)changed.bytes, (const char *)changed.data, (int)waiting.bytes,
+		(const char *)waiting.data);
+	tl_buf_fini(&changed);
+	tl_buf_fini(&waiting);
+}
+
 /* True: open again, for writing. */
 static bool
 tallyd_wait(struct tallyd *t)
@@ -468,6 +576,7 @@ tallyd_wait(struct tallyd *t)
 			report(t);
 			break;
 		case TL_DAEMON_RELOAD:
+			reload(t);
 			break;
 		case TL_DAEMON_TICK:
 			watch_storage(t);
@@ -561,64 +670,15 @@ run(struct tallyd *t)
 	return 0;
 }
 
-static bool
-log_level_parse(const char *name)
-{
-	static const char *const names[] = {"error", "warn", "info", "debug"};
-
-	for (int i = 0; i < 4; i++) {
-		if (strcmp(name, names[i]) == 0) {
-			tl_log_set_level((enum tl_log_level)i);
-			return true;
-		}
-	}
-	return false;
-}
-
-#define MEMORY_BYTES_MIN ((int64_t)128 << 20)
-
-/*
- * What each part may take of the memory of the process. The rest, three eighths, is for what is as
- * large as the load makes it and bounded by counts: batches being decoded, what the rollup and the
- * queries keep at hand, the registry.
- */
-static enum tl_err
-memory_share_out(struct settings *settings, struct tl_why *why)
-{
-	struct {
-		int64_t *bytes;
-		int64_t part; /* of 32 */
-	} shares[] = {
-		{&settings->intake.id_index_bytes_max, 8},
-		{&settings->disk.memtable_bytes, 4},
-		{&settings->intake.queue_bytes_max, 4},
-		{&settings->cache_bytes, 2},
-		{&settings->partial_bytes_max, 1},
-		{&settings->unread_bytes_max, 1},
-	};
-
-	if (settings->memory_bytes_max == 0)
-		return TL_OK;
-	if (settings->memory_bytes_max < MEMORY_BYTES_MIN)
-		return tl_fail(why, TL_ECONFIG, "memory_bytes_max: at least 128M");
-	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
-		int64_t share = settings->memory_bytes_max / 32 * shares[i].part;
-
-		if (*shares[i].bytes > share)
-			*shares[i].bytes = share;
-	}
-	return TL_OK;
-}
-
 int
 main(int argc, char **argv)
 {
 	static struct tallyd tallyd;
 	struct tl_why why = {0};
+	enum tl_log_level level;
 	int operand_count = 0;
 	enum tl_err err;
 
-	tl_conf_defaults(&conf_table, &tallyd.settings);
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		struct tl_buf text;
 
@@ -628,23 +688,14 @@ main(int argc, char **argv)
 		tl_buf_fini(&text);
 		return 0;
 	}
-	err = tl_conf_read_args(&conf_table, argc, argv, &tallyd.settings, &operand_count, &why);
-	if (!err && tallyd.settings.intake.retention_days <
-			    tallyd.settings.intake.accept_past_days + ID_LIFE_DAYS)
-		err = tl_fail(&why, TL_ECONFIG,
-			"retention_days must be at least accept_past_days + %d: an event may "
-			"arrive "
-			"that late, and its id lives on",
-			ID_LIFE_DAYS);
-	if (!err)
-		err = memory_share_out(&tallyd.settings, &why);
-	if (!err && !log_level_parse(tallyd.settings.log))
-		err = tl_fail(&why, TL_EUSAGE, "log '%s': error, warn, info or debug",
-			tallyd.settings.log);
+	err = settings_read(argc, argv, &tallyd.settings, &level, &operand_count, &why);
 	if (err) {
 		fprintf(stderr, "tallyd: %s\n", why.text);
 		return exit_code_of(err);
 	}
+	tl_log_set_level(level);
+	tallyd.argc = argc;
+	tallyd.argv = argv;
 	if (tl_crypt_init())
 		return EXIT_CODE_CONFIG;
 	set_mark_path(&tallyd);

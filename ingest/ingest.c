@@ -420,6 +420,13 @@ ingest_stats_of(const struct ingest *ingest)
 	return &ingest->stats;
 }
 
+void
+ingest_set_queue_bytes_max(struct ingest *ingest, int64_t bytes_max)
+{
+	tl_queue_set_bytes_max(ingest->requests, (size_t)bytes_max);
+	tl_queue_set_bytes_max(ingest->intake.jobs, (size_t)bytes_max);
+}
+
 uint32_t
 ingest_queue_ppm(const struct ingest *ingest)
 {

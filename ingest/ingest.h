@@ -81,6 +81,9 @@ void ingest_stop(struct ingest *ingest);
 
 const struct ingest_stats *ingest_stats_of(const struct ingest *ingest);
 
+/* Another bound on batches that wait. Any thread. */
+void ingest_set_queue_bytes_max(struct ingest *ingest, int64_t bytes_max);
+
 /* How full the fullest queue on the way to the writer is, in millionths. Any thread. */
 uint32_t ingest_queue_ppm(const struct ingest *ingest);
 

@@ -427,6 +427,64 @@ tl_conf_read_args(const struct tl_conf_table *table, int argc, char **argv, void
 	return TL_OK;
 }
 
+static bool
+is_same(const struct tl_conf_setting *setting, const void *a, const void *b)
+{
+	const char *a_field = (const char *)a + setting->offset;
+	const char *b_field = (const char *)b + setting->offset;
+
+	switch (setting->type) {
+	case TL_CONF_STRING:
+		return strcmp(a_field, b_field) == 0;
+	case TL_CONF_INT:
+		return memcmp(a_field, b_field, sizeof(int64_t)) == 0;
+	case TL_CONF_FLAG:
+		return memcmp(a_field, b_field, sizeof(bool)) == 0;
+	}
+	assert(!"a type of setting");
+	return true;
+}
+
+static bool
+is_reloaded(const struct tl_conf_table *table, const char *name)
+{
+	for (const char *const *reloads = table->reloads; *reloads != NULL; reloads++) {
+		if (strcmp(*reloads, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+take_over(const struct tl_conf_setting *setting, const void *fresh, void *values)
+{
+	static const size_t bytes[] = {
+		[TL_CONF_STRING] = TL_CONF_STRING_BYTES,
+		[TL_CONF_INT] = sizeof(int64_t),
+		[TL_CONF_FLAG] = sizeof(bool),
+	};
+
+	memcpy((char *)values + setting->offset, (const char *)fresh + setting->offset,
+		bytes[setting->type]);
+}
+
+void
+tl_conf_adopt(const struct tl_conf_table *table, const void *fresh, void *values,
+	struct tl_buf *changed_out, struct tl_buf *waiting_out)
+{
+	for (size_t i = 0; i < table->setting_count; i++) {
+		const struct tl_conf_setting *setting = &table->settings[i];
+		bool is_taken = is_reloaded(table, setting->name);
+		struct tl_buf *names = is_taken ? changed_out : waiting_out;
+
+		if (is_same(setting, fresh, values))
+			continue;
+		tl_buf_printf(names, "%s%s", names->bytes > 0 ? " " : "", setting->name);
+		if (is_taken)
+			take_over(setting, fresh, values);
+	}
+}
+
 static void
 put_setting_help(const struct tl_conf_setting *setting, struct tl_buf *text_out)
 {

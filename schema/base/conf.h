@@ -33,6 +33,7 @@ struct tl_conf_table {
 	const char *operands; /* "FILE..." or NULL when none are taken */
 	const struct tl_conf_setting *settings;
 	size_t setting_count;
+	const char *const *reloads; /* names of those that may change while it runs, then NULL */
 };
 
 /* Every setting to its initial value. A wrong table is a bug: asserts. */
@@ -48,6 +49,13 @@ TL_MUST enum tl_err tl_conf_read_file(
  */
 TL_MUST enum tl_err tl_conf_read_args(const struct tl_conf_table *table, int argc, char **argv,
 	void *values, int *operand_count_out, struct tl_why *why);
+
+/*
+ * Take over from fresh (another struct, read later) the settings that reload. The names of those
+ * that changed go to changed_out, of those that wait for a new start to waiting_out.
+ */
+void tl_conf_adopt(const struct tl_conf_table *table, const void *fresh, void *values,
+	struct tl_buf *changed_out, struct tl_buf *waiting_out);
 
 /* The text of --help. */
 void tl_conf_help(const struct tl_conf_table *table, struct tl_buf *text_out);

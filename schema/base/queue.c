@@ -14,11 +14,11 @@ struct queue_place {
 struct tl_queue {
 	/* fixed after new */
 	size_t count_max;
-	size_t bytes_max;
 	pthread_mutex_t mtx;
 	pthread_cond_t came; /* an element, or the close */
 	pthread_cond_t left; /* an element, or the close */
 	/* guarded by mtx */
+	size_t bytes_max;
 	struct queue_place *places; /* a ring of count_max */
 	size_t first_idx;
 	size_t count;
@@ -285,4 +285,12 @@ tl_queue_filled_ppm(struct tl_queue *queue)
 	by_bytes = ppm_of(queue->bytes, queue->bytes_max);
 	unlock(queue);
 	return by_count > by_bytes ? by_count : by_bytes;
+}
+
+void
+tl_queue_set_bytes_max(struct tl_queue *queue, size_t bytes_max)
+{
+	lock(queue);
+	queue->bytes_max = bytes_max;
+	unlock(queue);
 }

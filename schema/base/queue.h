@@ -37,6 +37,9 @@ TL_MUST enum tl_err tl_queue_pop(struct tl_queue *queue, int64_t timeout_ms, voi
 /* No more pushes; pops go on until the queue is empty. Wakes everybody. */
 void tl_queue_close(struct tl_queue *queue);
 
+/* Another bound on the sizes; what is inside stays. */
+void tl_queue_set_bytes_max(struct tl_queue *queue, size_t bytes_max);
+
 size_t tl_queue_count(struct tl_queue *queue);
 size_t tl_queue_bytes(struct tl_queue *queue);
 bool tl_queue_is_full(struct tl_queue *queue);
