@@ -137,6 +137,10 @@ $(BUILD)/tests/$(1)_replay: $(BUILD)/tests/fuzz/$(1)_fuzz.o $(BUILD)/tests/fuzz/
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzz,$(f))))
 
+# Our reader's verdicts as text, which tests/fuzz/js_differential.py compares with JavaScript's.
+$(BUILD)/tests/verdicts: $(BUILD)/tests/fuzz/verdicts.o $(call lib,$(LINK_wire))
+	$(CC) $(LDFLAGS) -o $@ $^ $(call LIBS,$(LINK_wire))
+
 .PHONY: fuzzers
 fuzzers: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
 
@@ -161,7 +165,7 @@ $(BUILD)/tests/%.so: tests/lib/fault/%.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -fPIC -shared -o $@ $< -ldl
 
 .PHONY: tests
-tests: all $(addprefix $(BUILD)/tests/,$(UNIT) $(PROP) $(FUZZ:=_replay) $(FAULTS:=.so))
+tests: all $(addprefix $(BUILD)/tests/,$(UNIT) $(PROP) $(FUZZ:=_replay) verdicts $(FAULTS:=.so))
 
 PYTHON := /usr/bin/python3
 
@@ -201,6 +205,10 @@ FUZZ_BUILD := $(patsubst %/release,%,$(BUILD))/fuzz
 ifeq ($(F),)
 fuzz:
 	@echo 'make fuzz F=name or F=all [BUDGET=seconds] [SEED=n]; the targets:' $(FUZZ)
+	@echo 'and F=js: 100,000 frames read by JavaScript, too (node and npm)'
+else ifeq ($(F),js)
+fuzz: $(BUILD)/tests/verdicts
+	@BUILD=$(BUILD) SEED=$(SEED) $(PYTHON) -B tests/fuzz/js_differential.py
 else
 fuzz: packages-check
 	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz BUILD=$(FUZZ_BUILD) fuzzers
