@@ -88,7 +88,7 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
 
 # What a main needs beside its archives.
-PARTS_tallyd := $(addprefix $(BUILD)/deploy/,opening.o orders.o dump.o derived.o offline.o ready.o)
+PARTS_tallyd := $(addprefix $(BUILD)/deploy/,accept.o opening.o orders.o dump.o derived.o offline.o ready.o)
 PARTS_tally := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c))
 
 define program

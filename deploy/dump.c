@@ -8,6 +8,7 @@
 #include "schema/store/highwater.h"
 #include "schema/store/journal.h"
 #include "schema/store/key.h"
+#include "schema/store/loss.h"
 #include "schema/store/scan.h"
 #include "schema/store/value.h"
 #include "schema/wire/pack.h"
@@ -191,10 +192,31 @@ print_intake(struct tl_slice value, struct tl_buf *text)
 }
 
 static enum tl_err
-print_mark(struct tl_slice value, struct tl_buf *text)
+print_loss(struct tl_slice value, struct tl_buf *text)
+{
+	struct tl_loss loss;
+	enum tl_err err = tl_loss_decode(value, &loss);
+
+	if (err)
+		return err;
+	tl_buf_put_str(text, "  accepted loss");
+	dump_time("at", loss.accepted_ms, text);
+	tl_buf_printf(text,
+		" have_group=%" PRIu64 " have_seq=%" PRIu64 " acked_group=%" PRIu64
+		" acked_seq=%" PRIu64 " cost_nusd=%" PRId64 " epoch=%016" PRIx64
+		" epoch_before=%016" PRIx64,
+		loss.have_group_no, loss.have_seq, loss.acked_group_no, loss.acked_seq,
+		loss.cost_nusd, loss.epoch, loss.epoch_before);
+	return text->err;
+}
+
+static enum tl_err
+print_mark(struct tl_slice key, struct tl_slice value, struct tl_buf *text)
 {
 	struct tl_mark mark;
 
+	if (tl_loss_is_key(key))
+		return print_loss(value, text);
 	/* Other rows of the family are single numbers. */
 	if (tl_mark_decode(value, &mark) == TL_OK)
 		tl_buf_printf(text, "  group=%" PRIu64 " seq=%" PRIu64, mark.group_no, mark.seq);
@@ -245,7 +267,7 @@ print_value(const struct source *source, struct tl_slice key, struct tl_slice va
 	case TL_FAMILY_INTAKE:
 		return print_intake(value, text);
 	case TL_FAMILY_MARK:
-		return print_mark(value, text);
+		return print_mark(key, value, text);
 	case TL_FAMILY_DICT:
 		return print_dict(value, text);
 	case TL_FAMILY_QUARANTINE:

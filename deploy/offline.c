@@ -1,12 +1,16 @@
 #include "deploy/offline.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "deploy/accept.h"
 #include "deploy/dump.h"
+#include "deploy/opening.h"
 #include "rollup/audit.h"
 #include "rollup/rollup.h"
+#include "schema/base/file.h"
 #include "schema/wire/reader.h"
 
 enum {
@@ -127,32 +131,93 @@ dump(struct tl_store *store, const char *family, const char *mark_path, struct t
 	return err;
 }
 
+/* Neither a recount nor a rebuild may pass over data that is missing. */
+static enum tl_err
+check_mark(const char *data_dir, const char *mark_path, struct tl_why *why)
+{
+	struct tl_store_options options = {.dir = data_dir, .read_only = true};
+	struct tl_highwater_mark now;
+	struct tl_store *store = NULL;
+	enum tl_err err = tl_store_open(&options, &store, why);
+
+	if (!err)
+		err = opening_check_mark(store, mark_path, &now, why);
+	tl_store_close(store);
+	return err;
+}
+
+static enum tl_err
+lock(const char *data_dir, struct tl_why *why)
+{
+	char path[PATH_MAX];
+	int fd; /* held until the process ends */
+
+	snprintf(path, sizeof(path), "%s/lock", data_dir);
+	return tl_file_lock(path, &fd, why);
+}
+
+/* What writes: alone in the directory. */
+static enum tl_err
+run_writing(const char *data_dir, const char *mark_path, const char *verb, const char *operand,
+	struct tl_why *why)
+{
+	struct tl_store_options options = {.dir = data_dir};
+	struct tl_store *store = NULL;
+	enum tl_err err = lock(data_dir, why);
+
+	if (err)
+		return err;
+	if (strcmp(verb, "accept-loss") == 0)
+		return accept_loss(data_dir, mark_path, operand, why);
+	err = check_mark(data_dir, mark_path, why);
+	if (!err)
+		err = tl_store_open(&options, &store, why);
+	if (!err)
+		err = rebuild(store, why);
+	tl_store_close(store);
+	if (!err)
+		puts("rebuilt");
+	return err;
+}
+
+static enum tl_err
+run_reading(const char *data_dir, const char *mark_path, const char *verb, const char *operand,
+	bool *is_equal_out, struct tl_why *why)
+{
+	struct tl_store_options options = {.dir = data_dir, .read_only = true};
+	bool is_dump = strcmp(verb, "dump") == 0;
+	struct tl_store *store = NULL;
+	enum tl_err err = is_dump ? TL_OK : check_mark(data_dir, mark_path, why);
+
+	if (!err)
+		err = tl_store_open(&options, &store, why);
+	if (!err && is_dump)
+		err = dump(store, operand, mark_path, why);
+	else if (!err)
+		err = verify(store, is_equal_out, why);
+	tl_store_close(store);
+	return err;
+}
+
 int
 offline_run(const char *data_dir, const char *mark_path, int operand_count, char **operands)
 {
 	const char *verb = operands[0];
-	bool is_rebuild = strcmp(verb, "rebuild") == 0;
-	bool is_dump = strcmp(verb, "dump") == 0, is_equal = true;
-	struct tl_store_options options = {.dir = data_dir, .read_only = !is_rebuild};
-	struct tl_store *store = NULL;
+	const char *operand = operand_count > 1 ? operands[1] : "";
+	bool is_equal = true;
 	struct tl_why why = {0};
 	enum tl_err err;
 
-	if (!is_rebuild && !is_dump && strcmp(verb, "verify") != 0) {
-		fprintf(stderr, "tallyd: '%s': verify, rebuild or dump FAMILY\n", verb);
+	if (strcmp(verb, "rebuild") == 0 || strcmp(verb, "accept-loss") == 0) {
+		err = run_writing(data_dir, mark_path, verb, operand, &why);
+	} else if (strcmp(verb, "verify") == 0 || strcmp(verb, "dump") == 0) {
+		err = run_reading(data_dir, mark_path, verb, operand, &is_equal, &why);
+	} else {
+		fprintf(stderr, "tallyd: '%s': verify, rebuild, dump FAMILY or accept-loss HAVE\n",
+			verb);
 		return EXIT_USAGE;
 	}
-	err = tl_store_open(&options, &store, &why);
-	if (!err && is_rebuild)
-		err = rebuild(store, &why);
-	else if (!err && is_dump)
-		err = dump(store, operand_count > 1 ? operands[1] : "", mark_path, &why);
-	else if (!err)
-		err = verify(store, &is_equal, &why);
-	tl_store_close(store);
 	if (err)
 		return fail(err, &why);
-	if (is_rebuild)
-		puts("rebuilt");
 	return is_equal ? EXIT_OK : EXIT_DATA;
 }

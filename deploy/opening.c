@@ -91,15 +91,28 @@ read_now(const struct opening_options *options, int64_t received_ms, int64_t *no
 	return TL_OK;
 }
 
-static enum tl_err
-check_store(const struct opening_options *options, struct opening *opening, bool is_found,
+enum tl_err
+opening_check_mark(struct tl_store *store, const char *mark_path, struct tl_highwater_mark *now_out,
 	struct tl_why *why)
 {
-	int64_t now_ms;
-	enum tl_err err = check_found(opening->store, options->mark_path, is_found, why);
+	struct tl_highwater_mark acked;
+	bool is_found;
+	enum tl_err err = read_mark(mark_path, &acked, &is_found, why);
 
 	if (!err)
-		err = tl_highwater_check(opening->store, &opening->mark, &opening->mark, why);
+		err = check_found(store, mark_path, is_found, why);
+	if (!err)
+		err = tl_highwater_check(store, &acked, now_out, why);
+	return err;
+}
+
+static enum tl_err
+check_store(const struct opening_options *options, struct opening *opening, struct tl_why *why)
+{
+	int64_t now_ms;
+	enum tl_err err =
+		opening_check_mark(opening->store, options->mark_path, &opening->mark, why);
+
 	if (!err)
 		err = read_received(opening->store, &opening->received_ms, why);
 	if (!err)
@@ -124,9 +137,8 @@ open_new(const struct opening_options *options, struct opening *opening, struct 
 		return TL_EDISK_FULL;
 	}
 	err = open_store(options, false, &opening->store, why);
-	opening->mark = (struct tl_highwater_mark){.group_no = 0};
 	if (!err)
-		err = check_store(options, opening, true, why);
+		err = check_store(options, opening, why);
 	return err;
 }
 
@@ -163,7 +175,7 @@ opening_run(const struct opening_options *options, struct opening *opening_out, 
 	if (err == TL_ENOT_FOUND) {
 		err = open_new(options, &opening, why);
 	} else if (!err) {
-		err = check_store(options, &opening, is_found, why);
+		err = check_store(options, &opening, why);
 		if (!err)
 			err = open_again(options, &opening, why);
 	}

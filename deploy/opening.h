@@ -34,6 +34,13 @@ struct opening {
 TL_MUST enum tl_err opening_run(
 	const struct opening_options *options, struct opening *opening_out, struct tl_why *why);
 
+/*
+ * The store against its mark file: TL_EACKED_DATA_MISSING also when a file that was there is gone.
+ * now_out is where the store stands.
+ */
+TL_MUST enum tl_err opening_check_mark(struct tl_store *store, const char *mark_path,
+	struct tl_highwater_mark *now_out, struct tl_why *why);
+
 /* The mark of the store that is open for writing: its file is made when there was none. */
 TL_MUST enum tl_err opening_start_mark(const struct opening_options *options,
 	const struct opening *opening,

@@ -104,7 +104,7 @@ static const struct tl_conf_table conf_table = {
 		"Meters the usage of coding agents: takes events over nng, keeps exact rollups, "
 		"answers queries. 'tallyd verify' and 'tallyd dump' work on a data directory that "
 		"no daemon has open.",
-	.operands = "[verify|rebuild|dump FAMILY]",
+	.operands = "[verify|rebuild|dump FAMILY|accept-loss HAVE]",
 	.settings = setting_table,
 	.setting_count = sizeof(setting_table) / sizeof(setting_table[0]),
 	.reloads = reloads,

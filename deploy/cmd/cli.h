@@ -101,6 +101,7 @@ struct cli_command {
 };
 
 int cmd_up(int argc, char **argv);
+int cmd_accept_loss(int argc, char **argv);
 int cmd_org(int argc, char **argv);
 int cmd_keys(int argc, char **argv);
 int cmd_members(int argc, char **argv);

@@ -1,4 +1,4 @@
-/* tally up: the daemon in the foreground, found beside this program. */
+/* tally up, tally accept-loss: what tallyd does itself, found beside this program. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,21 +26,26 @@ sibling(const char *name, char path_out[PATH_BYTES])
 	return true;
 }
 
-int
-cmd_up(int argc, char **argv)
+/* Become tallyd, with the order if there is one, and the options as they came. */
+static int
+become_tallyd(const char *name, const char *order, const char *operand, int argc, char **argv)
 {
 	char path[PATH_BYTES];
-	char **args = calloc((size_t)argc + 3, sizeof(*args));
+	char **args = calloc((size_t)argc + 5, sizeof(*args));
 	bool has_data = false;
 	int count = 0;
 
 	if (args == NULL || !sibling("tallyd", path)) {
-		cli_error("up: tallyd was not found");
+		cli_error("%s: tallyd was not found", name);
 		free(args);
 		return CLI_UNAVAILABLE;
 	}
 	args[count++] = path;
-	for (int i = 1; i < argc; i++) {
+	if (order != NULL)
+		args[count++] = (char *)order;
+	if (operand != NULL)
+		args[count++] = (char *)operand;
+	for (int i = 0; i < argc; i++) {
 		has_data = has_data || strncmp(argv[i], "--data", 6) == 0;
 		args[count++] = argv[i];
 	}
@@ -49,7 +54,29 @@ cmd_up(int argc, char **argv)
 		args[count++] = getenv("TALLY_DATA");
 	}
 	execv(path, args);
-	cli_error("up: %s: %s", path, strerror(errno));
+	cli_error("%s: %s: %s", name, path, strerror(errno));
 	free(args);
 	return CLI_UNAVAILABLE;
+}
+
+int
+cmd_up(int argc, char **argv)
+{
+	return become_tallyd("up", NULL, NULL, argc - 1, argv + 1);
+}
+
+/* On a directory that no daemon has open: the daemon itself knows how to read it. */
+int
+cmd_accept_loss(int argc, char **argv)
+{
+	if (argc < 3 || strcmp(argv[1], "--have") != 0) {
+		fputs("usage: tally accept-loss --have N [--data DIR] [--mark-file FILE]\n\n"
+		      "After a start refused with acked_data_missing: says what is missing, "
+		      "records "
+		      "it, and\ngives the store a new epoch, so that gateways send again what they "
+		      "kept. N is the\nnumber of events that are left, as the refusal prints it.\n",
+			stderr);
+		return CLI_USAGE;
+	}
+	return become_tallyd("accept-loss", "accept-loss", argv[2], argc - 3, argv + 3);
 }

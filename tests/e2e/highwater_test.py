@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -13,14 +14,17 @@ from sp import wait_for
 FRAME_ROWS = 100
 
 
+def frame(token, now_ms):
+    rows = [[os.urandom(16), now_ms, "m", 10, 5, 1000] for _ in range(FRAME_ROWS)]
+    return {"v": 1, "token": token, "fields": [
+        "id", "ts", "model", "input_tokens", "output_tokens", "cost_nusd"], "rows": rows}
+
+
 def push(daemon, token, count):
     client = daemon.ingest()
-    now_ms = int(time.time() * 1000)
     seq = 0
-    for turn in range(count):
-        rows = [[os.urandom(16), now_ms, "m", 10, 5, 1000] for _ in range(FRAME_ROWS)]
-        reply = client.ask({"v": 1, "token": token, "batch": "b%d" % turn, "fields": [
-            "id", "ts", "model", "input_tokens", "output_tokens", "cost_nusd"], "rows": rows})
+    for _ in range(count):
+        reply = client.ask(frame(token, int(time.time() * 1000)))
         assert reply["accepted"] == FRAME_ROWS, reply
         seq = reply["seq"]
     client.close()
@@ -146,3 +150,70 @@ def test_a_second_daemon_is_turned_away():
         daemon.start(wait=False)
         assert daemon.process.wait(timeout=10) == 69
         daemon.process = first
+
+
+def accept_loss(daemon, have):
+    return subprocess.run([os.path.join(BUILD, "tally"), "accept-loss", "--have", str(have),
+                           "--data", daemon.directory], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+
+
+def test_a_loss_is_accepted_by_its_number_and_recorded():
+    with Daemon() as daemon:
+        org = daemon.create_org()
+        client = daemon.ingest()
+        sent = [frame(org["gateway_token"], int(time.time() * 1000)) for _ in range(20)]
+        replies = [client.ask(each) for each in sent]
+        seq = replies[-1]["seq"]
+        wait_marked(daemon, seq)
+        daemon.kill()
+        path = newest_log(daemon.directory)
+        os.truncate(path, os.path.getsize(path) * 3 // 4)
+        refused(daemon, ["acked_data_missing"])
+        have = int(re.search(r"have (\d+), acked", daemon.log().splitlines()[-1]).group(1))
+        assert 0 < have < seq
+
+        before = digest(daemon.directory)
+        told = accept_loss(daemon, have + 1)
+        assert told.returncode == 64, told.stdout
+        lost_usd = (seq - have) * 1000 / 1e9
+        assert "%d events, $%.9f" % (seq - have, lost_usd) in told.stdout, told.stdout
+        assert digest(daemon.directory) == before, "a wrong number changed the directory"
+
+        told = accept_loss(daemon, have)
+        assert told.returncode == 0, told.stdout
+        shown = subprocess.run([os.path.join(BUILD, "tallyd"), "dump", "mark", "--data",
+                                daemon.directory], stdout=subprocess.PIPE, check=True, text=True)
+        assert "have_seq=%d" % have in shown.stdout and "acked_seq=%d" % seq in shown.stdout
+        told = accept_loss(daemon, have)
+        assert told.returncode == 64 and "nothing is missing" in told.stdout, told.stdout
+
+        daemon.start()
+        client = daemon.ingest()
+        again = [client.ask(each) for each in sent]
+        assert sum(reply["accepted"] for reply in again) == seq - have
+        assert again[0]["epoch"] != replies[0]["epoch"], "gateways must see that something is gone"
+        daemon.wait_folded(seq)
+
+
+def test_a_loss_of_everything_is_accepted_too():
+    with Daemon() as daemon:
+        _, seq = prepared(daemon)
+        shutil.rmtree(daemon.directory + "/db")
+        refused(daemon, ["acked %d" % seq])
+        assert accept_loss(daemon, 0).returncode == 0
+        daemon.start()
+
+
+def test_a_recount_offline_does_not_pass_over_what_is_missing():
+    with Daemon() as daemon:
+        prepared(daemon)
+        path = newest_log(daemon.directory)
+        os.truncate(path, os.path.getsize(path) // 2)
+        for verb in ("verify", "rebuild"):
+            before = digest(daemon.directory)
+            done = subprocess.run([os.path.join(BUILD, "tallyd"), verb, "--data",
+                                   daemon.directory], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True)
+            assert done.returncode == 65 and "acked_data_missing" in done.stdout, done.stdout
+            assert digest(daemon.directory) == before
