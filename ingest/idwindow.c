@@ -154,10 +154,15 @@ check_block(struct loading *loading, const struct tl_journal_row *row,
 	char text[TL_DAY_TEXT_BYTES];
 	enum tl_err err;
 
-	if (day == NULL || block->day_ms < loading->commit->expired_before_ms) {
-		if (day != NULL)
-			tl_day_unpin(day);
+	if (block->day_ms < loading->commit->expired_before_ms) {
+		tl_day_unpin(day);
 		return TL_OK;
+	}
+	if (day == NULL) {
+		tl_day_format(block->day_ms, text);
+		return tl_fail(why, TL_EACKED_DATA_MISSING,
+			"group %" PRIu64 ": day %s is missing and has not expired", row->group_no,
+			text);
 	}
 	err = tl_day_get(store, NULL, day, tl_key_slice(&key), &loading->buf, why);
 	tl_day_unpin(day);

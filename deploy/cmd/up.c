@@ -65,17 +65,22 @@ cmd_up(int argc, char **argv)
 	return become_tallyd("up", NULL, NULL, argc - 1, argv + 1);
 }
 
+static const char accept_loss_help[] =
+	"usage: tally accept-loss --have N [--data DIR] [--mark-file FILE]\n\n"
+	"After a start refused with acked_data_missing: says what is missing, records it, and\n"
+	"gives the store a new epoch, so that gateways send again what they kept. N is the\n"
+	"number of events that are left, as the refusal prints it.\n";
+
 /* On a directory that no daemon has open: the daemon itself knows how to read it. */
 int
 cmd_accept_loss(int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		fputs(accept_loss_help, stdout);
+		return CLI_OK;
+	}
 	if (argc < 3 || strcmp(argv[1], "--have") != 0) {
-		fputs("usage: tally accept-loss --have N [--data DIR] [--mark-file FILE]\n\n"
-		      "After a start refused with acked_data_missing: says what is missing, "
-		      "records "
-		      "it, and\ngives the store a new epoch, so that gateways send again what they "
-		      "kept. N is the\nnumber of events that are left, as the refusal prints it.\n",
-			stderr);
+		fputs(accept_loss_help, stderr);
 		return CLI_USAGE;
 	}
 	return become_tallyd("accept-loss", "accept-loss", argv[2], argc - 3, argv + 3);

@@ -12,6 +12,7 @@
 #include "ingest/writer.h"
 #include "schema/base/crypt.h"
 #include "schema/model/bucket.h"
+#include "schema/store/expiry.h"
 #include "schema/store/block.h"
 #include "schema/store/dict.h"
 #include "schema/store/journal.h"
@@ -907,6 +908,17 @@ arrival_never_goes_back(void **state)
 }
 
 static void
+expire_until(struct place *p, int64_t day_ms)
+{
+	struct tl_expiry expiry = {.day_ms = day_ms, .session_ms = INT64_MIN};
+	struct tl_write *write;
+
+	assert_int_equal(tl_write_new(p->store, &write), TL_OK);
+	assert_int_equal(tl_expiry_raise(p->store, write, &expiry, &p->why), TL_OK);
+	tl_write_free(write);
+}
+
+static void
 a_correction_of_an_expired_day_is_refused(void **state)
 {
 	struct place *p = *state;
@@ -931,7 +943,10 @@ a_correction_of_an_expired_day_is_refused(void **state)
 	/* What cannot be compared any more is what it says it is. */
 	add(p, 1)->ts_ms = NOW_MS - 30 * TL_DAY_MS;
 	push(p, "0 1 0 0");
-	/* The whole day is gone, which is no hole. */
+	/* The whole day is gone: a hole, unless it is known to have expired. */
+	assert_int_equal(reopen(p), TL_EACKED_DATA_MISSING);
+	assert_non_null(strstr(p->why.text, "has not expired"));
+	expire_until(p, TODAY_MS - 29 * TL_DAY_MS);
 	REOPEN(p);
 }
 
