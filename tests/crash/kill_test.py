@@ -11,9 +11,11 @@ import time
 from campaign import SEED, count, deadline, most, size
 from crash_load import Load
 from daemon import Daemon
+from fault.preload import preload
 
 KILLS = int(os.environ.get("KILLS") or size(40, 1000))
 ROUND_KILLS = size(25, 50)
+HURRIES_MS = (20, 100, 500)  # between flush points, which come every five minutes otherwise
 
 
 def kill_and_start(daemon, rng):
@@ -33,7 +35,7 @@ def kill_and_start(daemon, rng):
 def one_round(seed, kills_left, end):
     rng = random.Random(seed)
     kills, slowest = 0, 0.0
-    with Daemon() as daemon:
+    with Daemon(environment=preload("hurry", TALLY_HURRY_MS=rng.choice(HURRIES_MS))) as daemon:
         with Load(daemon, seed) as load:
             while kills < min(ROUND_KILLS, kills_left) and time.monotonic() < end:
                 load.run(rng.randrange(1, 25))

@@ -14,13 +14,14 @@ import time
 from campaign import SEED, count, deadline, most, size
 from crash_load import Load
 from daemon import Daemon
-from fault.power_cut import LoopDisk, why_not
+from fault.power_cut import LoopDisk, freeze, why_not
 from fault.preload import preload
 from fault.sync_ledger import Ledger, settle
 
 CUTS = int(os.environ.get("CUTS") or 0)
 DISK = os.environ.get("DISK")
 ROUND_CUTS = 15
+HURRIES_MS = (20, 100, 500)  # between flush points, which come every five minutes otherwise
 
 
 class LedgerDisk:
@@ -32,8 +33,7 @@ class LedgerDisk:
         self.ledger = os.path.join(self.base, "ledger")
         self.rng = rng
         os.mkdir(self.directory)
-        self.environment = preload("sync_ledger", TALLY_LEDGER=self.ledger,
-                                   TALLY_LEDGER_DIR=self.directory)
+        self.environment = {"TALLY_LEDGER": self.ledger, "TALLY_LEDGER_DIR": self.directory}
 
     def cut(self):
         """The ledger says what was synced when the program died: nothing to do before."""
@@ -51,6 +51,8 @@ def make_disk(kind, rng):
 
 
 def cut_and_restore(daemon, disk):
+    if daemon.process.poll() is None:
+        freeze(daemon.process.pid)
     disk.cut()
     daemon.kill()
     disk.restore()
@@ -60,7 +62,10 @@ def one_round(kind, seed, cuts_left, end):
     rng = random.Random(seed)
     disk = make_disk(kind, rng)
     cuts, slowest = 0, 0.0
-    with Daemon(directory=disk.directory, environment=getattr(disk, "environment", {})) as daemon:
+    libraries = ["hurry"] + (["sync_ledger"] if kind == "ledger" else [])
+    environment = preload(*libraries, TALLY_HURRY_MS=rng.choice(HURRIES_MS),
+                          **getattr(disk, "environment", {}))
+    with Daemon(directory=disk.directory, environment=environment) as daemon:
         with Load(daemon, seed) as load:
             while cuts < min(ROUND_CUTS, cuts_left) and time.monotonic() < end:
                 load.run(rng.randrange(1, 30))

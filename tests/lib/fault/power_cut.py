@@ -20,6 +20,22 @@ SHUTDOWN = 2 << 30 | 4 << 16 | ord("X") << 8 | 125  # _IOR('X', 125, uint32_t)
 NO_LOG_FLUSH = 2
 
 
+def freeze(pid):
+    """Stop a program at once, as a power cut does: afterwards each thread stands still, or is inside
+    a call and will not return from it. Without this an fsync that is under way during the shutdown
+    can return 0 for bytes that are then lost (seen on ext4, Linux 6.18: 13 of 60 cuts)."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = "/proc/%d/task" % pid
+    while True:
+        states = []
+        for task in os.listdir(tasks):
+            with open("%s/%s/stat" % (tasks, task)) as file:
+                states.append(file.read().rpartition(")")[2].split()[0])
+        if all(state in "TDZX" for state in states):
+            return
+        time.sleep(0.0005)
+
+
 def quietly(*command):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
@@ -48,7 +64,7 @@ class LoopDisk:
         quietly("mount", "-o", "loop", self.image, self.directory)
 
     def cut(self):
-        """From here on nothing reaches the disk. Kill who uses it, then restore()."""
+        """From here on nothing reaches the disk. Freeze who uses it before, kill it, restore()."""
         root = os.open(self.directory, os.O_RDONLY)
         try:
             fcntl.ioctl(root, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
@@ -95,6 +111,7 @@ def main():
     disk = LoopDisk(kind)
     program = subprocess.Popen([part.replace("{}", disk.directory) for part in sys.argv[3:]])
     time.sleep(seconds)
+    freeze(program.pid)
     disk.cut()
     program.send_signal(signal.SIGKILL)
     program.wait()

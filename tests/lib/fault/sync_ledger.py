@@ -19,6 +19,18 @@ import sys
 KEPT = ("CURRENT", "IDENTITY", "LOCK", "LOG", "OPTIONS", "tallyd.log")
 
 
+def files_below(directory):
+    """The names of each file whose content may be lost."""
+    files = {}
+    for folder, _, names in os.walk(directory):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            state = os.lstat(path)
+            if not name.startswith(KEPT) and stat.S_ISREG(state.st_mode):
+                files.setdefault(state.st_ino, []).append(path)
+    return files.values()
+
+
 class Ledger:
     def __init__(self, path):
         self.path = path
@@ -76,9 +88,10 @@ class Ledger:
                         file.seek(offset + len(old) - lost)
                         file.write(old[len(old) - lost:])
 
-    def cut_file(self, path, rng):
-        """Returns the bytes lost."""
-        synced, actual = self.size.get(path, 0), os.path.getsize(path)
+    def cut_file(self, names, rng):
+        """One file, by all its names (a checkpoint links tables). Returns the bytes lost."""
+        path = names[0]
+        synced, actual = max(self.size.get(name, 0) for name in names), os.path.getsize(path)
         if actual <= synced:
             return 0
         with open(path, "r+b") as file:
@@ -100,12 +113,7 @@ class Ledger:
         for name in self.names[len(self.names) - undone:][::-1]:
             self.undo_name(*name[1:])
         self.undo_overwrites(rng)
-        lost = 0
-        for folder, _, files in os.walk(directory):
-            for name in sorted(files):
-                path = os.path.join(folder, name)
-                if not name.startswith(KEPT) and stat.S_ISREG(os.lstat(path).st_mode):
-                    lost += self.cut_file(path, rng)
+        lost = sum(self.cut_file(names, rng) for names in files_below(directory))
         self.forget()
         return "%d names undone, %d bytes lost" % (undone, lost)
 
