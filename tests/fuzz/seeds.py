@@ -225,6 +225,7 @@ def texts():
 
 MORE = {
     "import": transcripts, "window": windows, "conf": settings, "token": tokens, "text": texts,
+    "highwater": lambda: list(golden("highwater").values()),
     "spool": lambda: list(golden("spool").values()) + [b"\0\5\0\7hello"],
     "query": queries, "command": commands, "reply": replies, "json": documents,
     "json_reply": shown, "registry": registry, "ref": refs, "zone": zones,
