@@ -26,7 +26,7 @@ CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -I. -MMD -MP $(WARN) $(CFLAGS_$(VARI
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 
 # Folders, one archive each. LINK_x: what stands below x, in link order.
-FOLDERS := base model wire net http store registry client import ingest rollup query
+FOLDERS := base model wire net http store registry client import ingest rollup query queryapi ingestapi
 DIR_base := schema/base
 DIR_model := schema/model
 DIR_wire := schema/wire
@@ -39,6 +39,8 @@ DIR_import := ingest/import
 DIR_ingest := ingest
 DIR_rollup := rollup
 DIR_query := query
+DIR_queryapi := query/api
+DIR_ingestapi := ingest/api
 
 LINK_base := base
 LINK_model := model base
@@ -70,7 +72,9 @@ lib = $(foreach f,$(1),$(BUILD)/lib$(f).a)
 
 PROGRAM_LINK_tallyd := $(LINK_all)
 PROGRAM_LINK_tally := import client net wire model base
-PROGRAMS := $(foreach p,tallyd tally,$(if $(wildcard deploy/$(p).c),$(p)))
+# Of query, the bridge takes lru alone: without -lrocksdb more does not link.
+PROGRAM_LINK_tally-http := ingestapi queryapi query http net wire model base
+PROGRAMS := $(foreach p,tallyd tally tally-http,$(if $(wildcard deploy/$(p).c),$(p)))
 
 .PHONY: all
 all: $(foreach f,$(FOLDERS),$(if $(call src,$(f)),$(BUILD)/lib$(f).a)) $(addprefix $(BUILD)/,$(PROGRAMS)) \
@@ -90,6 +94,9 @@ $(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
 # What a main needs beside its archives.
 PARTS_tallyd := $(addprefix $(BUILD)/deploy/,accept.o opening.o orders.o dump.o derived.o offline.o ready.o)
 PARTS_tally := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c))
+
+# What the assembler includes is no dependency the compiler sees.
+$(BUILD)/query/api/document.o: query/api/schemas.json
 
 define program
 $(BUILD)/$(1): $(BUILD)/deploy/$(1).o $(PARTS_$(1)) $(call lib,$(PROGRAM_LINK_$(1)))
@@ -237,6 +244,12 @@ test-plants: packages-test
 gate:
 	@BUILD=$(BUILD) SEED=$(SEED) BUDGET=$(or $(BUDGET),43200) $(PYTHON) -B tests/gate.py
 
+# The HTTP API under tools from npm and Debian that others wrote.
+.PHONY: test-http
+test-http: packages-test
+	@$(MAKE) --no-print-directory -j2 tests
+	@BUILD=$(BUILD) SEED=$(SEED) BUDGET=$(or $(BUDGET),600) $(PYTHON) -B tests/run.py e2e/http
+
 .PHONY: demo
 demo: packages
 	@$(MAKE) --no-print-directory -j2 all
@@ -290,6 +303,7 @@ help:
 	@echo '                the long form of each folder [BUDGET=seconds] [SEED=n]'
 	@echo 'make gate       every long form, one report [BUDGET=seconds in all] [SEED=n]'
 	@echo 'make test-hostile hostile peers and overload at full length [BUDGET=seconds] [SEED=n]'
+	@echo 'make test-http  the HTTP API, also under linters from npm and Debian'
 	@echo 'make bench      speed, as ratios measured in one run'
 	@echo 'make asan tsan  the tests under sanitizers'
 	@echo 'make check      what every change must pass'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The product at work: a daemon in a scratch directory, an org, four simulated gateways that push
-# 90 days of history and then live usage; the ranked team, repositories and pull requests; and a
-# recount of everything. Ends by Ctrl-C, or by itself after DEMO_SECONDS.
+# 90 days of history and then live usage; the ranked team, repositories and pull requests; the
+# address of the HTTP API; and a recount of everything. Ends by Ctrl-C, or by itself after DEMO_SECONDS.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,11 +26,17 @@ field() { sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" | head -1; }
 title() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 title "A daemon in $TALLY_DATA, and an org"
-"$bin/tally" up --ingest none --query none --accept-past-days 100 --disk-floor-bytes 256M 2>"$TALLY_DATA/tallyd.log" &
+"$bin/tally" up --ingest none --query none --accept-past-days 100 --disk-floor-bytes 256M \
+    --http "${DEMO_HTTP:-127.0.0.1:0}" 2>"$TALLY_DATA/tallyd.log" &
 daemon=$!
 for _ in $(seq 200); do
     [ -S "$TALLY_DATA/ingest-control.sock" ] && break
     kill -0 "$daemon" 2>/dev/null || { cat "$TALLY_DATA/tallyd.log" >&2; exit 1; }
+    sleep 0.05
+done
+for _ in $(seq 200); do
+    port=$(sed -n 's/.*ready http_port=\([0-9]*\).*/\1/p' "$TALLY_DATA/tallyd.log" | tail -1)
+    [ -n "$port" ] && break
     sleep 0.05
 done
 made=$("$bin/tally" org create acme --tz Europe/Berlin --seats 40 --json)
@@ -60,9 +66,15 @@ show() {
     "$bin/tally" pulls --range 7d --limit 8
 }
 
+over_http() {
+    title "The same over HTTP: http://127.0.0.1:$port/api/v1/openapi.json lists what can be asked"
+    echo "  curl -H 'Authorization: Bearer $admin' 'http://127.0.0.1:$port/api/v1/leaderboard?range=24h&limit=1'"
+}
+
 ends=$((SECONDS + seconds))
 sleep 1
 show
+over_http
 title "tally verify: every figure recounted from the raw events"
 "$bin/tally" verify
 

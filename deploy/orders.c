@@ -313,6 +313,7 @@ pack_query(struct tl_buf *reply, struct tl_pack_open *map, const struct query_st
 	pack_counter(reply, map, "queries", &stats->requests);
 	pack_counter(reply, map, "query_errors", &stats->errors);
 	pack_counter(reply, map, "query_cached", &stats->cached);
+	pack_counter(reply, map, "query_same", &stats->same);
 	for (int op = 0; op < TL_QUERY_COUNT; op++)
 		pack_latency(reply, map, tl_query_name((enum tl_query_op)op), &stats->run_us[op]);
 }

@@ -460,20 +460,6 @@ can_write(struct tallyd *t, unsigned tick)
 	       tl_disk_check_open(t->settings.data, &t->settings.disk, NULL) == TL_OK;
 }
 
-static bool
-log_level_parse(const char *name, enum tl_log_level *level_out)
-{
-	static const char *const names[] = {"error", "warn", "info", "debug"};
-
-	for (int i = 0; i < 4; i++) {
-		if (strcmp(name, names[i]) == 0) {
-			*level_out = (enum tl_log_level)i;
-			return true;
-		}
-	}
-	return false;
-}
-
 #define MEMORY_BYTES_MIN ((int64_t)128 << 20)
 
 /*
@@ -525,7 +511,7 @@ settings_read(int argc, char **argv, struct settings *settings, enum tl_log_leve
 			"retention_days must be at least accept_past_days + %d: an event may "
 			"arrive that late, and its id lives on",
 			ID_LIFE_DAYS);
-	if (!log_level_parse(settings->log, level_out))
+	if (!tl_log_level_parse(settings->log, level_out))
 		return tl_fail(
 			why, TL_EUSAGE, "log '%s': error, warn, info or debug", settings->log);
 	return memory_share_out(settings, why);

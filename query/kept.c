@@ -1,9 +1,13 @@
 #include "query/kept.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "schema/base/crypt.h"
 #include "schema/model/bucket.h"
 #include "schema/store/dict.h"
+#include "schema/wire/reader.h"
 
 #define KEPT_AGE_MS_MAX 1000
 #define KEPT_REQUEST_BYTES_MAX 1024u
@@ -28,6 +32,7 @@ query_cache_new(size_t board_bytes_max, size_t reply_bytes_max, struct query_cac
 
 	if (cache == NULL)
 		return TL_ENOMEM;
+	tl_random(cache->secret, sizeof(cache->secret));
 	err = lru_new(board_bytes_max, &cache->boards);
 	if (!err)
 		err = lru_new(reply_bytes_max, &cache->replies);
@@ -163,6 +168,27 @@ is_keepable(enum tl_query_op op)
 	return false;
 }
 
+/* The bytes of a request that say what is asked and by whom, one pair after the other. */
+static size_t
+copy_question(struct tl_slice request, uint8_t *to)
+{
+	struct tl_reader reader = tl_reader_of(request);
+	uint32_t pair_count = tl_read_map(&reader);
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < pair_count; i++) {
+		const uint8_t *pair = reader.next;
+		struct tl_slice name = tl_read_str(&reader);
+
+		tl_read_any(&reader);
+		if (tl_query_is_about_having(name))
+			continue;
+		memcpy(to + bytes, pair, (size_t)(reader.next - pair));
+		bytes += (size_t)(reader.next - pair);
+	}
+	return bytes;
+}
+
 /* The org and the door, then the request with the token in it, so the caller is in the key. */
 static bool
 make_key(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
@@ -174,27 +200,74 @@ make_key(const struct query_scene *scene, enum tl_query_op op, struct tl_slice r
 	tl_put_be32(key, scene->org->no);
 	key[4] = scene->caller.is_operator;
 	key[5] = scene->caller.is_admin;
-	memcpy(key + KEPT_HEAD_BYTES, request.data, request.bytes);
-	*key_out = tl_slice_of(key, KEPT_HEAD_BYTES + request.bytes);
+	*key_out =
+		tl_slice_of(key, KEPT_HEAD_BYTES + copy_question(request, key + KEPT_HEAD_BYTES));
 	return true;
 }
 
 /* Every bin is cut at whole quarters, so within one of them the windows are the same. */
 static bool
+is_recent(const struct query_scene *scene, int64_t made_ms, int64_t age_ms_max)
+{
+	int64_t age_ms = scene->now_ms - made_ms;
+
+	return age_ms >= 0 && age_ms <= age_ms_max &&
+	       tl_bucket_no(TL_SPAN_15M, made_ms) == tl_bucket_no(TL_SPAN_15M, scene->now_ms);
+}
+
+static bool
 is_fresh(const struct query_scene *scene, const struct kept_reply *kept)
 {
-	int64_t age_ms = scene->now_ms - kept->now_ms;
-
-	return age_ms >= 0 && age_ms <= KEPT_AGE_MS_MAX &&
-	       tl_bucket_no(TL_SPAN_15M, kept->now_ms) ==
-		       tl_bucket_no(TL_SPAN_15M, scene->now_ms) &&
+	return is_recent(scene, kept->now_ms, KEPT_AGE_MS_MAX) &&
 	       kept->org_generation == tl_view_org_generation(scene->view, scene->org->no) &&
 	       kept->registry_generation == tl_registry_generation(scene->registry);
 }
 
 bool
+kept_mark(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
+	int64_t made_ms, char mark_out[KEPT_MARK_BYTES])
+{
+	uint8_t bytes[KEPT_HEAD_BYTES + KEPT_REQUEST_BYTES_MAX + 16];
+	struct tl_slice key;
+
+	if (!make_key(scene, op, request, bytes, &key))
+		return false;
+	tl_put_be64(bytes + key.bytes, tl_view_org_generation(scene->view, scene->org->no));
+	tl_put_be64(bytes + key.bytes + 8, tl_registry_generation(scene->registry));
+	key.bytes += 16;
+	snprintf(mark_out, KEPT_MARK_BYTES, "%016" PRIx64 "-%" PRIx64,
+		tl_siphash(scene->cache->secret, key), (uint64_t)made_ms);
+	return true;
+}
+
+/* When the reply of a mark was made; -1 for what is no mark. */
+static int64_t
+mark_made_ms(struct tl_slice mark)
+{
+	char text[KEPT_MARK_BYTES];
+	int64_t made_ms;
+
+	if (mark.bytes < 18 || mark.bytes >= sizeof(text) || mark.data[16] != '-')
+		return -1;
+	memcpy(text, mark.data, mark.bytes);
+	text[mark.bytes] = '\0';
+	return sscanf(text + 17, "%" SCNx64, (uint64_t *)&made_ms) == 1 ? made_ms : -1;
+}
+
+bool
+kept_mark_holds(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
+	struct tl_slice mark, int64_t age_ms_max)
+{
+	int64_t made_ms = mark_made_ms(mark);
+	char now[KEPT_MARK_BYTES];
+
+	return made_ms >= 0 && is_recent(scene, made_ms, age_ms_max) &&
+	       kept_mark(scene, op, request, made_ms, now) && tl_slice_eq(mark, tl_slice_str(now));
+}
+
+bool
 kept_reply_get(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
-	struct tl_buf *reply)
+	struct tl_buf *reply, int64_t *made_ms_out)
 {
 	uint8_t key_bytes[KEPT_HEAD_BYTES + KEPT_REQUEST_BYTES_MAX];
 	struct tl_slice key;
@@ -208,6 +281,7 @@ kept_reply_get(const struct query_scene *scene, enum tl_query_op op, struct tl_s
 		return false;
 	if (is_fresh(scene, kept)) {
 		tl_buf_put(reply, kept->data, kept->bytes);
+		*made_ms_out = kept->now_ms;
 		is_served = !reply->err;
 	}
 	lru_unpin(scene->cache->replies, &kept->value);

@@ -7,6 +7,7 @@
 #include "schema/model/event.h"
 
 struct query_cache {
+	uint8_t secret[16]; /* of marks: none of another life of the daemon is good */
 	struct lru *boards;
 	struct lru *replies;
 	struct lru *names; /* of the dictionary, where an id never changes its meaning */
@@ -52,12 +53,26 @@ enum kept_verdict kept_judge(struct kept_since *since, const struct query_scene 
 
 /*
  * The reply to the very same request, if nothing that it shows has changed: same bytes (token
- * included), door and org, org and registry at the same generation, the same quarter of an hour and
- * at most a second old. Appends to reply and returns true.
+ * included, "have" left out), door and org, org and registry at the same generation, the same
+ * quarter of an hour and at most a second old. Appends to reply, says when it was made and returns
+ * true.
  */
 bool kept_reply_get(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
-	struct tl_buf *reply);
+	struct tl_buf *reply, int64_t *made_ms_out);
 void kept_reply_put(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
 	struct tl_slice reply);
+
+/*
+ * A mark names the reply that a request made at made_ms has: request, door, org and generations as
+ * above, so it is good for nobody else and for nothing else. False when the operation has none.
+ */
+#define KEPT_MARK_BYTES 36
+
+bool kept_mark(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
+	int64_t made_ms, char mark_out[KEPT_MARK_BYTES]);
+
+/* Whether the request would have that reply again, but for its age of at most age_ms_max. */
+bool kept_mark_holds(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
+	struct tl_slice mark, int64_t age_ms_max);
 
 #endif

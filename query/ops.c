@@ -77,17 +77,24 @@ limit_sight(struct query_job *job)
 }
 
 enum tl_err
+query_allow(const struct query_scene *scene, const struct tl_query *query, struct tl_why *why)
+{
+	const struct op *op = &ops[query->op];
+
+	return op->is_open ? TL_OK : tl_authorise(&scene->caller, op->right, why);
+}
+
+enum tl_err
 query_run(const struct query_scene *scene, const struct tl_query *query, struct tl_arena *arena,
 	struct tl_buf *reply, struct tl_why *why)
 {
 	const struct op *op = &ops[query->op];
 	struct query_job job = {.scene = scene, .query = query, .arena = arena, .reply = reply};
 	size_t start = reply->bytes;
-	enum tl_err err = TL_OK;
+	enum tl_err err;
 
 	assert(query->op < TL_QUERY_COUNT);
-	if (!op->is_open)
-		err = tl_authorise(&scene->caller, op->right, why);
+	err = query_allow(scene, query, why);
 	if (!err && op->needs_org && scene->org == NULL)
 		err = tl_fail(why, TL_EBAD_PARAM, "org: name the org");
 	if (!err)

@@ -16,6 +16,7 @@
 #include "schema/base/log.h"
 #include "schema/base/queue.h"
 #include "schema/wire/frame.h"
+#include "schema/wire/pack.h"
 #include "schema/wire/reader.h"
 
 #define QUERY_WAITING_MAX 4096u
@@ -25,6 +26,7 @@
 #define QUERY_WORKERS_MAX 64
 #define QUERY_RETRY_MS 250
 #define QUERY_FIELD_BYTES 32
+#define QUERY_MARKED_BYTES 256 /* around a marked reply */
 
 /* A socket and those who answer it. */
 struct door {
@@ -57,6 +59,7 @@ struct worker {
 	struct door *door;
 	struct tl_arena arena;
 	struct tl_buf inflated;
+	struct tl_buf inner; /* a reply that goes into another */
 	struct tl_buf reply;
 };
 
@@ -160,25 +163,79 @@ ask_health(struct task *task)
 	return TL_OK;
 }
 
+/* Append the reply, kept or made anew. */
 static enum tl_err
-run(struct task *task)
+find_reply(struct task *task, struct tl_buf *reply, int64_t *made_ms_out)
 {
 	struct query *query = task->worker->door->query;
-	struct tl_buf *reply = &task->worker->reply;
-	enum tl_err err = find_caller(task);
+	enum tl_err err = ask_health(task);
 
-	if (!err)
-		err = ask_health(task);
 	if (err)
 		return err;
-	if (kept_reply_get(&task->scene, task->query.op, task->map, reply)) {
+	if (kept_reply_get(&task->scene, task->query.op, task->map, reply, made_ms_out)) {
 		tl_counter_add(&query->stats.cached, 1);
 		return TL_OK;
 	}
+	*made_ms_out = task->scene.now_ms;
 	err = query_run(&task->scene, &task->query, &task->worker->arena, reply, &task->why);
 	if (!err)
 		kept_reply_put(&task->scene, task->query.op, task->map, tl_buf_slice(reply));
 	return err;
+}
+
+/* {v, ok, mark, same} for who has the reply already. */
+static enum tl_err
+put_same(struct tl_buf *reply, struct tl_slice mark)
+{
+	struct tl_pack_open map = tl_pack_open_map(reply);
+
+	tl_pack_key_int(reply, &map, "v", TL_PROTOCOL_VERSION);
+	tl_pack_key_bool(reply, &map, "ok", true);
+	tl_pack_key_slice(reply, &map, "mark", mark);
+	tl_pack_key_bool(reply, &map, "same", true);
+	tl_pack_close(reply, &map);
+	return reply->err;
+}
+
+/* {v, ok, mark, reply}: the mark is not in the reply itself, which others may have kept. */
+static enum tl_err
+put_marked(struct task *task, struct tl_buf *reply, int64_t made_ms)
+{
+	struct tl_pack_open map = tl_pack_open_map(reply);
+	char mark[KEPT_MARK_BYTES];
+
+	tl_pack_key_int(reply, &map, "v", TL_PROTOCOL_VERSION);
+	tl_pack_key_bool(reply, &map, "ok", true);
+	if (kept_mark(&task->scene, task->query.op, task->map, made_ms, mark))
+		tl_pack_key_str(reply, &map, "mark", mark);
+	tl_pack_key(reply, &map, "reply");
+	tl_buf_put_slice(reply, tl_buf_slice(&task->worker->inner));
+	tl_pack_close(reply, &map);
+	return reply->err;
+}
+
+static enum tl_err
+run(struct task *task)
+{
+	const struct tl_query *query = &task->query;
+	struct worker *worker = task->worker;
+	int64_t made_ms;
+	enum tl_err err = find_caller(task);
+
+	if (err)
+		return err;
+	if (!query->has_have)
+		return find_reply(task, &worker->reply, &made_ms);
+	err = query_allow(&task->scene, query, &task->why);
+	if (err)
+		return err;
+	if (kept_mark_holds(&task->scene, query->op, task->map, query->have, query->have_age_ms)) {
+		tl_counter_add(&worker->door->query->stats.same, 1);
+		return put_same(&worker->reply, query->have);
+	}
+	tl_buf_reset(&worker->inner);
+	err = find_reply(task, &worker->inner, &made_ms);
+	return err ? err : put_marked(task, &worker->reply, made_ms);
 }
 
 /*
@@ -244,10 +301,12 @@ work(void *arg)
 	tl_thread_name(worker.door->is_operator ? "query-control" : "query");
 	tl_arena_init(&worker.arena, QUERY_ARENA_BYTES_MAX);
 	tl_buf_init(&worker.inflated, TL_FRAME_BYTES_MAX);
-	tl_buf_init(&worker.reply, TL_REPLY_BYTES_MAX);
+	tl_buf_init(&worker.inner, TL_REPLY_BYTES_MAX);
+	tl_buf_init(&worker.reply, TL_REPLY_BYTES_MAX + QUERY_MARKED_BYTES);
 	while (tl_queue_pop(worker.door->queue, -1, &request) == TL_OK)
 		serve(&worker, request);
 	tl_buf_fini(&worker.reply);
+	tl_buf_fini(&worker.inner);
 	tl_buf_fini(&worker.inflated);
 	tl_arena_fini(&worker.arena);
 	return NULL;

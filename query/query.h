@@ -46,6 +46,10 @@ struct query_scene {
 TL_MUST enum tl_err query_run(const struct query_scene *scene, const struct tl_query *query,
 	struct tl_arena *arena, struct tl_buf *reply, struct tl_why *why);
 
+/* Whether who asks may ask that: what query_run checks first. */
+TL_MUST enum tl_err query_allow(
+	const struct query_scene *scene, const struct tl_query *query, struct tl_why *why);
+
 struct query;
 
 struct query_options {
@@ -62,7 +66,7 @@ struct query_options {
 };
 
 struct query_stats {
-	struct tl_counter requests, errors, cached;
+	struct tl_counter requests, errors, cached, same;
 	struct tl_histogram run_us[TL_QUERY_COUNT];
 };
 

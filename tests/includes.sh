@@ -33,6 +33,8 @@ forbid rollup '(ingest|query|deploy)/'
 forbid query '(ingest|rollup|deploy)/'
 forbid ingest/client 'schema/(store|registry)/'
 forbid deploy/cmd 'schema/(store|registry)/'
+forbid ingest/api 'schema/(store|registry)/'
+forbid query/api 'schema/(store|registry)/'
 for folder in schema ingest rollup query deploy; do
     forbid "$folder" '(tests|bench)/'
 done

@@ -20,10 +20,12 @@ if exported "$BUILD/libtally.a" | grep -E '^(accept|readv|shutdown)$'; then
     echo "libtally.a takes names of the C library away from a gateway" >&2
     bad=1
 fi
-if ldd "$BUILD/tally" | grep -q rocksdb; then
-    echo "tally links RocksDB" >&2
-    bad=1
-fi
+for program in tally tally-http; do
+    if ldd "$BUILD/$program" | grep -q rocksdb; then
+        echo "$program links RocksDB" >&2
+        bad=1
+    fi
+done
 if ldd "$BUILD/tallyd" | grep -q microhttpd; then
     echo "tallyd links an HTTP server" >&2
     bad=1

@@ -24,6 +24,22 @@ cli_error(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
+bool
+cli_sibling(const char *name, char path_out[CLI_PATH_BYTES])
+{
+	ssize_t bytes = readlink("/proc/self/exe", path_out, CLI_PATH_BYTES - 64);
+	char *slash;
+
+	if (bytes <= 0)
+		return false;
+	path_out[bytes] = '\0';
+	slash = strrchr(path_out, '/');
+	if (slash == NULL)
+		return false;
+	strcpy(slash + 1, name);
+	return true;
+}
+
 static void
 fill_from_environment(char *value, const char *name, const char *fallback)
 {

@@ -90,6 +90,10 @@ int cli_ask(const struct cli *cli, enum cli_door door, const struct tl_buf *requ
 /* The reply as JSON on stdout. */
 void cli_print_json(const struct tl_buf *reply);
 
+/* The path of a program that stands where this one does. */
+#define CLI_PATH_BYTES 4096
+bool cli_sibling(const char *name, char path_out[CLI_PATH_BYTES]);
+
 /* "tally: ..." on stderr. */
 void cli_error(const char *fmt, ...) TL_PRINTF(1, 2);
 

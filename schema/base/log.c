@@ -22,6 +22,20 @@ tl_log_set_level(enum tl_log_level level)
 	atomic_store_explicit(&level_max, (int)level, memory_order_relaxed);
 }
 
+bool
+tl_log_level_parse(const char *name, enum tl_log_level *level_out)
+{
+	static const char *const names[] = {"error", "warn", "info", "debug"};
+
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(name, names[i]) == 0) {
+			*level_out = (enum tl_log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static const char *
 level_name(enum tl_log_level level)
 {

@@ -5,6 +5,8 @@
 #ifndef TL_BASE_LOG_H
 #define TL_BASE_LOG_H
 
+#include <stdbool.h>
+
 #include "schema/base/err.h"
 
 enum tl_log_level {
@@ -16,6 +18,9 @@ enum tl_log_level {
 
 /* Lines above this level are dropped. Default TL_LOG_INFO. */
 void tl_log_set_level(enum tl_log_level level);
+
+/* "error", "warn", "info" or "debug"; false for anything else. */
+bool tl_log_level_parse(const char *name, enum tl_log_level *level_out);
 
 /* fmt gives "what happened key=value ...", without a newline; control bytes are escaped. */
 void tl_log(enum tl_log_level level, const char *fmt, ...) TL_PRINTF(2, 3);

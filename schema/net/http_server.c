@@ -6,6 +6,7 @@
  */
 #include "schema/net/http_server.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <microhttpd.h>
 #include <netdb.h>
@@ -622,6 +623,20 @@ split_address(const char *address, char host_out[64], char port_out[8], struct t
 	host_out[bytes] = '\0';
 	strcpy(port_out, colon + 1);
 	return TL_OK;
+}
+
+bool
+tl_http_is_loopback(const char *address)
+{
+	struct in6_addr v6;
+	struct in_addr v4;
+	char host[64], port[8];
+
+	if (split_address(address, host, port, NULL))
+		return false;
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return ntohl(v4.s_addr) >> 24 == 127;
+	return inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 static enum tl_err

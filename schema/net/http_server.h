@@ -36,6 +36,9 @@ extern const struct tl_http_options tl_http_defaults;
 TL_MUST enum tl_err tl_http_server_start(const struct tl_http_options *options,
 	struct tl_http_server **server_out, struct tl_why *why);
 
+/* Whether only this machine can reach the address. */
+bool tl_http_is_loopback(const char *address);
+
 uint16_t tl_http_server_port(const struct tl_http_server *server);
 
 /*

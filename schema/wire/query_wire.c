@@ -39,7 +39,9 @@ struct sight {
 	X(PARAM_PR, "pr")           \
 	X(PARAM_AGENT, "agent")     \
 	X(PARAM_KEY, "key")         \
-	X(PARAM_Q, "q")
+	X(PARAM_Q, "q")             \
+	X(PARAM_HAVE, "have")       \
+	X(PARAM_HAVE_AGE_MS, "have_age_ms")
 
 enum param {
 #define X(symbol, name) symbol,
@@ -70,6 +72,13 @@ tl_query_name(enum tl_query_op op)
 
 	assert(op < TL_QUERY_COUNT);
 	return names[op];
+}
+
+bool
+tl_query_is_about_having(struct tl_slice name)
+{
+	return tl_slice_eq(name, tl_slice_str(param_names[PARAM_HAVE])) ||
+	       tl_slice_eq(name, tl_slice_str(param_names[PARAM_HAVE_AGE_MS]));
 }
 
 static enum tl_err
@@ -290,6 +299,8 @@ text_param(struct tl_query *query, enum param param)
 		return &query->key;
 	case PARAM_Q:
 		return &query->text;
+	case PARAM_HAVE:
+		return &query->have;
 	case PARAM_V:
 	case PARAM_OP:
 	case PARAM_RANGE:
@@ -300,6 +311,7 @@ text_param(struct tl_query *query, enum param param)
 	case PARAM_LIMIT:
 	case PARAM_SPLIT:
 	case PARAM_PR:
+	case PARAM_HAVE_AGE_MS:
 	case PARAM_COUNT:
 		break;
 	}
@@ -339,6 +351,9 @@ read_param(struct tl_reader *reader, enum param param, struct tl_query *query, s
 			query->limit = (uint32_t)limit;
 	} else if (param == PARAM_SPLIT) {
 		err = read_switch(reader, param, &query->split, why);
+	} else if (param == PARAM_HAVE_AGE_MS) {
+		err = read_int(
+			reader, param, 0, TL_QUERY_HAVE_AGE_MS_MAX, &query->have_age_ms, why);
 	} else {
 		assert(param == PARAM_PR);
 		err = read_int(reader, param, 1, TL_PR_MAX, &query->pr, why);
@@ -363,6 +378,7 @@ check_whole(struct tl_query *query, const struct sight *sight, struct tl_why *wh
 	if (query->range == TL_RANGE_CUSTOM && !sight->to_given)
 		return param_fail(PARAM_TO, "a custom range needs from and to", why);
 	query->has_range = bounded || sight->range_given;
+	query->has_have = (sight->seen & (1ULL << PARAM_HAVE)) != 0;
 	if (query->metric == TL_METRIC_TOKENS && query->tokens_uncached)
 		query->metric = TL_METRIC_TOKENS_UNCACHED;
 	return TL_OK;
@@ -398,6 +414,7 @@ tl_query_read(struct tl_slice checked_map, struct tl_query *query_out, struct tl
 		.range = TL_RANGE_7D,
 		.metric = TL_METRIC_COST,
 		.limit = TL_PAGE_ROWS,
+		.have_age_ms = TL_QUERY_HAVE_AGE_MS,
 	};
 	struct sight sight = {0};
 	struct tl_reader reader = tl_reader_of(checked_map);

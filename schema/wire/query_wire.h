@@ -51,7 +51,16 @@ struct tl_query {
 	bool split;	       /* series of a PR: shares instead of touched */
 	struct tl_slice session, member, repo, agent, key, text; /* filters; text is q */
 	int64_t pr;						 /* 0: none */
+	bool has_have;	      /* the reply is wanted with its mark, or not at all: */
+	struct tl_slice have; /* the mark of the reply the asker has; empty: of none */
+	int64_t have_age_ms;  /* how old that may be, default TL_QUERY_HAVE_AGE_MS */
 };
+
+#define TL_QUERY_HAVE_AGE_MS 1000
+#define TL_QUERY_HAVE_AGE_MS_MAX 60000
+
+/* Whether a parameter is about what the asker has, and not about what is asked. */
+bool tl_query_is_about_having(struct tl_slice name);
 
 /* map was checked. Unknown parameters and wrong values are TL_EBAD_PARAM naming the parameter. */
 TL_MUST enum tl_err tl_query_read(

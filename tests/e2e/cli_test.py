@@ -96,8 +96,7 @@ def test_every_command_has_help():
     names = [line.split()[0] for line in run("help").splitlines() if line.startswith("  ")]
     assert len(names) >= 18, names
     for name in names:
-        if name != "up":
-            assert "--data" in run(name, "--help"), name
+        assert "--data" in run(name, "--help"), name
 
 
 def test_keys_and_members():

@@ -1,5 +1,9 @@
 #include "query_store.h"
 
+#define REQUEST "\x81\xa1q\xa7request"
+#define OTHER "\x81\xa1q\xa5other"
+#define REQUEST_WITH_HAVE "\x83\xa4have\xa0\xa1q\xa7request\xabhave_age_ms\x05"
+
 struct thing {
 	struct lru_value value;
 	int no;
@@ -83,11 +87,13 @@ static bool
 is_kept(struct place *p, const struct query_scene *scene, const char *request)
 {
 	struct tl_buf reply;
+	int64_t made_ms = 0;
 	bool served;
 
 	(void)p;
 	tl_buf_init(&reply, 0);
-	served = kept_reply_get(scene, TL_QUERY_LEADERBOARD, tl_slice_str(request), &reply);
+	served = kept_reply_get(
+		scene, TL_QUERY_LEADERBOARD, tl_slice_str(request), &reply, &made_ms);
 	if (served)
 		assert_true(tl_slice_eq(tl_buf_slice(&reply), tl_slice_str("answer")));
 	tl_buf_fini(&reply);
@@ -114,7 +120,7 @@ a_reply_is_served_while_nothing_changed(void **state)
 	struct place *p = place_open("UTC");
 	struct query_scene scene;
 	struct tl_view *view;
-	struct tl_slice request = tl_slice_str("request");
+	struct tl_slice request = tl_slice_str(REQUEST);
 	struct tl_slice answer = tl_slice_str("answer");
 
 	(void)state;
@@ -122,20 +128,21 @@ a_reply_is_served_while_nothing_changed(void **state)
 	place_publish(p);
 	view = tl_view_pin(p->store);
 	scene = make_scene(p, view);
-	assert_false(is_kept(p, &scene, "request"));
+	assert_false(is_kept(p, &scene, REQUEST));
 	kept_reply_put(&scene, TL_QUERY_LEADERBOARD, request, answer);
-	kept_reply_put(&scene, TL_QUERY_HEALTH, tl_slice_str("other"), answer);
-	assert_true(is_kept(p, &scene, "request"));
-	assert_false(is_kept(p, &scene, "other"));
+	kept_reply_put(&scene, TL_QUERY_HEALTH, tl_slice_str(OTHER), answer);
+	assert_true(is_kept(p, &scene, REQUEST));
+	assert_true(is_kept(p, &scene, REQUEST_WITH_HAVE)); /* the same question */
+	assert_false(is_kept(p, &scene, OTHER));
 	scene.now_ms += 1000;
-	assert_true(is_kept(p, &scene, "request"));
+	assert_true(is_kept(p, &scene, REQUEST));
 	scene.now_ms += 1;
-	assert_false(is_kept(p, &scene, "request"));
+	assert_false(is_kept(p, &scene, REQUEST));
 	scene.now_ms = p->now_ms - 1;
-	assert_false(is_kept(p, &scene, "request"));
+	assert_false(is_kept(p, &scene, REQUEST));
 	scene.now_ms = p->now_ms;
 	scene.caller.is_operator = false;
-	assert_false(is_kept(p, &scene, "request"));
+	assert_false(is_kept(p, &scene, REQUEST));
 	tl_view_unpin(view);
 
 	/* the org changed */
@@ -143,7 +150,7 @@ a_reply_is_served_while_nothing_changed(void **state)
 	place_publish(p);
 	view = tl_view_pin(p->store);
 	scene = make_scene(p, view);
-	assert_false(is_kept(p, &scene, "request"));
+	assert_false(is_kept(p, &scene, REQUEST));
 	kept_reply_put(&scene, TL_QUERY_LEADERBOARD, request, answer);
 	tl_view_unpin(view);
 
@@ -152,7 +159,7 @@ a_reply_is_served_while_nothing_changed(void **state)
 		p->store, 1, 1, &(struct tl_change){.org = 99, .low_ms = 1}, 1, &ok_why));
 	view = tl_view_pin(p->store);
 	scene = make_scene(p, view);
-	assert_true(is_kept(p, &scene, "request"));
+	assert_true(is_kept(p, &scene, REQUEST));
 	tl_view_unpin(view);
 
 	/* the registry changed */
@@ -161,14 +168,77 @@ a_reply_is_served_while_nothing_changed(void **state)
 	p->registry = tl_registry_pin(p->roster);
 	view = tl_view_pin(p->store);
 	scene = make_scene(p, view);
-	assert_false(is_kept(p, &scene, "request"));
+	assert_false(is_kept(p, &scene, REQUEST));
 
 	/* a quarter of an hour ends, and with it a bin may */
 	scene.now_ms = NOW_MS + 10 * MINUTE_MS - 1;
 	kept_reply_put(&scene, TL_QUERY_LEADERBOARD, request, answer);
-	assert_true(is_kept(p, &scene, "request"));
+	assert_true(is_kept(p, &scene, REQUEST));
 	scene.now_ms++;
-	assert_false(is_kept(p, &scene, "request"));
+	assert_false(is_kept(p, &scene, REQUEST));
+	tl_view_unpin(view);
+	place_close(p);
+}
+
+static bool
+holds(const struct query_scene *scene, const char *request, const char *mark, int64_t age_ms_max)
+{
+	return kept_mark_holds(
+		scene, TL_QUERY_LEADERBOARD, tl_slice_str(request), tl_slice_str(mark), age_ms_max);
+}
+
+static void
+a_mark_holds_for_the_same_question_until_something_changed(void **state)
+{
+	struct place *p = place_open("UTC");
+	struct query_scene scene, later;
+	struct tl_view *view;
+	char mark[KEPT_MARK_BYTES], again[KEPT_MARK_BYTES];
+
+	(void)state;
+	OK(query_cache_new(1 << 20, 1 << 20, &p->cache));
+	place_publish(p);
+	view = tl_view_pin(p->store);
+	scene = make_scene(p, view);
+	assert_false(kept_mark(&scene, TL_QUERY_RECONCILE, tl_slice_str(REQUEST), p->now_ms, mark));
+	assert_true(
+		kept_mark(&scene, TL_QUERY_LEADERBOARD, tl_slice_str(REQUEST), p->now_ms, mark));
+	assert_true(kept_mark(
+		&scene, TL_QUERY_LEADERBOARD, tl_slice_str(REQUEST_WITH_HAVE), p->now_ms, again));
+	assert_string_equal(mark, again);
+	assert_true(holds(&scene, REQUEST, mark, 0));
+	assert_false(holds(&scene, OTHER, mark, 1000));
+	assert_false(holds(&scene, REQUEST, "", 1000));
+	assert_false(holds(&scene, REQUEST, "0123456789abcdef-zz", 1000));
+	mark[0] ^= 1;
+	assert_false(holds(&scene, REQUEST, mark, 1000));
+	mark[0] ^= 1;
+
+	later = scene;
+	later.now_ms += 1000;
+	assert_true(holds(&later, REQUEST, mark, 1000));
+	assert_false(holds(&later, REQUEST, mark, 999));
+	later.now_ms = scene.now_ms - 1;
+	assert_false(holds(&later, REQUEST, mark, 1000));
+	later.now_ms = NOW_MS + 10 * MINUTE_MS; /* another quarter of an hour */
+	assert_false(holds(&later, REQUEST, mark, 60 * MINUTE_MS));
+	later = scene;
+	later.caller.is_admin = !later.caller.is_admin;
+	assert_false(holds(&later, REQUEST, mark, 1000));
+	tl_view_unpin(view);
+
+	place_request(p, NOW_MS, 0, 0, 1, 1);
+	place_publish(p);
+	view = tl_view_pin(p->store);
+	scene = make_scene(p, view);
+	assert_false(holds(&scene, REQUEST, mark, 1000));
+	assert_true(
+		kept_mark(&scene, TL_QUERY_LEADERBOARD, tl_slice_str(REQUEST), p->now_ms, mark));
+	place_settings(p, false, false, 7);
+	tl_registry_unpin(p->registry);
+	p->registry = tl_registry_pin(p->roster);
+	scene = make_scene(p, view);
+	assert_false(holds(&scene, REQUEST, mark, 1000));
 	tl_view_unpin(view);
 	place_close(p);
 }
@@ -179,6 +249,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_least_recently_used_goes_first),
 		cmocka_unit_test(a_reply_is_served_while_nothing_changed),
+		cmocka_unit_test(a_mark_holds_for_the_same_question_until_something_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,179 @@
+#include "schema/net/http_relay.h"
+
+#include <stdio.h>
+
+#include "schema/base/log.h"
+#include "schema/model/limits.h"
+#include "schema/wire/json.h"
+#include "schema/wire/reader.h"
+
+#define REPLY_DEPTH_MAX 16u
+#define FIELD_BYTES 64
+
+enum tl_err
+tl_relay_open(struct tl_relay *relay, const char *query_url, const char *ingest_url,
+	int64_t timeout_ms, struct tl_why *why)
+{
+	enum tl_err err;
+
+	*relay = (struct tl_relay){.timeout_ms = timeout_ms};
+	err = tl_req_client_open(query_url, &relay->clients[TL_RELAY_QUERY], why);
+	if (!err)
+		err = tl_req_client_open(ingest_url, &relay->clients[TL_RELAY_INGEST], why);
+	if (err)
+		tl_relay_close(relay);
+	return err;
+}
+
+void
+tl_relay_close(struct tl_relay *relay)
+{
+	for (int door = 0; door < TL_RELAY_DOORS; door++) {
+		tl_req_client_close(relay->clients[door]);
+		relay->clients[door] = NULL;
+	}
+}
+
+struct tl_pack_open
+tl_relay_question(struct tl_buf *question, const struct tl_http_request *request,
+	const struct tl_relay_route *route)
+{
+	struct tl_slice token = tl_http_request_bearer(request);
+	struct tl_slice id = tl_http_request_id(request);
+	struct tl_pack_open map = tl_pack_open_map(question);
+
+	tl_pack_key_int(question, &map, "v", TL_PROTOCOL_VERSION);
+	tl_pack_key_str(question, &map, "op", route->op);
+	if (token.bytes > 0)
+		tl_pack_key_slice(question, &map, "token", token);
+	if (route->id_wire != NULL)
+		tl_pack_key_slice(question, &map, route->id_wire, id);
+	return map;
+}
+
+static const char *
+copy_text(struct tl_slice text, char *to, size_t bytes_max)
+{
+	if (text.bytes == 0)
+		return NULL;
+	snprintf(to, bytes_max, "%.*s", (int)text.bytes, (const char *)text.data);
+	return to;
+}
+
+/* The error of a reply, said again with this request's name. */
+static enum tl_err
+pass_error(struct tl_http_request *request, struct tl_slice reply)
+{
+	struct tl_error_detail detail = {.limit = INT64_MIN};
+	char message[sizeof(((struct tl_why *)0)->text)], field[FIELD_BYTES];
+	struct tl_slice error, code;
+	struct tl_reader at;
+	enum tl_err err;
+
+	if (!tl_reader_find(reply, "error", &at) || tl_reader_peek(&at) != TL_WIRE_MAP) {
+		tl_http_reply_error(request, TL_EINTERNAL, NULL);
+		return TL_EINTERNAL;
+	}
+	error = tl_read_any(&at);
+	code = tl_reader_find_str(error, "code");
+	err = tl_err_from_name((const char *)code.data, code.bytes);
+	detail.message = copy_text(tl_reader_find_str(error, "message"), message, sizeof(message));
+	detail.field = copy_text(tl_reader_find_str(error, "field"), field, sizeof(field));
+	detail.limit = tl_reader_find_int(error, "limit", INT64_MIN);
+	detail.retry_after_ms = tl_reader_find_int(reply, "retry_after_ms", 0);
+	if (tl_err_http(err) >= 500)
+		tl_log(TL_LOG_WARN, "request=%s failed code=%s", tl_http_request_name(request),
+			tl_err_name(err));
+	tl_http_reply_error(request, err, &detail);
+	return err;
+}
+
+/*
+ * No answer of tallyd's. It may have been served all the same, so only what may be sent twice is
+ * told to come again; tallyd counts usage once, and reading changes nothing.
+ */
+static enum tl_err
+no_answer(struct tl_http_request *request, enum tl_err err, const struct tl_why *why)
+{
+	struct tl_error_detail detail = {.limit = INT64_MIN, .retry_after_ms = 500};
+
+	tl_log(TL_LOG_WARN, "request=%s no answer from tallyd code=%s why=\"%s\"",
+		tl_http_request_name(request), tl_err_name(err), why->text);
+	detail.message = "tallyd does not answer";
+	tl_http_reply_error(request, TL_ESTARTING, &detail);
+	return TL_ESTARTING;
+}
+
+enum tl_err
+tl_relay_ask(struct tl_relay *relay, struct tl_http_request *request, enum tl_relay_door door,
+	const struct tl_buf *question, struct tl_buf *reply)
+{
+	struct tl_why why = {0};
+	enum tl_err err = question->err;
+
+	tl_buf_reset(reply);
+	if (err) {
+		tl_http_reply_error(request, err, NULL);
+		return err;
+	}
+	err = tl_req_client_call(
+		relay->clients[door], tl_buf_slice(question), relay->timeout_ms, reply, &why);
+	if (err)
+		return no_answer(request, err, &why);
+	err = tl_reader_check(tl_buf_slice(reply), REPLY_DEPTH_MAX, &why);
+	if (err) {
+		tl_log(TL_LOG_ERROR, "request=%s wrong reply of tallyd why=\"%s\"",
+			tl_http_request_name(request), why.text);
+		tl_http_reply_error(request, TL_EINTERNAL, NULL);
+		return TL_EINTERNAL;
+	}
+	if (!tl_reader_find_bool(tl_buf_slice(reply), "ok", true))
+		return pass_error(request, tl_buf_slice(reply));
+	return TL_OK;
+}
+
+const char *
+tl_relay_content_type(const struct tl_http_request *request)
+{
+	return tl_http_request_takes_msgpack(request) ? "application/msgpack" : "application/json";
+}
+
+enum tl_err
+tl_relay_body(const struct tl_http_request *request, struct tl_slice reply,
+	struct tl_http_body **body_out)
+{
+	struct tl_buf text;
+	enum tl_err err;
+
+	tl_buf_init(&text, 0);
+	if (tl_http_request_takes_msgpack(request)) {
+		tl_buf_put_slice(&text, reply);
+	} else {
+		tl_json_put_reply(&text, reply, 0);
+		tl_buf_put_u8(&text, '\n');
+	}
+	err = tl_http_body_of(&text, body_out);
+	tl_buf_fini(&text);
+	return err;
+}
+
+void
+tl_relay_reply(struct tl_http_request *request, int status, struct tl_slice reply)
+{
+	struct tl_http_body *body = NULL;
+	enum tl_err err = tl_relay_body(request, reply, &body);
+
+	if (err)
+		tl_http_reply_error(request, err, NULL);
+	else
+		tl_http_reply(request, status, tl_relay_content_type(request), body);
+}
+
+void
+tl_relay_refuse(
+	struct tl_http_request *request, enum tl_err err, const char *field, const char *message)
+{
+	struct tl_error_detail detail = {.limit = INT64_MIN, .field = field, .message = message};
+
+	tl_http_reply_error(request, err, &detail);
+}

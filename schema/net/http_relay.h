@@ -1,0 +1,98 @@
+/*
+ * Between HTTP and tallyd: a request becomes one question over nng with the asker's own credential
+ * in it, the reply goes back as JSON or as msgpack. Nothing is decided here: who may do what is
+ * asked of tallyd, every time.
+ */
+#ifndef TL_NET_HTTP_RELAY_H
+#define TL_NET_HTTP_RELAY_H
+
+#include "schema/net/http_server.h"
+#include "schema/net/req_client.h"
+#include "schema/wire/pack.h"
+
+/* Which socket of tallyd. */
+enum tl_relay_door { TL_RELAY_QUERY, TL_RELAY_INGEST, TL_RELAY_DOORS };
+
+enum tl_relay_kind {
+	TL_RELAY_TEXT,
+	TL_RELAY_INT,
+	TL_RELAY_BOOL,
+	TL_RELAY_USD,  /* dollars: text, or a JSON number, which is passed on as text */
+	TL_RELAY_TIME, /* Unix milliseconds or RFC 3339 */
+};
+
+/* A parameter of the address (GET) or a member of the JSON body (all others). */
+struct tl_relay_field {
+	const char *name; /* NULL ends the list */
+	const char *wire; /* what tallyd calls it, when that differs */
+	enum tl_relay_kind kind;
+	const char *one_of; /* "cost|tokens|requests", NULL: anything */
+	const char *about;
+	bool is_required;
+};
+
+/* Who may ask; for the document alone. */
+enum tl_relay_who {
+	TL_RELAY_ANYBODY,
+	TL_RELAY_MEMBER,  /* personal or service token */
+	TL_RELAY_ADMIN,	  /* a token of an admin */
+	TL_RELAY_GATEWAY, /* a gateway's token */
+};
+
+/*
+ * A line of the one table of routes, which the server answers from and the document is written
+ * from. The path's {name} goes to tallyd as id_wire.
+ */
+struct tl_relay_route {
+	enum tl_http_method method;
+	const char *path;
+	void (*run)(struct tl_http_request *request, const struct tl_http_route *route, void *arg);
+	const char *op; /* NULL: answered without tallyd, or not as a question */
+	const char *id_wire;
+	const struct tl_relay_field *fields; /* NULL: none */
+	uint32_t body_bytes_max;
+	enum tl_relay_who who;
+	const char *tag;     /* the chapter of the document */
+	const char *summary; /* one sentence */
+	const char *body;    /* the schema of a body that is no list of fields */
+	const char *reply;   /* the schema of the reply */
+};
+
+struct tl_relay {
+	struct tl_req_client *clients[TL_RELAY_DOORS];
+	int64_t timeout_ms;
+	struct routes_kept *kept;      /* of query/api */
+	struct tl_http_body *document; /* the description of all routes */
+};
+
+/* Names by url; tallyd need not be there yet. On failure nothing is left open. */
+TL_MUST enum tl_err tl_relay_open(struct tl_relay *relay, const char *query_url,
+	const char *ingest_url, int64_t timeout_ms, struct tl_why *why);
+void tl_relay_close(struct tl_relay *relay);
+
+/* A question begins: v, op, the token if there is one, the path's {name}. The caller closes it. */
+struct tl_pack_open tl_relay_question(struct tl_buf *question,
+	const struct tl_http_request *request, const struct tl_relay_route *route);
+
+/*
+ * Ask. On success *reply is a checked map that is ok. Else the request was answered with the error
+ * and the result says which.
+ */
+TL_MUST enum tl_err tl_relay_ask(struct tl_relay *relay, struct tl_http_request *request,
+	enum tl_relay_door door, const struct tl_buf *question, struct tl_buf *reply);
+
+/* A reply map as the body the asker takes: msgpack as it is, or JSON. */
+TL_MUST enum tl_err tl_relay_body(const struct tl_http_request *request, struct tl_slice reply,
+	struct tl_http_body **body_out);
+
+/* Answer with a reply map. */
+void tl_relay_reply(struct tl_http_request *request, int status, struct tl_slice reply);
+
+/* Answer with an error whose text says which field: "name: what is wrong". */
+void tl_relay_refuse(
+	struct tl_http_request *request, enum tl_err err, const char *field, const char *message);
+
+/* The content type of what tl_relay_body makes. */
+const char *tl_relay_content_type(const struct tl_http_request *request);
+
+#endif
