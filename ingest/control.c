@@ -199,8 +199,11 @@ org_list(const struct control_call *call)
 {
 	const struct tl_registry *registry = call->registry;
 	struct tl_pack_open map, list, row;
+	struct control_page page;
 	enum tl_err err = tl_authorise(call->caller, TL_RIGHT_OPERATE, call->why);
 
+	if (!err)
+		err = control_page_read(call, &page);
 	if (err)
 		return err;
 	map = control_open(call);
@@ -209,6 +212,8 @@ org_list(const struct control_call *call)
 	for (uint32_t no = 1; no <= tl_registry_org_count(registry); no++) {
 		const struct tl_org *org = tl_registry_org(registry, no);
 
+		if (!control_page_takes(&page))
+			continue;
 		list.count++;
 		row = tl_pack_open_map(call->reply);
 		tl_pack_key_str(call->reply, &row, "name", org->name);
@@ -219,6 +224,7 @@ org_list(const struct control_call *call)
 		tl_pack_close(call->reply, &row);
 	}
 	tl_pack_close(call->reply, &list);
+	control_page_put(call, &map, &page);
 	return control_close(call, &map);
 }
 

@@ -158,8 +158,11 @@ control_invite_list(const struct control_call *call)
 {
 	const struct tl_org *org;
 	struct tl_pack_open map, list, row;
+	struct control_page page;
 	enum tl_err err = control_need_org(call, TL_RIGHT_MANAGE, &org);
 
+	if (!err)
+		err = control_page_read(call, &page);
 	if (err)
 		return err;
 	map = control_open(call);
@@ -168,7 +171,7 @@ control_invite_list(const struct control_call *call)
 	for (uint32_t i = 0; i < org->member_count; i++) {
 		const struct tl_member *member = org->members[i];
 
-		if (!is_invited(member))
+		if (!is_invited(member) || !control_page_takes(&page))
 			continue;
 		list.count++;
 		row = tl_pack_open_map(call->reply);
@@ -181,6 +184,7 @@ control_invite_list(const struct control_call *call)
 		tl_pack_close(call->reply, &row);
 	}
 	tl_pack_close(call->reply, &list);
+	control_page_put(call, &map, &page);
 	return control_close(call, &map);
 }
 

@@ -5,6 +5,7 @@
 
 #include "schema/model/money.h"
 #include "schema/model/ref.h"
+#include "schema/wire/query_wire.h"
 #include "schema/wire/reader.h"
 
 #define RATE_USD_MAX 100000
@@ -117,6 +118,48 @@ control_int(const struct control_call *call, const char *key, int64_t min, int64
 			min, max);
 	*value = number;
 	return TL_OK;
+}
+
+enum tl_err
+control_page_read(const struct control_call *call, struct control_page *page_out)
+{
+	char cursor[TL_PAGE_CURSOR_BYTES];
+	int64_t limit = TL_PAGE_ROWS;
+	struct control_page page = {0};
+	enum control_presence presence;
+	enum tl_err err;
+
+	err = control_int(call, "limit", 1, TL_PAGE_ROWS_MAX, &limit, &presence);
+	if (!err)
+		err = control_text(call, "cursor", sizeof(cursor) - 1, cursor, &presence);
+	if (!err)
+		err = tl_page_cursor_read(tl_slice_str(cursor), &page.first, call->why);
+	if (err)
+		return err;
+	page.end = page.first + (uint32_t)limit; /* an offset has nine digits */
+	*page_out = page;
+	return TL_OK;
+}
+
+bool
+control_page_takes(struct control_page *page)
+{
+	uint32_t row_idx = page->row_count++;
+
+	return row_idx >= page->first && row_idx < page->end;
+}
+
+void
+control_page_put(
+	const struct control_call *call, struct tl_pack_open *map, const struct control_page *page)
+{
+	bool has_more = page->row_count > page->end;
+	char cursor[TL_PAGE_CURSOR_BYTES];
+
+	if (has_more)
+		tl_page_cursor_format(page->end, cursor);
+	tl_pack_key_bool(call->reply, map, "truncated", has_more);
+	tl_pack_key_str(call->reply, map, "next_cursor", has_more ? cursor : NULL);
 }
 
 const char *

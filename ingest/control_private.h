@@ -65,6 +65,22 @@ void control_put_member_id(
 	const struct control_call *call, struct tl_pack_open *map, const struct tl_member *member);
 const char *control_role_word(enum tl_role role);
 
+/* One page of a list, by the parameters "limit" and "cursor" as queries have them (SPEC 4). */
+struct control_page {
+	uint32_t first, end; /* rows on the page */
+	uint32_t row_count;  /* of the list, as far as it was walked */
+};
+
+TL_MUST enum tl_err control_page_read(
+	const struct control_call *call, struct control_page *page_out);
+
+/* Counts the next row of the list and tells whether it is on the page. */
+bool control_page_takes(struct control_page *page);
+
+/* truncated and next_cursor, behind the list. */
+void control_page_put(
+	const struct control_call *call, struct tl_pack_open *map, const struct control_page *page);
+
 /* Give credential (org, type and owner set) a new secret and put it. */
 TL_MUST enum tl_err control_issue(const struct control_call *call, struct tl_credential *credential,
 	char token_out[TL_TOKEN_BYTES_MAX]);

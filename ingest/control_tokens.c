@@ -194,9 +194,12 @@ control_token_list(const struct control_call *call)
 {
 	const struct tl_credential *credential;
 	struct tl_pack_open map, list, row;
+	struct control_page page;
 	size_t cursor = 0;
 	enum tl_err err = tl_authorise(call->caller, TL_RIGHT_MANAGE, call->why);
 
+	if (!err)
+		err = control_page_read(call, &page);
 	if (err)
 		return err;
 	map = control_open(call);
@@ -204,7 +207,7 @@ control_token_list(const struct control_call *call)
 	list = tl_pack_open_array(call->reply);
 	while ((credential = tl_registry_credential_next(
 			call->registry, call->caller->org_no, &cursor))) {
-		if (credential->type == TL_CREDENTIAL_AGENT)
+		if (credential->type == TL_CREDENTIAL_AGENT || !control_page_takes(&page))
 			continue;
 		list.count++;
 		row = tl_pack_open_map(call->reply);
@@ -217,6 +220,7 @@ control_token_list(const struct control_call *call)
 		tl_pack_close(call->reply, &row);
 	}
 	tl_pack_close(call->reply, &list);
+	control_page_put(call, &map, &page);
 	return control_close(call, &map);
 }
 

@@ -42,27 +42,6 @@ make_window(const struct query_scene *scene, const struct tl_query *query, enum 
 	return TL_OK;
 }
 
-/* "o" and digits: where the page before ended. */
-static enum tl_err
-read_cursor(struct tl_slice cursor, uint32_t *offset_out, struct tl_why *why)
-{
-	uint32_t offset = 0;
-
-	if (cursor.bytes == 0) {
-		*offset_out = 0;
-		return TL_OK;
-	}
-	if (cursor.bytes < 2 || cursor.bytes > 10 || cursor.data[0] != 'o')
-		return tl_fail(why, TL_ECURSOR_INVALID, "cursor: not one of this query");
-	for (size_t i = 1; i < cursor.bytes; i++) {
-		if (cursor.data[i] < '0' || cursor.data[i] > '9')
-			return tl_fail(why, TL_ECURSOR_INVALID, "cursor: not one of this query");
-		offset = offset * 10 + (cursor.data[i] - '0');
-	}
-	*offset_out = offset;
-	return TL_OK;
-}
-
 /* Where an org hides peers from each other, a plain member sees one person. */
 static void
 limit_sight(struct query_job *job)
@@ -98,7 +77,7 @@ query_run(const struct query_scene *scene, const struct tl_query *query, struct 
 	if (!err && op->needs_org && scene->org == NULL)
 		err = tl_fail(why, TL_EBAD_PARAM, "org: name the org");
 	if (!err)
-		err = read_cursor(query->cursor, &job.offset, why);
+		err = tl_page_cursor_read(query->cursor, &job.offset, why);
 	if (!err && op->needs_org) {
 		limit_sight(&job);
 		err = make_window(scene, query, op->range, &job.window, why);

@@ -1,13 +1,8 @@
 #include "query/reply.h"
 
-#include <stdio.h>
-
 #include "schema/model/money.h"
 
 #define PPM 1000000
-
-/* "o" and the offset: a position in the list, whatever the view. */
-#define CURSOR_BYTES 16
 
 struct reply_page
 reply_page_of(const struct query_job *job, uint32_t row_count)
@@ -69,14 +64,21 @@ metric_name(enum tl_metric metric)
 }
 
 void
-reply_head(struct query_job *job, struct tl_pack_open *map, const struct reply_page *page)
+reply_page_put(struct query_job *job, struct tl_pack_open *map, const struct reply_page *page)
 {
-	struct tl_buf *reply = job->reply;
-	char cursor[CURSOR_BYTES];
+	char cursor[TL_PAGE_CURSOR_BYTES];
 	bool has_more = page != NULL && page->has_more;
 
 	if (has_more)
-		snprintf(cursor, sizeof(cursor), "o%u", page->end);
+		tl_page_cursor_format(page->end, cursor);
+	tl_pack_key_bool(job->reply, map, "truncated", has_more || (page != NULL && page->is_cut));
+	tl_pack_key_str(job->reply, map, "next_cursor", has_more ? cursor : NULL);
+}
+
+void
+reply_head(struct query_job *job, struct tl_pack_open *map, const struct reply_page *page)
+{
+	struct tl_buf *reply = job->reply;
 	tl_pack_key_int(reply, map, "as_of_ms", job->scene->now_ms);
 	tl_pack_key_int(reply, map, "seq", (int64_t)tl_view_seq(job->scene->view));
 	tl_pack_key(reply, map, "window");
@@ -84,8 +86,7 @@ reply_head(struct query_job *job, struct tl_pack_open *map, const struct reply_p
 	tl_pack_key_str(reply, map, "metric", metric_name(job->query->metric));
 	tl_pack_key_str(
 		reply, map, "tokens_rule", job->query->tokens_uncached ? "uncached" : "all");
-	tl_pack_key_bool(reply, map, "truncated", has_more || (page != NULL && page->is_cut));
-	tl_pack_key_str(reply, map, "next_cursor", has_more ? cursor : NULL);
+	reply_page_put(job, map, page);
 }
 
 enum tl_err

@@ -17,6 +17,9 @@ struct reply_page reply_page_of(const struct query_job *job, uint32_t row_count)
 struct tl_pack_open reply_open(struct query_job *job);
 void reply_head(struct query_job *job, struct tl_pack_open *map, const struct reply_page *page);
 
+/* Only whether the list goes on, and where: truncated and next_cursor. */
+void reply_page_put(struct query_job *job, struct tl_pack_open *map, const struct reply_page *page);
+
 /* Closes the map. The buffer's error, if any, is the reply's. */
 TL_MUST enum tl_err reply_close(
 	struct query_job *job, const struct tl_pack_open *map, struct tl_why *why);

@@ -173,14 +173,34 @@ put_member(struct query_job *job, const struct tl_member *member, const struct t
 	return TL_OK;
 }
 
+static bool
+is_listed(const struct query_job *job, const struct tl_member *member)
+{
+	return member->state != TL_MEMBER_REMOVED &&
+	       (job->only_member == 0 || job->only_member == member->no);
+}
+
+static uint32_t
+count_listed(const struct query_job *job)
+{
+	const struct tl_org *org = job->scene->org;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < org->member_count; i++)
+		count += is_listed(job, org->members[i]);
+	return count;
+}
+
 enum tl_err
 team_run(struct query_job *job, struct tl_why *why)
 {
 	const struct tl_org *org = job->scene->org;
 	struct tl_life *lives =
 		tl_arena_array(job->arena, (size_t)org->member_count + 1, sizeof(*lives));
+	struct reply_page page = reply_page_of(job, count_listed(job));
 	struct tl_pack_open map, array;
 	int64_t used_count = 0;
+	uint32_t row_idx = 0;
 	enum tl_err err = lives == NULL ? TL_ENOMEM : read_lives(job, lives, why);
 
 	if (err)
@@ -194,7 +214,9 @@ team_run(struct query_job *job, struct tl_why *why)
 		if (member->state == TL_MEMBER_REMOVED)
 			continue;
 		used_count += lives[member->no].totals.requests > 0;
-		if (job->only_member != 0 && job->only_member != member->no)
+		if (!is_listed(job, member))
+			continue;
+		if (row_idx++ < page.first || row_idx > page.end)
 			continue;
 		err = put_member(job, member, &lives[member->no], why);
 		array.count++;
@@ -204,5 +226,8 @@ team_run(struct query_job *job, struct tl_why *why)
 		return err;
 	tl_pack_key_int(job->reply, &map, "seats", org->seats);
 	tl_pack_key_int(job->reply, &map, "used", used_count);
+	/* Three keys (SPEC 4) when everybody is there. */
+	if (page.has_more)
+		reply_page_put(job, &map, &page);
 	return reply_close(job, &map, why);
 }

@@ -1,5 +1,7 @@
 #include "deploy/cmd/cells.h"
 
+#include <stdio.h>
+
 uint32_t
 cells_open(struct tl_slice reply, const char *key, struct tl_reader *rows)
 {
@@ -64,4 +66,13 @@ cells_print(struct table *table)
 	if (table != NULL)
 		table_print(table);
 	table_free(table);
+}
+
+void
+cells_print_more(struct tl_slice reply, uint32_t shown)
+{
+	struct tl_reader at;
+
+	if (tl_reader_find(reply, "next_cursor", &at) && tl_reader_peek(&at) == TL_WIRE_STR)
+		printf("(the first %u; --limit shows more)\n", shown);
 }

@@ -19,4 +19,7 @@ void cell_ago(struct table *table, struct tl_slice row, const char *key, struct 
 /* Prints the table, which may be NULL, and frees it. */
 void cells_print(struct table *table);
 
+/* Says that the list goes on, when it does. */
+void cells_print_more(struct tl_slice reply, uint32_t shown);
+
 #endif

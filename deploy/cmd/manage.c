@@ -6,6 +6,7 @@
 #include "deploy/cmd/cli.h"
 #include "deploy/cmd/table.h"
 #include "schema/model/bucket.h"
+#include "schema/model/limits.h"
 #include "schema/wire/json.h"
 
 #define ASK_TIMEOUT_MS 30000
@@ -21,13 +22,20 @@ struct manage_settings {
 	char rate[TL_CONF_STRING_BYTES];
 	char confirm[TL_CONF_STRING_BYTES];
 	bool all_orgs;
+	int64_t limit; /* of lists */
 };
 
 #define AT(field) offsetof(struct manage_settings, field)
 
+#define LIMIT_SETTING                                                                     \
+	{                                                                                 \
+		"limit", TL_CONF_INT, AT(limit), "50", 1, TL_PAGE_ROWS_MAX, "lists: rows" \
+	}
+
 static const struct tl_conf_setting org_settings[] = {CLI_SETTINGS,
 	{"tz", TL_CONF_STRING, AT(tz), "", 0, 0, "IANA time zone of its days; default UTC"},
-	{"seats", TL_CONF_INT, AT(seats), "-1", -1, 1000000000, "seats; 0: no limit"}};
+	{"seats", TL_CONF_INT, AT(seats), "-1", -1, 1000000000, "seats; 0: no limit"},
+	LIMIT_SETTING};
 
 static const struct tl_conf_setting key_settings[] = {CLI_SETTINGS,
 	{"type", TL_CONF_STRING, AT(type), "gateway", 0, 0,
@@ -37,12 +45,13 @@ static const struct tl_conf_setting key_settings[] = {CLI_SETTINGS,
 	{"email", TL_CONF_STRING, AT(email), "", 0, 0, "whose personal token or agent key it is"},
 	{"all_orgs", TL_CONF_FLAG, AT(all_orgs), "false", 0, 0,
 		"gateway: serves every org, by each event's key"},
-	{"confirm", TL_CONF_STRING, AT(confirm), "", 0, 0, "unenrol: the key id once more"}};
+	{"confirm", TL_CONF_STRING, AT(confirm), "", 0, 0, "unenrol: the key id once more"},
+	LIMIT_SETTING};
 
 static const struct tl_conf_setting member_settings[] = {CLI_SETTINGS,
 	{"role", TL_CONF_STRING, AT(role), "member", 0, 0, "invite: member or admin"},
 	{"name", TL_CONF_STRING, AT(name), "", 0, 0, "update: display name"},
-	{"rate", TL_CONF_STRING, AT(rate), "", 0, 0, "update: hourly rate in USD"}};
+	{"rate", TL_CONF_STRING, AT(rate), "", 0, 0, "update: hourly rate in USD"}, LIMIT_SETTING};
 
 /* Close the request, ask, print the reply as JSON or hand it to show. */
 static int
@@ -92,7 +101,7 @@ show_orgs(struct tl_slice reply)
 	struct table *table = table_new(org_columns, 4);
 	struct tl_reader rows;
 	struct tl_slice row;
-	uint32_t left = cells_open(reply, "orgs", &rows);
+	uint32_t left = cells_open(reply, "orgs", &rows), count = left;
 
 	while (table != NULL && cells_next(&rows, &left, &row)) {
 		cell_text(table, row, "name");
@@ -101,6 +110,7 @@ show_orgs(struct tl_slice reply)
 		cell_count(table, row, "seats");
 	}
 	cells_print(table);
+	cells_print_more(reply, count);
 }
 
 static bool
@@ -127,6 +137,7 @@ cmd_org(int argc, char **argv)
 		s.cli.token[0] = '\0'; /* the operator's, whatever the environment holds */
 	if (is_verb(operands, argv, "list", 1)) {
 		map = cli_request(&s.cli, &request, "org_list");
+		tl_pack_key_int(&request, &map, "limit", s.limit);
 		return finish(&s.cli, &request, &map, show_orgs);
 	}
 	if (is_verb(operands, argv, "set", 1)) {
@@ -172,7 +183,7 @@ show_tokens(struct tl_slice reply)
 	struct table *table = table_new(token_columns, 5);
 	struct tl_reader rows;
 	struct tl_slice row;
-	uint32_t left = cells_open(reply, "tokens", &rows);
+	uint32_t left = cells_open(reply, "tokens", &rows), count = left;
 	char text[TL_TIME_TEXT_BYTES];
 
 	while (table != NULL && cells_next(&rows, &left, &row)) {
@@ -186,6 +197,7 @@ show_tokens(struct tl_slice reply)
 			table, tl_reader_find_int(row, "revoked_ms", 0) != 0 ? "revoked" : "valid");
 	}
 	cells_print(table);
+	cells_print_more(reply, count);
 }
 
 static bool
@@ -239,6 +251,7 @@ cmd_keys(int argc, char **argv)
 		return create_key(&s);
 	if (is_verb(operands, argv, "list", 1)) {
 		map = cli_request(&s.cli, &request, "token_list");
+		tl_pack_key_int(&request, &map, "limit", s.limit);
 		return finish(&s.cli, &request, &map, show_tokens);
 	}
 	if (is_verb(operands, argv, "rotate", 2)) {
@@ -291,6 +304,7 @@ cmd_members(int argc, char **argv)
 		tl_pack_key_str(&request, &map, "code", argv[2]);
 	} else if (is_verb(operands, argv, "invitations", 1)) {
 		map = cli_request(&s.cli, &request, "invite_list");
+		tl_pack_key_int(&request, &map, "limit", s.limit);
 	} else if (is_verb(operands, argv, "update", 2)) {
 		map = cli_request(&s.cli, &request, "member_update");
 		tl_pack_key_str(&request, &map, "member", argv[2]);

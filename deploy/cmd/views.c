@@ -30,6 +30,11 @@ struct view_settings {
 
 #define AT(field) offsetof(struct view_settings, field)
 
+#define LIMIT_SETTING                                                              \
+	{                                                                          \
+		"limit", TL_CONF_INT, AT(limit), "20", 1, TL_PAGE_ROWS_MAX, "rows" \
+	}
+
 #define RANGE_SETTINGS                                                                         \
 	{"range", TL_CONF_STRING, AT(range), "", 0, 0, "24h, 7d (default), 30d or 90d"},       \
 		{"from", TL_CONF_STRING, AT(from), "", 0, 0,                                   \
@@ -39,9 +44,7 @@ struct view_settings {
 		{"by", TL_CONF_STRING, AT(by), "cost", 0, 0, "cost, tokens or requests"},      \
 		{"tokens", TL_CONF_STRING, AT(tokens), "all", 0, 0,                            \
 			"all, or uncached: leave cache reads out of the ranking"},             \
-	{                                                                                      \
-		"limit", TL_CONF_INT, AT(limit), "20", 1, TL_PAGE_ROWS_MAX, "rows"             \
-	}
+		LIMIT_SETTING
 
 static const struct tl_conf_setting figure_settings[] = {CLI_SETTINGS, RANGE_SETTINGS};
 
@@ -52,7 +55,7 @@ static const struct tl_conf_setting session_settings[] = {CLI_SETTINGS, RANGE_SE
 	{"agent", TL_CONF_STRING, AT(agent), "", 0, 0, "only of this agent type"},
 	{"q", TL_CONF_STRING, AT(q), "", 0, 0, "only with this text in id or name"}};
 
-static const struct tl_conf_setting plain_settings[] = {CLI_SETTINGS};
+static const struct tl_conf_setting team_settings[] = {CLI_SETTINGS, LIMIT_SETTING};
 
 static void
 put_range(struct tl_buf *request, struct tl_pack_open *map, const struct view_settings *s)
@@ -208,15 +211,6 @@ print_total(struct tl_slice reply, const char *key, const char *label)
 	putchar('\n');
 }
 
-static void
-print_more(struct tl_slice reply, uint32_t shown)
-{
-	struct tl_reader at;
-
-	if (tl_reader_find(reply, "next_cursor", &at) && tl_reader_peek(&at) == TL_WIRE_STR)
-		printf("(the first %u; --limit shows more)\n", shown);
-}
-
 static const struct table_column top_columns[] = {{"#", TABLE_RIGHT, 0}, {"", TABLE_LEFT, 0},
 	{"member", TABLE_LEFT, 32}, {"cost", TABLE_RIGHT, 0}, {"tokens", TABLE_RIGHT, 0},
 	{"requests", TABLE_RIGHT, 0}, {"sessions", TABLE_RIGHT, 0}, {"last used", TABLE_LEFT, 0},
@@ -243,7 +237,7 @@ show_top(struct tl_slice reply)
 		cell_spark(table, row);
 	}
 	cells_print(table);
-	print_more(reply, count);
+	cells_print_more(reply, count);
 	print_total(reply, "unattributed", "unattributed");
 	print_total(reply, "org", "total");
 }
@@ -291,7 +285,7 @@ show_cards(const struct cards *cards, struct tl_slice reply)
 		cell_spark(table, row);
 	}
 	cells_print(table);
-	print_more(reply, count);
+	cells_print_more(reply, count);
 	if (count == 0)
 		puts("no activity in this period");
 }
@@ -426,7 +420,7 @@ show_sessions(struct tl_slice reply)
 		cell_ago(table, row, "last_ms", reply);
 	}
 	cells_print(table);
-	print_more(reply, count);
+	cells_print_more(reply, count);
 	if (count == 0)
 		puts("no session was active in this period");
 }
@@ -459,11 +453,9 @@ cmd_sessions(int argc, char **argv)
 }
 
 static void
-put_nothing(struct tl_buf *request, struct tl_pack_open *map, const struct view_settings *s)
+put_limit(struct tl_buf *request, struct tl_pack_open *map, const struct view_settings *s)
 {
-	(void)request;
-	(void)map;
-	(void)s;
+	tl_pack_key_int(request, map, "limit", s->limit);
 }
 
 static const struct table_column team_columns[] = {{"#", TABLE_RIGHT, 0},
@@ -478,7 +470,7 @@ show_team(struct tl_slice reply)
 		table_new(team_columns, sizeof(team_columns) / sizeof(team_columns[0]));
 	struct tl_reader rows;
 	struct tl_slice row;
-	uint32_t left = cells_open(reply, "members", &rows);
+	uint32_t left = cells_open(reply, "members", &rows), count = left;
 	char text[TABLE_TEXT_BYTES];
 
 	for (int64_t no = 1; table != NULL && cells_next(&rows, &left, &row); no++) {
@@ -492,6 +484,7 @@ show_team(struct tl_slice reply)
 		cell_count(table, row, "events");
 	}
 	cells_print(table);
+	cells_print_more(reply, count);
 	printf("%" PRId64 " of %" PRId64 " seats used\n", tl_reader_find_int(reply, "used", 0),
 		tl_reader_find_int(reply, "seats", 0));
 }
@@ -502,9 +495,9 @@ cmd_team(int argc, char **argv)
 	static const struct tl_conf_table conf = CLI_TABLE("tally team",
 		"The team's table: first seen, last active, hourly rate, events; true cost in "
 		"--json.",
-		NULL, plain_settings);
+		NULL, team_settings);
 
-	return view(&conf, argc, argv, "team", put_nothing, show_team);
+	return view(&conf, argc, argv, "team", put_limit, show_team);
 }
 
 static const struct table_column reconcile_columns[] = {{"day", TABLE_LEFT, 0},
@@ -521,7 +514,7 @@ show_reconcile(struct tl_slice reply)
 		reconcile_columns, sizeof(reconcile_columns) / sizeof(reconcile_columns[0]));
 	struct tl_reader rows;
 	struct tl_slice row;
-	uint32_t left = cells_open(reply, "rows", &rows);
+	uint32_t left = cells_open(reply, "rows", &rows), count = left;
 
 	while (table != NULL && cells_next(&rows, &left, &row)) {
 		cell_text(table, row, "day");
@@ -530,6 +523,7 @@ show_reconcile(struct tl_slice reply)
 			cell_count(table, row, keys[i]);
 	}
 	cells_print(table);
+	cells_print_more(reply, count);
 }
 
 int

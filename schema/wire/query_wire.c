@@ -5,6 +5,7 @@
 #include "schema/wire/query_wire.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "schema/model/bucket.h"
 #include "schema/model/limits.h"
@@ -446,5 +447,31 @@ tl_query_read(struct tl_slice checked_map, struct tl_query *query_out, struct tl
 	if (err)
 		return err;
 	*query_out = query;
+	return TL_OK;
+}
+
+void
+tl_page_cursor_format(uint32_t offset, char cursor_out[TL_PAGE_CURSOR_BYTES])
+{
+	snprintf(cursor_out, TL_PAGE_CURSOR_BYTES, "o%u", offset);
+}
+
+enum tl_err
+tl_page_cursor_read(struct tl_slice cursor, uint32_t *offset_out, struct tl_why *why)
+{
+	uint32_t offset = 0;
+
+	if (cursor.bytes == 0) {
+		*offset_out = 0;
+		return TL_OK;
+	}
+	if (cursor.bytes < 2 || cursor.bytes > 10 || cursor.data[0] != 'o')
+		return tl_fail(why, TL_ECURSOR_INVALID, "cursor: not one of this query");
+	for (size_t i = 1; i < cursor.bytes; i++) {
+		if (cursor.data[i] < '0' || cursor.data[i] > '9')
+			return tl_fail(why, TL_ECURSOR_INVALID, "cursor: not one of this query");
+		offset = offset * 10 + (cursor.data[i] - '0');
+	}
+	*offset_out = offset;
 	return TL_OK;
 }

@@ -66,4 +66,10 @@ bool tl_query_is_about_having(struct tl_slice name);
 TL_MUST enum tl_err tl_query_read(
 	struct tl_slice checked_map, struct tl_query *query_out, struct tl_why *why);
 
+/* A list goes on at an offset: "o" and digits, a position whatever the view. None is 0. */
+#define TL_PAGE_CURSOR_BYTES 16
+void tl_page_cursor_format(uint32_t offset, char cursor_out[TL_PAGE_CURSOR_BYTES]);
+TL_MUST enum tl_err tl_page_cursor_read(
+	struct tl_slice cursor, uint32_t *offset_out, struct tl_why *why);
+
 #endif

@@ -57,6 +57,9 @@ def test_the_way_through_the_readme():
         assert "s-1" in run("sessions", token=admin, data=data)
         assert json.loads(run("sessions", "s-1", token=admin, data=data))["requests"] == 6
         assert "3 of 0 seats used" in run("team", token=admin, data=data)
+        part = run("team", "--limit", "2", token=admin, data=data)
+        assert "(the first 2; --limit shows more)" in part and "3 of 0 seats used" in part
+        assert "--limit shows more" in run("keys", "list", "--limit", "1", token=admin, data=data)
         assert "31" in run("reconcile", token=admin, data=data)
         # The operator on the machine needs no token.
         assert "dev0@acme.test" in run("top", "--range", "24h", data=data)

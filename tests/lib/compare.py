@@ -212,7 +212,7 @@ class Compare:
         assert sorted(r["ts"] for r in reply["rows"]) == sorted(e["ts"] for e in events)
 
     def team(self):
-        reply = self.ask("team")
+        reply = self.ask("team", limit=1000)
         requests = [e for _, e in self.oracle.requests()]
         groups = self.oracle.by_member(requests)
         rows = {(m.get("email") or m["gitEmailHash"]): m for m in reply["members"]}

@@ -1093,6 +1093,42 @@ orders_to_the_daemon_are_not_for_the_registry(void **state)
 	REFUSED(TL_ENOT_FOUND, p, OPERATOR, "", "rebuild");
 }
 
+/* Each list has a bound and says where it goes on. */
+static void
+lists_come_in_pages(void **state)
+{
+	static const char *const lists[][2] = {
+		{"org_list", "orgs"}, {"token_list", "tokens"}, {"invite_list", "invitations"}};
+	struct place *p = *state;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		char name[24], email[32];
+
+		snprintf(name, sizeof(name), "sorg %u", i);
+		snprintf(email, sizeof(email), "sx%u@example.org", i);
+		OK(p, OPERATOR, "", "org_create", "name", name);
+		OK(p, p->admin, "", "token_create", "type", "sgateway", "name", "sone");
+		OK(p, p->admin, "", "invite", "email", email);
+	}
+	for (size_t i = 0; i < COUNT(lists); i++) {
+		const char *who = i == 0 ? OPERATOR : p->admin;
+		uint32_t all;
+
+		OK(p, who, "", lists[i][0]);
+		all = reply_count(p, lists[i][1]);
+		assert_true(all >= 3);
+		assert_false(tl_reader_find_bool(tl_buf_slice(&p->reply), "truncated", true));
+		OK(p, who, "", lists[i][0], "limit", "i2");
+		assert_int_equal(reply_count(p, lists[i][1]), 2);
+		assert_true(tl_reader_find_bool(tl_buf_slice(&p->reply), "truncated", false));
+		assert_true(row_is(tl_buf_slice(&p->reply), "next_cursor", "o2"));
+		OK(p, who, "", lists[i][0], "cursor", "so2");
+		assert_int_equal(reply_count(p, lists[i][1]), all - 2);
+		REFUSED(TL_ECURSOR_INVALID, p, who, "", lists[i][0], "cursor", "sx2");
+		REFUSED(TL_EBAD_PARAM, p, who, "", lists[i][0], "limit", "i1001");
+	}
+}
+
 static void
 a_reply_that_does_not_fit_is_an_error(void **state)
 {
@@ -1151,6 +1187,7 @@ main(void)
 		TEST(a_removed_member_comes_back_with_the_next_event),
 		TEST(a_member_manages_nothing),
 		TEST(orders_to_the_daemon_are_not_for_the_registry),
+		TEST(lists_come_in_pages),
 		TEST(a_reply_that_does_not_fit_is_an_error),
 	};
 

@@ -76,6 +76,41 @@ the_team_with_true_cost(void **state)
 	place_close(p);
 }
 
+/* A team of more than a page is told a page at a time, each person once. */
+static void
+a_long_team_comes_in_pages(void **state)
+{
+	struct place *p = place_open("UTC");
+	uint32_t bob = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < TL_PAGE_ROWS + 1; i++)
+		bob = place_member(p, (uint8_t)(i + 1), TL_MEMBER_ACTIVE, "", "", -1);
+	place_member(p, 0xee, TL_MEMBER_REMOVED, "", "", -1);
+	place_request(p, NOW_MS - HOUR_MS, 0, bob, 1, 70);
+	place_publish(p);
+	ASK(p, "team");
+	assert_int_equal(reply_count(p, "members"), TL_PAGE_ROWS);
+	assert_true(reply_bool(p, "truncated"));
+	assert_string_equal(reply_text(p, "next_cursor"), "o50");
+	assert_int_equal(reply_int(p, "used"), 1); /* of the whole team */
+	ASK(p, "team", "cursor", "o50");
+	assert_int_equal(reply_count(p, "members"), 1);
+	assert_string_equal(
+		reply_text(p, "members.0.gitEmailHash"), "33333333333333333333333333333333");
+	assert_int_equal(reply_at(p, "next_cursor").bytes, 0);
+	ASK(p, "team", "limit", "51");
+	assert_int_equal(reply_count(p, "members"), 51);
+	assert_int_equal(reply_count(p, ""), 5);
+	p->caller = (struct tl_caller){
+		.type = TL_CREDENTIAL_PERSON, .org_no = p->org, .member_no = bob};
+	place_settings(p, false, false, 3);
+	place_publish(p);
+	ASK(p, "team");
+	assert_int_equal(reply_count(p, "members"), 1);
+	place_close(p);
+}
+
 static void
 put_intake(struct place *p, int64_t day_ms, uint32_t source, const struct tl_intake_row *row)
 {
@@ -184,6 +219,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_team_with_true_cost),
+		cmocka_unit_test(a_long_team_comes_in_pages),
 		cmocka_unit_test(reconcile_lists_days_and_sources),
 		cmocka_unit_test(health_and_keys),
 	};
