@@ -31,6 +31,7 @@ STRIDE = int(os.environ.get("STRIDE") or 1)
 KINDS = (os.environ.get("KINDS") or "EIO ENOSPC short EINTR kill").split()
 ERRORS = int(os.environ.get("ERRORS") or size(10, 200))
 LANES = int(os.environ.get("LANES") or size(1, 2))
+ROUND_ERRORS = 20
 BATCHES = int(os.environ.get("BATCHES") or 10)
 DAY = 86400 * 1000
 EXIT_IO = 75
@@ -261,18 +262,17 @@ def strike(kth, daemon, rng):
     return is_fatal
 
 
-def test_io_errors_under_load():
-    """The same with four gateways that never wait: whatever was acknowledged before the error is
-    there, and the daemon ends with exit code 75."""
-    rng, root = random.Random(SEED), scratch()
+def errors_in_one_directory(seed, errors_left, end):
+    """Returns how many errors were met, and how many of them ended the daemon."""
+    rng, root = random.Random(seed), scratch()
     data = os.path.join(root, "d")
     os.mkdir(data)
     kth = Kth(os.path.join(root, "kth"), data, "EIO", calls="write,pwrite,fdatasync",
               trace=os.path.join(root, "trace"))
-    end, met, fatal = deadline(0.2), 0, 0
+    met = fatal = 0
     with Daemon(directory=data, environment=kth.environment()) as daemon:
-        with Load(daemon, SEED) as load:
-            while met < ERRORS and time.monotonic() < end:
+        with Load(daemon, seed) as load:
+            while met < min(errors_left, ROUND_ERRORS) and time.monotonic() < end:
                 load.run(rng.randrange(1, 10))
                 fatal += strike(kth, daemon, rng)
                 met += 1
@@ -280,4 +280,14 @@ def test_io_errors_under_load():
                 load.check_after_crash()
             load.exact.check_all()
     shutil.rmtree(root)
-    count("grid", errors_under_load=met, exit_75=fatal)
+    return met, fatal
+
+
+def test_io_errors_under_load():
+    """The same with four gateways that never wait: whatever was acknowledged before the error is
+    there, and the daemon ends with exit code 75."""
+    end, done, rounds = deadline(0.2), 0, 0
+    while done < ERRORS and time.monotonic() < end:
+        met, fatal = errors_in_one_directory(SEED + rounds, ERRORS - done, end)
+        done, rounds = done + met, rounds + 1
+        count("grid", errors_under_load=met, exit_75=fatal)
