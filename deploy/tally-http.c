@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "ingest/api/receive.h"
 #include "query/api/document.h"
 #include "query/api/routes.h"
 #include "schema/base/clock.h"
@@ -170,6 +171,8 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 	enum tl_err err;
 
 	table = routes_of(&count);
+	add_routes(bridge, table, count);
+	table = receive_routes(&count);
 	add_routes(bridge, table, count);
 	find_url(settings, settings->query, "query", bridge->query_url);
 	find_url(settings, settings->ingest, "ingest", bridge->ingest_url);

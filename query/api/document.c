@@ -172,14 +172,19 @@ put_members(struct tl_buf *text, const struct tl_relay_field *fields)
 static void
 put_body(struct tl_buf *text, const struct tl_relay_route *route)
 {
-	if (route->method == TL_HTTP_GET || route->body_bytes_max == 0)
-		return;
-	tl_buf_put_str(text, ",\"requestBody\":{\"content\":{\"application/json\":{\"schema\":");
-	if (route->fields != NULL)
+	if (route->body != NULL) {
+		tl_buf_printf(text,
+			",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{"
+			"\"schema\":{\"$ref\":\"#/components/schemas/%s\"}},"
+			"\"application/x-ndjson\":{\"schema\":{\"type\":\"string\"}},"
+			"\"application/msgpack\":{\"schema\":{\"type\":\"string\"}}}}",
+			route->body);
+	} else if (route->fields != NULL && route->method != TL_HTTP_GET) {
+		tl_buf_put_str(
+			text, ",\"requestBody\":{\"content\":{\"application/json\":{\"schema\":");
 		put_members(text, route->fields);
-	else
-		tl_buf_printf(text, "{\"$ref\":\"#/components/schemas/%s\"}", route->body);
-	tl_buf_put_str(text, "}}}");
+		tl_buf_put_str(text, "}}}");
+	}
 }
 
 static void

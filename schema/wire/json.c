@@ -1,6 +1,7 @@
 #include "schema/wire/json.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "schema/model/money.h"
@@ -395,6 +396,18 @@ tl_json_bool(const struct tl_json_value *value, bool *bool_out)
 	if (!json_is_boolean(node_of(value)))
 		return false;
 	*bool_out = json_is_true(node_of(value));
+	return true;
+}
+
+/* 15 digits are what a double holds of any decimal. */
+bool
+tl_json_decimal(const struct tl_json_value *value, char text_out[TL_JSON_DECIMAL_BYTES])
+{
+	const json_t *node = node_of(value);
+
+	if (!json_is_number(node))
+		return false;
+	snprintf(text_out, TL_JSON_DECIMAL_BYTES, "%.15g", json_number_value(node));
 	return true;
 }
 

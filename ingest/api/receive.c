@@ -1,0 +1,303 @@
+#include "ingest/api/receive.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ingest/api/events.h"
+#include "schema/model/limits.h"
+#include "schema/wire/json.h"
+#include "schema/wire/reader.h"
+
+#define BODY_BYTES_MAX (64u << 10)
+#define QUESTION_BYTES_MAX (128u << 10)
+
+#define END                  \
+	{                    \
+		.name = NULL \
+	}
+
+static const struct tl_relay_field invitation_fields[] = {
+	{.name = "email", .about = "Whom to invite.", .is_required = true},
+	{.name = "role", .one_of = "member|admin", .about = "What they become; default member."},
+	END};
+
+static const struct tl_relay_field agent_fields[] = {
+	{.name = "type",
+		.about = "claude_code, codex, opencode, or a name of your own.",
+		.is_required = true},
+	END};
+
+static const struct tl_relay_field agent_change_fields[] = {
+	{.name = "compression", .kind = TL_RELAY_BOOL, .about = "For this key only."},
+	{.name = "debug", .kind = TL_RELAY_BOOL, .about = "Turns itself off."},
+	{.name = "debug_ms",
+		.kind = TL_RELAY_INT,
+		.about = "After how long; default an hour, at most a day."},
+	END};
+
+static const struct tl_relay_field confirm_fields[] = {
+	{.name = "confirm", .about = "The agent's id, typed again.", .is_required = true}, END};
+
+static const struct tl_relay_field person_fields[] = {
+	{.name = "displayName", .wire = "display_name", .about = "The name to show; null clears."},
+	{.name = "hourlyRate",
+		.wire = "hourly_rate",
+		.kind = TL_RELAY_USD,
+		.about = "Dollars an hour, at most two decimals; null clears."},
+	END};
+
+static const struct tl_relay_field org_fields[] = {{.name = "name", .about = "The org's name."},
+	{.name = "tz", .about = "IANA time zone of its days."},
+	{.name = "seats", .kind = TL_RELAY_INT, .about = "0: no limit. Counted, never enforced."},
+	{.name = "one_agent_per_member", .kind = TL_RELAY_BOOL, .about = "Instead of one a type."},
+	{.name = "peers_visible",
+		.kind = TL_RELAY_BOOL,
+		.about = "Whether members see each other's figures."},
+	{.name = "github_connected", .kind = TL_RELAY_BOOL, .about = "Whether repos are known."},
+	END};
+
+static const struct tl_relay_field token_fields[] = {{.name = "type",
+							     .one_of = "gateway|personal|service",
+							     .about = "What it is for.",
+							     .is_required = true},
+	{.name = "name", .about = "To tell it from others.", .is_required = true},
+	{.name = "email", .about = "Whose, for a personal token."},
+	{.name = "role", .one_of = "member|admin", .about = "For a personal token."}, END};
+
+static void run_events(
+	struct tl_http_request *request, const struct tl_http_route *route, void *arg);
+static void run_command(
+	struct tl_http_request *request, const struct tl_http_route *route, void *arg);
+
+#define COMMAND(method_, path_, op_, id_wire_, fields_, summary_)                           \
+	{                                                                                   \
+		.method = method_, .path = "/api/v1" path_, .run = run_command, .op = op_,  \
+		.id_wire = id_wire_, .fields = fields_,                                     \
+		.body_bytes_max = method_ == TL_HTTP_GET ? 0 : BODY_BYTES_MAX,              \
+		.who = TL_RELAY_ADMIN, .tag = "admin", .summary = summary_, .reply = "Done" \
+	}
+
+static const struct tl_relay_route table[] = {
+	{.method = TL_HTTP_POST,
+		.path = "/api/v1/events",
+		.run = run_events,
+		.body_bytes_max = TL_FRAME_BYTES_MAX,
+		.who = TL_RELAY_GATEWAY,
+		.tag = "gateways",
+		.summary = "Usage, up to 1,000 events; answered when it is durable. Sending again "
+			   "counts nothing twice.",
+		.body = "Events",
+		.reply = "Batch"},
+	COMMAND(TL_HTTP_GET, "/invitations", "invite_list", NULL, NULL, "Open invitations."),
+	COMMAND(TL_HTTP_POST, "/invitations", "invite", NULL, invitation_fields,
+		"Invite somebody; the code is shown once."),
+	COMMAND(TL_HTTP_DELETE, "/invitations/{member}", "invite_revoke", "member", NULL,
+		"Take an invitation back."),
+	{.method = TL_HTTP_POST,
+		.path = "/api/v1/invitations/{code}/accept",
+		.run = run_command,
+		.op = "invite_accept",
+		.id_wire = "code",
+		.body_bytes_max = BODY_BYTES_MAX,
+		.who = TL_RELAY_ANYBODY,
+		.tag = "admin",
+		.summary = "Accept an invitation, once.",
+		.reply = "Done"},
+	COMMAND(TL_HTTP_POST, "/members/{member}/agents", "agent_create", "member", agent_fields,
+		"Enrol an agent: its key, shown once, and how to set it up."),
+	COMMAND(TL_HTTP_PATCH, "/agents/{agent}", "agent_update", "agent", agent_change_fields,
+		"Switches of one key."),
+	COMMAND(TL_HTTP_DELETE, "/agents/{agent}", "agent_delete", "agent", confirm_fields,
+		"Unenrol: the key is dead at once, history stays."),
+	COMMAND(TL_HTTP_POST, "/agents/{agent}/rotate", "agent_rotate", "agent", NULL,
+		"A new key; the old one is good for another day."),
+	COMMAND(TL_HTTP_POST, "/agents/{agent}/reveal", "agent_reveal", "agent", NULL,
+		"Refused while keys are kept as hashes: rotate."),
+	COMMAND(TL_HTTP_PATCH, "/team/{gitEmailHash}", "member_update", "member", person_fields,
+		"Name and rate of one person."),
+	COMMAND(TL_HTTP_DELETE, "/team/{gitEmailHash}", "member_remove", "member", NULL,
+		"Off the team: the seat is free, history stays."),
+	COMMAND(TL_HTTP_PATCH, "/org", "org_update", NULL, org_fields, "Settings of the org."),
+	COMMAND(TL_HTTP_GET, "/tokens", "token_list", NULL, NULL, "Tokens, without secrets."),
+	COMMAND(TL_HTTP_POST, "/tokens", "token_create", NULL, token_fields,
+		"A token, shown once."),
+	COMMAND(TL_HTTP_DELETE, "/tokens/{token}", "token_revoke", "token_id", NULL,
+		"Dead with the next request."),
+};
+
+const struct tl_relay_route *
+receive_routes(uint32_t *count_out)
+{
+	*count_out = sizeof(table) / sizeof(table[0]);
+	return table;
+}
+
+static void
+refuse_type(struct tl_http_request *request, const char *wanted)
+{
+	tl_relay_refuse(request, TL_EBAD_CONTENT_TYPE, NULL, wanted);
+}
+
+/* Of what is compressed nothing is known before it is inflated. */
+static bool
+is_encoded(const struct tl_http_request *request)
+{
+	return tl_http_request_header(request, "Content-Encoding").bytes > 0;
+}
+
+static void
+run_events(struct tl_http_request *request, const struct tl_http_route *route, void *arg)
+{
+	struct tl_why why = {0};
+	struct tl_buf frame, reply;
+	enum events_form form;
+	enum tl_err err;
+
+	(void)route;
+	if (!events_form_of(tl_http_request_header(request, "Content-Type"), &form) ||
+		is_encoded(request)) {
+		refuse_type(request, "application/json, application/x-ndjson or "
+				     "application/msgpack, not encoded, is taken");
+		return;
+	}
+	if (form != EVENTS_MSGPACK && tl_http_request_bearer(request).bytes == 0) {
+		tl_http_reply_error(request, TL_EUNAUTHENTICATED, NULL);
+		return;
+	}
+	tl_buf_init(&frame, TL_FRAME_BYTES_MAX);
+	tl_buf_init(&reply, 0);
+	err = events_frame(
+		form, tl_http_request_body(request), tl_http_request_bearer(request), &frame, &why);
+	if (err)
+		tl_relay_refuse(request, err, NULL, why.text[0] != '\0' ? why.text : NULL);
+	else if (!tl_relay_ask(arg, request, TL_RELAY_INGEST, &frame, &reply))
+		tl_relay_reply(request, 200, tl_buf_slice(&reply));
+	tl_buf_fini(&reply);
+	tl_buf_fini(&frame);
+}
+
+static const struct tl_relay_field *
+find_field(const struct tl_relay_route *route, struct tl_slice name)
+{
+	const struct tl_relay_field *field = route->fields;
+
+	for (; field != NULL && field->name != NULL; field++) {
+		if (tl_slice_eq(name, tl_slice_str(field->name)))
+			return field;
+	}
+	return NULL;
+}
+
+/* One member of the body; what it may be is tallyd's to say. */
+static bool
+put_member(struct tl_buf *question, struct tl_pack_open *map, struct tl_http_request *request,
+	const struct tl_relay_field *field, const struct tl_json *json, struct tl_reader *reader)
+{
+	bool is_real = tl_reader_peek(reader) == TL_WIRE_FLOAT;
+	struct tl_slice value = tl_read_any(reader);
+	char text[TL_JSON_DECIMAL_BYTES];
+
+	tl_pack_key(question, map, field->wire != NULL ? field->wire : field->name);
+	if (!is_real) {
+		tl_buf_put_slice(question, value);
+		return true;
+	}
+	if (field->kind == TL_RELAY_USD &&
+		tl_json_decimal(tl_json_get(tl_json_root(json), field->name), text)) {
+		tl_pack_str(question, text);
+		return true;
+	}
+	tl_relay_refuse(request, TL_EFIELD_TYPE, field->name, "not a number with decimals");
+	return false;
+}
+
+static bool
+put_members(struct tl_buf *question, struct tl_pack_open *map, struct tl_http_request *request,
+	const struct tl_relay_route *route, const struct tl_json *json, struct tl_slice object)
+{
+	struct tl_reader reader = tl_reader_of(object);
+	uint32_t pair_count = tl_read_map(&reader);
+	char name_text[64];
+
+	for (uint32_t i = 0; i < pair_count; i++) {
+		struct tl_slice name = tl_read_str(&reader);
+		const struct tl_relay_field *field = find_field(route, name);
+
+		if (field == NULL) {
+			snprintf(name_text, sizeof(name_text), "%.*s", (int)name.bytes,
+				(const char *)name.data);
+			tl_relay_refuse(request, TL_EBAD_PARAM, name_text, "no such member");
+			return false;
+		}
+		if (!put_member(question, map, request, field, json, &reader))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_json(const struct tl_http_request *request)
+{
+	enum events_form form;
+
+	return !is_encoded(request) &&
+	       events_form_of(tl_http_request_header(request, "Content-Type"), &form) &&
+	       form == EVENTS_JSON;
+}
+
+/* The members of the body's object behind what the question has; no body is an empty object. */
+static bool
+put_body(struct tl_buf *question, struct tl_pack_open *map, struct tl_http_request *request,
+	const struct tl_relay_route *route)
+{
+	struct tl_slice body = tl_http_request_body(request);
+	struct tl_json *json = NULL;
+	struct tl_why why = {0};
+	struct tl_buf object;
+	enum tl_err err;
+	bool is_done = false;
+
+	if (body.bytes == 0)
+		return true;
+	if (!is_json(request)) {
+		refuse_type(request, "application/json is taken");
+		return false;
+	}
+	tl_buf_init(&object, QUESTION_BYTES_MAX);
+	err = tl_json_parse(body, &json, &why);
+	if (!err && !tl_json_is_object(tl_json_root(json)))
+		err = tl_fail(&why, TL_EFRAME_MALFORMED, "an object is wanted");
+	if (!err)
+		err = tl_json_to_msgpack(tl_json_root(json), &object);
+	if (err)
+		tl_relay_refuse(request, err, NULL, why.text[0] != '\0' ? why.text : NULL);
+	else
+		is_done = put_members(question, map, request, route, json, tl_buf_slice(&object));
+	tl_json_free(json);
+	tl_buf_fini(&object);
+	return is_done;
+}
+
+static void
+run_command(struct tl_http_request *request, const struct tl_http_route *http, void *arg)
+{
+	const struct tl_relay_route *route = http->what;
+	struct tl_buf question, reply;
+	struct tl_pack_open map;
+
+	if (tl_http_request_target(request)->param_count > 0) {
+		tl_relay_refuse(request, TL_EBAD_PARAM, NULL, "no parameters are taken here");
+		return;
+	}
+	tl_buf_init(&question, QUESTION_BYTES_MAX);
+	tl_buf_init(&reply, 0);
+	map = tl_relay_question(&question, request, route);
+	if (put_body(&question, &map, request, route)) {
+		tl_pack_close(&question, &map);
+		if (!tl_relay_ask(arg, request, TL_RELAY_INGEST, &question, &reply))
+			tl_relay_reply(request, 200, tl_buf_slice(&reply));
+	}
+	tl_buf_fini(&reply);
+	tl_buf_fini(&question);
+}
