@@ -9,7 +9,6 @@
 #include "deploy/opening.h"
 #include "deploy/orders.h"
 #include "deploy/ready.h"
-#include "rollup/auditor.h"
 #include "rollup/expire.h"
 #include "schema/base/conf.h"
 #include "schema/base/crypt.h"
@@ -141,7 +140,6 @@ struct tallyd {
 	struct query *query;
 	struct orders *orders;
 	struct expire *expire;
-	struct auditor *auditor;
 	struct ready *ready;
 	/* the command line, which is read again with its file */
 	int argc;
@@ -387,12 +385,10 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 	if (!err && !t->is_read_only)
 		err = expire_start(t->store, ready_watch(t->ready), &t->gate,
 			settings->intake.retention_days, &t->expire, why);
-	if (!err && !t->is_read_only)
-		err = auditor_start(t->store, &t->gate, &t->auditor, why);
 	if (err)
 		return err;
-	orders_attach(t->orders, t->ingest, t->query, t->auditor);
-	ready_attach(t->ready, t->ingest, t->rollup, t->auditor, t->highwater);
+	orders_attach(t->orders, t->ingest, t->query);
+	ready_attach(t->ready, t->ingest, t->rollup, t->highwater);
 	return err;
 }
 
@@ -410,13 +406,15 @@ tallyd_stop(struct tallyd *t, const char *reason)
 	query_stop(t->query);
 	tl_peers_stop();
 	expire_stop(t->expire);
-	auditor_stop(t->auditor);
 	orders_free(t->orders);
 	if (t->rollup != NULL)
 		rollup_stop(t->rollup);
 	tl_flusher_stop(t->flusher);
 	tl_disk_guard_stop(t->disk);
 	if (tl_highwater_stop(t->highwater, &why))
+		storage_failed(t, TL_EIO, why.text);
+	/* The last flush wakes compactions, which no tick will ask about any more. */
+	if (t->store != NULL && tl_store_background_error(t->store, &why))
 		storage_failed(t, TL_EIO, why.text);
 	end_if_failed(t);
 	rollup_free(t->rollup);

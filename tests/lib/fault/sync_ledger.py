@@ -72,12 +72,17 @@ class Ledger:
         elif kind == "C" and os.path.exists(rest[0]):
             os.unlink(rest[0])
         elif kind == "U":
-            os.link("%s.kept/%s" % (self.path, rest[0]), rest[1])
+            self.put_back(rest[0], rest[1])
         elif kind == "R" and os.path.exists(rest[2]):
             os.rename(rest[2], rest[1])
             self.moved(rest[2], rest[1])
             if rest[0] != "0":
-                os.link("%s.kept/%s" % (self.path, rest[0]), rest[2])
+                self.put_back(rest[0], rest[2])
+
+    def put_back(self, kept, path):
+        """The folder may have been removed after its files, and is back with them."""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.link("%s.kept/%s" % (self.path, kept), path)
 
     def undo_overwrites(self, rng):
         for path, notes in self.overwritten.items():
