@@ -109,7 +109,7 @@ make_parts(struct commit *commit, struct tl_why *why)
 
 	err = tl_dict_new(commit->store, DICT_NAMES_MAX, &commit->dict);
 	if (!err)
-		err = tl_map_new(WRITER_REPOS_MAX, &commit->repos);
+		err = tl_map_new(WRITER_NAMES_MAX, &commit->names);
 	if (!err)
 		err = stored_new(commit->store, &commit->stored);
 	if (!err)
@@ -165,7 +165,7 @@ commit_free(struct commit *commit)
 	tl_write_free(commit->write);
 	sources_free(commit->sources);
 	stored_free(commit->stored);
-	tl_map_free(commit->repos);
+	tl_map_free(commit->names);
 	tl_dict_free(commit->dict);
 	dedupe_free(commit->dedupe);
 	idwindow_close(commit);

@@ -4,11 +4,14 @@
  *
  * What a stranger can make up is limited. Past the limit of members an event counts for nobody
  * (its usage is never dropped), past that of agents for its member alone, and past that of repos
- * for the repo "other". Whether a repo is known must not depend on what else is in
- * the group, or the same event sent again would differ from itself; so ids found or made are
- * remembered in commit->repos, which is emptied only between groups.
+ * for the repo "other"; past that of pull requests the number is dropped. Whether a name is known
+ * must not depend on what else is in the group, or the same event sent again would differ from
+ * itself; so what was found, made or refused is remembered in commit->names, which is emptied only
+ * between groups. Names are for ever, so what was refused once is refused again.
  */
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "ingest/writer.h"
 
@@ -17,55 +20,87 @@ static const char repo_other[] = "other";
 void
 names_begin(struct commit *commit)
 {
-	if (tl_map_count(commit->repos) > WRITER_REPOS_MAX / 2)
-		tl_map_clear(commit->repos);
+	/* A row brings a repo and a pull request. */
+	static_assert(WRITER_NAMES_MAX / 2 >= TL_GROUP_EVENTS_MAX, "a group's names find room");
+	if (tl_map_count(commit->names) > WRITER_NAMES_MAX / 2)
+		tl_map_clear(commit->names);
 }
 
-/* The id of a repo when the org has as many as it may: a known one, else that of "other". */
+/*
+ * The id of a name of which an org has count_max and no more: past that a known one keeps its id
+ * and every other has none, 0. key is the name as commit->names has it.
+ */
 static enum tl_err
-repo_past_limit(struct commit *commit, uint32_t org, struct tl_slice name, struct name_memo *memo,
-	struct tl_why *why)
+bounded_id(struct commit *commit, uint32_t org, enum tl_name_kind kind, uint32_t count_max,
+	struct tl_slice key, struct tl_slice name, uint32_t *id_out, struct tl_why *why)
 {
+	uint32_t count;
+	uint32_t id = 0;
 	enum tl_err err;
 
-	err = tl_dict_find(commit->store, NULL, org, TL_NAME_REPO, name, &memo->id, why);
-	if (err != TL_ENOT_FOUND)
+	err = tl_dict_count(commit->dict, org, kind, &count, why);
+	if (err)
 		return err;
-	memo->is_other = true;
-	return tl_dict_id(commit->dict, org, TL_NAME_REPO, tl_slice_str(repo_other), commit->write,
-		&memo->id, why);
+	if (count < count_max)
+		err = tl_dict_id(commit->dict, org, kind, name, commit->write, &id, why);
+	else
+		err = tl_dict_find(commit->store, NULL, org, kind, name, &id, why);
+	if (err && err != TL_ENOT_FOUND)
+		return err;
+	*id_out = id;
+	return tl_map_put(commit->names, key, id);
 }
 
 static enum tl_err
 repo_id(struct commit *commit, uint32_t org, struct tl_slice name, struct name_memo *memo,
 	struct tl_why *why)
 {
-	uint8_t key[4 + TL_REPO_BYTES_MAX];
-	struct tl_slice both = tl_slice_of(key, 4 + name.bytes);
-	uint32_t count;
+	uint8_t bytes[5 + TL_REPO_BYTES_MAX];
+	struct tl_slice key = tl_slice_of(bytes, 5 + name.bytes);
 	uint64_t known;
-	enum tl_err err;
+	enum tl_err err = TL_OK;
 
 	assert(name.bytes <= TL_REPO_BYTES_MAX);
-	tl_put_be32(key, org);
-	memcpy(key + 4, name.data, name.bytes);
-	if (tl_map_get(commit->repos, both, &known)) {
+	tl_put_be32(bytes, org);
+	bytes[4] = TL_NAME_REPO;
+	memcpy(bytes + 5, name.data, name.bytes);
+	if (tl_map_get(commit->names, key, &known))
 		memo->id = (uint32_t)known;
-		memo->is_other = known >> 32 != 0;
+	else
+		err = bounded_id(
+			commit, org, TL_NAME_REPO, TL_REPOS_MAX, key, name, &memo->id, why);
+	if (err || memo->id != 0)
+		return err;
+	memo->is_other = true;
+	return tl_dict_id(commit->dict, org, TL_NAME_REPO, tl_slice_str(repo_other), commit->write,
+		&memo->id, why);
+}
+
+/* Whether the org may have this pull request. repo 0: the session's, so it counts by its number. */
+static enum tl_err
+find_pull(struct commit *commit, uint32_t org, struct tl_pr pull, bool *is_known_out,
+	struct tl_why *why)
+{
+	uint8_t bytes[13];
+	struct tl_slice key = tl_slice_of(bytes, sizeof(bytes));
+	char name[32];
+	uint64_t known;
+	uint32_t id = 0;
+	enum tl_err err;
+
+	tl_put_be32(bytes, org);
+	bytes[4] = TL_NAME_PULL;
+	tl_put_be32(bytes + 5, pull.repo);
+	tl_put_be32(bytes + 9, pull.number);
+	if (tl_map_get(commit->names, key, &known)) {
+		*is_known_out = known != 0;
 		return TL_OK;
 	}
-	err = tl_dict_count(commit->dict, org, TL_NAME_REPO, &count, why);
-	if (err)
-		return err;
-	if (count < TL_REPOS_MAX)
-		err = tl_dict_id(
-			commit->dict, org, TL_NAME_REPO, name, commit->write, &memo->id, why);
-	else
-		err = repo_past_limit(commit, org, name, memo, why);
-	if (err)
-		return err;
-	known = (uint64_t)memo->is_other << 32 | memo->id;
-	return tl_map_put(commit->repos, both, known);
+	snprintf(name, sizeof(name), "%" PRIu32 "#%" PRIu32, pull.repo, pull.number);
+	err = bounded_id(
+		commit, org, TL_NAME_PULL, TL_PULLS_MAX, key, tl_slice_str(name), &id, why);
+	*is_known_out = id != 0;
+	return err;
 }
 
 static enum tl_err
@@ -217,6 +252,37 @@ clear_others(struct translation *tr, uint32_t *other_count)
 		if (number != NULL)
 			number[at] = 0;
 		if (op != NULL && op[at] == TL_LINK_ADD_PR)
+			op[at] = TL_LINK_NONE;
+	}
+	return TL_OK;
+}
+
+/* Pull requests past the limit: the event keeps its usage and its repo, a link says nothing. */
+static enum tl_err
+clear_pulls(struct translation *tr)
+{
+	const int64_t *org = tr->to->column[TL_COL_ORG];
+	int64_t *number = tr->to->column[TL_COL_PR];
+	int64_t *op = tr->to->column[TL_COL_LINK_OP];
+
+	for (uint32_t at = tr->first; number != NULL && at < tr->first + tr->count; at++) {
+		bool is_link = op != NULL && op[at] == TL_LINK_ADD_PR;
+		struct tl_pr pull = {
+			(uint32_t)tl_batch_get(tr->to, TL_COL_REPO, at), (uint32_t)number[at]};
+		bool is_known = false;
+		enum tl_err err;
+
+		/* Without a repo an event's number names nothing. */
+		if (number[at] == 0 || (pull.repo == 0 && !is_link))
+			continue;
+		err = find_pull(tr->commit, (uint32_t)org[at], pull, &is_known, tr->why);
+		if (err)
+			return err;
+		if (is_known)
+			continue;
+		(*tr->other_count)++;
+		number[at] = 0;
+		if (is_link)
 			op[at] = TL_LINK_NONE;
 	}
 	return TL_OK;
@@ -395,6 +461,8 @@ names_translate(struct commit *commit, const struct tl_batch *from, const uint32
 	err = copy_columns(&tr);
 	if (!err && tr.has_other)
 		err = clear_others(&tr, other_count);
+	if (!err)
+		err = clear_pulls(&tr);
 	if (!err)
 		err = copy_people(&tr, mode);
 	return err;

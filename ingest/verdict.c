@@ -34,7 +34,7 @@ struct judging {
 	uint32_t *known;		  /* rows whose id is not */
 	uint32_t known_count;
 	struct tl_batch scratch; /* the known rows as dense ids, to compare */
-	uint32_t other_count;	 /* repos past the limit */
+	uint32_t other_count;	 /* names past their limit */
 	struct verdicts verdicts;
 	uint32_t tally_org; /* of tally */
 	struct tl_intake_row *tally;

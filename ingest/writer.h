@@ -19,8 +19,8 @@
 #include "schema/base/map.h"
 #include "schema/store/dict.h"
 
-/* Repos kept in memory, more than a group can bring. */
-#define WRITER_REPOS_MAX 131072u
+/* Bounded names kept in memory: half of it, and what a group can bring beside. */
+#define WRITER_NAMES_MAX 131072u
 
 struct idwindow {
 	uint64_t first_group; /* ids of groups from here on are known */
@@ -47,7 +47,7 @@ struct commit {
 	/* memory of the writer */
 	struct dedupe *dedupe;
 	struct tl_dict *dict;
-	struct tl_map *repos; /* (org, repo) -> id; see names.c */
+	struct tl_map *names; /* (org, kind, repo or pull request) -> id; see names.c */
 	struct stored *stored;
 	struct sources *sources;
 	struct idwindow window;
@@ -97,7 +97,7 @@ enum names_mode {
 
 #define NAMES_NOBODY INT64_C(-1)
 
-/* Before a group: keeps the memory of repos within its bound. */
+/* Before a group: keeps the memory of bounded names within its bound. */
 void names_begin(struct commit *commit);
 
 /* A memo for one batch, on the group's arena. */
@@ -106,7 +106,8 @@ TL_MUST enum tl_err names_memo_make(
 
 /*
  * Copy rows row_idx[0..count) of from (symbols) behind the rows of to, which has room, as dense
- * ids. to->row_count stays. Repos past the limit become "other" and add to *other_count.
+ * ids. to->row_count stays. Repos past the limit become "other", pull requests past theirs none;
+ * both add to *other_count.
  */
 TL_MUST enum tl_err names_translate(struct commit *commit, const struct tl_batch *from,
 	const uint32_t *row_idx, uint32_t count, struct names_memo *memo, enum names_mode mode,

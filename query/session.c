@@ -1,6 +1,7 @@
 #include "query/session.h"
 
 #include "query/reply.h"
+#include "schema/model/limits.h"
 
 struct session_walk {
 	uint32_t session;
@@ -110,6 +111,16 @@ session_board(struct query_job *job, const struct tl_window *window, uint32_t se
 		job->scene, &ask, row->buckets, row->bucket_count, add_own_rows, &walk, why);
 }
 
+bool
+session_is_cut(const struct tl_session_row *row)
+{
+	uint32_t commit_count = 0;
+
+	for (uint32_t i = 0; i < row->link_count; i++)
+		commit_count += row->links[i].op == TL_LINK_ADD_COMMIT;
+	return row->pr_count == TL_SESSION_PULLS_MAX || commit_count > TL_PAGE_ROWS_MAX;
+}
+
 static enum tl_err
 put_pulls(struct query_job *job, struct tl_pack_open *map, const struct tl_session_row *row,
 	struct tl_why *why)
@@ -137,7 +148,7 @@ put_pulls(struct query_job *job, struct tl_pack_open *map, const struct tl_sessi
 	return TL_OK;
 }
 
-/* A commit linked twice is one commit. Links are few and in the order of their times. */
+/* A commit linked twice is one commit. Links are in the order of their times. */
 static bool
 is_repeat(const struct tl_session_row *row, uint32_t link_idx)
 {
@@ -157,7 +168,7 @@ put_commits(struct query_job *job, struct tl_pack_open *map, const struct tl_ses
 
 	tl_pack_key(job->reply, map, "commits");
 	array = tl_pack_open_array(job->reply);
-	for (uint32_t i = 0; i < row->link_count; i++) {
+	for (uint32_t i = 0; i < row->link_count && array.count < TL_PAGE_ROWS_MAX; i++) {
 		struct tl_slice commit = {0};
 		enum tl_err err;
 

@@ -20,6 +20,9 @@ TL_MUST enum tl_err session_board(struct query_job *job, const struct tl_window 
 	uint32_t session, const struct tl_session_row *row, enum tl_dim dim, struct board *board,
 	struct tl_why *why);
 
+/* Whether it lists fewer pull requests or commits than were linked: those that a reply can hold. */
+bool session_is_cut(const struct tl_session_row *row);
+
 /* What every list of sessions says of one: from name to commits, first and last, totals. */
 TL_MUST enum tl_err session_put(struct query_job *job, struct tl_pack_open *map, uint32_t session,
 	const struct tl_session_row *row, struct tl_why *why);

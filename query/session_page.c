@@ -322,6 +322,7 @@ session_run(struct query_job *job, struct tl_why *why)
 	err = read_requests(&requests, &row, &page, why);
 	if (err)
 		return err;
+	page.is_cut |= session_is_cut(&row);
 	map = reply_open(job);
 	reply_head(job, &map, &page);
 	err = put_figures(job, &map, requests.session, &row, why);

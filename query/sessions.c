@@ -238,6 +238,8 @@ put_list(struct query_job *job, struct tl_pack_open *map, const struct listing_r
 		if (!err)
 			tl_pack_key_int(job->reply, &card, "value",
 				tl_totals_value(&row.totals, job->query->metric));
+		if (!err && session_is_cut(&row))
+			tl_pack_key_bool(job->reply, &card, "truncated", true);
 		tl_pack_close(job->reply, &card);
 	}
 	return err;

@@ -319,6 +319,8 @@ list_prs(struct audit *audit, struct audit_session *session, struct tl_why *why)
 		if (i == 0 || compare_prs(&named[i - 1].pr, &named[i].pr) != 0)
 			row->prs[row->pr_count++] = named[i].pr;
 	}
+	if (row->pr_count > TL_SESSION_PULLS_MAX)
+		row->pr_count = TL_SESSION_PULLS_MAX;
 	return TL_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "schema/model/bucket.h"
+#include "schema/model/limits.h"
 #include "schema/store/dict.h"
 #include "schema/store/key.h"
 
@@ -340,7 +341,10 @@ compare_named_prs(const void *a_arg, const void *b_arg)
 	return (a->pr.number > b->pr.number) - (a->pr.number < b->pr.number);
 }
 
-/* Every resolved PR of links and events, once, by (repo name, number). */
+/*
+ * Every resolved PR of links and events, once, by (repo name, number): the first of them, as many
+ * as a session may have. The row keeps all that was named, so which they are follows from the set.
+ */
 static enum tl_err
 settle_prs(struct sessions *sessions, struct session_touch *touch, struct tl_arena *arena,
 	struct tl_why *why)
@@ -372,7 +376,7 @@ settle_prs(struct sessions *sessions, struct session_touch *touch, struct tl_are
 			return err;
 	}
 	qsort(named, all_count, sizeof(*named), compare_named_prs);
-	for (uint32_t i = 0; i < all_count; i++) {
+	for (uint32_t i = 0; i < all_count && count < TL_SESSION_PULLS_MAX; i++) {
 		if (i == 0 || compare_named_prs(&named[i - 1], &named[i]) != 0)
 			prs[count++] = named[i].pr;
 	}

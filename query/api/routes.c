@@ -47,6 +47,8 @@
 
 static const struct tl_relay_field list_fields[] = {WINDOW_FIELDS, METRIC_FIELDS, PAGE_FIELDS, END};
 
+static const struct tl_relay_field team_fields[] = {PAGE_FIELDS, END};
+
 static const struct tl_relay_field series_fields[] = {
 	{.name = "scope",
 		.about = "org, member:ID, agent:ID, model:NAME, repo:NAME, pr:REPO#N or "
@@ -108,7 +110,8 @@ static const struct tl_relay_route table[] = {
 		.tag = "figures",
 		.summary = "One session: tokens by model, links, and its requests page by page.",
 		.reply = "Session"},
-	FIGURES("/team", "team", NULL, "Team", "The people of the team, with seats and true cost."),
+	FIGURES("/team", "team", team_fields, "Team",
+		"The people of the team, with seats and true cost."),
 	{.method = TL_HTTP_GET,
 		.path = "/api/v1/reconcile",
 		.run = run_query,
@@ -325,7 +328,7 @@ answer_same(struct asking *asking)
 		tl_http_body_hold(asking->made->body));
 }
 
-/* The team's reply is exactly its three members (SPEC 4); the others keep v and ok. */
+/* A team that fits is exactly three members (SPEC 4); the other replies keep v and ok. */
 static void
 leave_envelope(struct tl_slice reply, struct tl_buf *bare)
 {

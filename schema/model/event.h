@@ -54,6 +54,7 @@ enum tl_name_kind {
 	TL_NAME_TAGS,	   /* the tags of one event, each as varint length + bytes */
 	TL_NAME_TEXT,	   /* link values, rules */
 	TL_NAME_EMAIL_ENC, /* the map as it came, msgpack */
+	TL_NAME_PULL,	   /* "repo id#number", to count them; events have repo and number */
 	/* on the way in only: the writer turns these into members and agents of the registry */
 	TL_NAME_EMAIL,	/* normalised */
 	TL_NAME_MEMBER, /* 16 bytes */

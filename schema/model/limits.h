@@ -62,6 +62,9 @@
 
 /* Distinct names per org that a stranger can make. */
 #define TL_REPOS_MAX 10000u
+#define TL_PULLS_MAX 100000u
+/* Of one session: each of its cell pages lists them, and each moves when one comes. */
+#define TL_SESSION_PULLS_MAX 1000u
 #define TL_MEMBERS_BY_USAGE_MAX 50000u /* past it only the operator adds some */
 #define TL_AGENTS_BY_USAGE_MAX 200000u /* four kinds a member */
 

@@ -94,7 +94,10 @@ check_folder(const char *path, bool *exists_out, struct tl_why *why)
 	return TL_OK;
 }
 
-/* Both rows in one write: a store has a format and an epoch, or neither. */
+/*
+ * Both rows in one write: a store has a format and an epoch, or neither. One of an older format
+ * keeps its epoch.
+ */
 static enum tl_err
 put_format(struct tl_store *store, struct tl_why *why)
 {
@@ -105,9 +108,8 @@ put_format(struct tl_store *store, struct tl_why *why)
 	struct tl_write *write = NULL;
 	enum tl_err err;
 
-	do
+	while (store->epoch == 0)
 		tl_random(&store->epoch, sizeof(store->epoch));
-	while (store->epoch == 0);
 	tl_put_be32(format, TL_FORMAT_VERSION);
 	tl_put_be64(epoch, store->epoch);
 	err = tl_write_new(store, &write);
@@ -156,6 +158,7 @@ static enum tl_err
 check_format(struct tl_store *store, bool create, struct tl_why *why)
 {
 	struct tl_buf value;
+	uint32_t version = 0;
 	enum tl_err err;
 
 	tl_buf_init(&value, 0);
@@ -170,9 +173,10 @@ check_format(struct tl_store *store, bool create, struct tl_why *why)
 		err = tl_fail(why, TL_ESTORAGE_CORRUPT, "the format row is damaged");
 		goto out;
 	}
-	if (tl_get_be32(value.data) > TL_FORMAT_VERSION) {
+	version = tl_get_be32(value.data);
+	if (version > TL_FORMAT_VERSION) {
 		err = tl_fail(why, TL_EFORMAT_TOO_NEW, "format %" PRIu32 ", this program knows %d",
-			tl_get_be32(value.data), TL_FORMAT_VERSION);
+			version, TL_FORMAT_VERSION);
 		goto out;
 	}
 	err = get_mark(store, MARK_EPOCH, &value, why);
@@ -183,6 +187,8 @@ check_format(struct tl_store *store, bool create, struct tl_why *why)
 		goto out;
 	}
 	store->epoch = tl_get_be64(value.data);
+	if (version < TL_FORMAT_VERSION && !store->read_only)
+		err = put_format(store, why);
 
 out:
 	tl_buf_fini(&value);

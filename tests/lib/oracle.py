@@ -145,7 +145,7 @@ class Oracle:
         return links[-1]["value"] if links else None
 
     def session_prs(self, session):
-        """9.6, 9.7: (repo, number), sorted."""
+        """9.6, 9.7: (repo, number), sorted; a session has at most 1,000 (limits.h)."""
         found = set()
         for link in self.links(session, "add_pr"):
             repo, _, number = str(link["value"]).rpartition("#")
@@ -155,7 +155,7 @@ class Oracle:
         for _, event in self.requests():
             if event.get("session") == session and "repo" in event and "pr" in event:
                 found.add((event["repo"], event["pr"]))
-        return sorted(found)
+        return sorted(found)[:1000]
 
     def repo_of(self, event):
         if "repo" in event:

@@ -215,6 +215,22 @@ add(struct place *p, uint64_t no)
 	return event;
 }
 
+/* An added event becomes a link of its session. */
+static void
+make_link(struct tl_wire_event *event, enum tl_link_op op, const char *value)
+{
+	struct tl_wire_event link = {
+		.ts_ms = event->ts_ms,
+		.kind = TL_KIND_LINK,
+		.session = event->session,
+		.link_op = op,
+		.value = tl_slice_str(value),
+	};
+
+	memcpy(link.id, event->id, sizeof(link.id));
+	*event = link;
+}
+
 /* What was added becomes a batch of the next group. */
 static struct work *
 batch_from(struct place *p, const char *token, bool import)
@@ -1125,17 +1141,8 @@ links_are_stored_as_ids_and_compared_like_other_events(void **state)
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		for (int round = 0; round < 3; round++) {
-			struct tl_wire_event *event = add(p, 100 + i);
-			struct tl_wire_event link = {
-				.ts_ms = event->ts_ms,
-				.kind = TL_KIND_LINK,
-				.session = event->session,
-				.link_op = cases[i].op,
-				.value = tl_slice_str(round == 2 ? cases[i].other : cases[i].value),
-			};
-
-			memcpy(link.id, event->id, sizeof(link.id));
-			*event = link;
+			make_link(add(p, 100 + i), cases[i].op,
+				round == 2 ? cases[i].other : cases[i].value);
 			push(p, round == 0 ? "1 0 0 0" : round == 1 ? "0 1 0 0" : "0 0 0 1");
 		}
 		check_first_error(p, "id_conflict", cases[i].field);
@@ -1182,6 +1189,50 @@ repos_past_the_limit_count_as_other(void **state)
 		group(p);
 		check(p, work, "0 1 0 0");
 		REOPEN(p);
+	}
+}
+
+static void
+pull_requests_past_the_limit_are_dropped(void **state)
+{
+	static const struct {
+		const char *repo;
+		int64_t pr; /* of an event */
+		const char *link;
+		int64_t dropped;
+	} cases[] = {
+		{"acme/web", 5, NULL, 0},
+		{"acme/web", TL_PULLS_MAX + 1, NULL, 1},
+		{"acme/api", 5, NULL, 1},	   /* of another repo */
+		{NULL, TL_PULLS_MAX + 1, NULL, 0}, /* names nothing */
+		{NULL, 0, "acme/web#5", 0},
+		{NULL, 0, "acme/web#100001", 1},
+		{NULL, 0, "#5", 1},
+	};
+	struct place *p = *state;
+
+	for (uint32_t b = 0; b < TL_PULLS_MAX / EVENTS_MAX; b++) {
+		for (uint32_t i = 0; i < EVENTS_MAX; i++)
+			add(p, 1000 + b * EVENTS_MAX + i)->pr = 1 + b * EVENTS_MAX + i;
+		push(p, "1000 0 0 0");
+	}
+	assert_int_equal(intake_row(p).dropped_tags, 0);
+	/* The same again is the same, also after a restart, and its usage was taken. */
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < COUNT(cases); i++) {
+			int64_t dropped = intake_row(p).dropped_tags;
+			struct tl_wire_event *event = add(p, 1 + i);
+
+			event->repo = tl_slice_str(cases[i].repo != NULL ? cases[i].repo : "");
+			event->pr = cases[i].pr;
+			if (cases[i].link != NULL)
+				make_link(event, TL_LINK_ADD_PR, cases[i].link);
+			push(p, round == 0 ? "1 0 0 0" : "0 1 0 0");
+			assert_int_equal(intake_row(p).dropped_tags - dropped,
+				round == 0 ? cases[i].dropped : 0);
+		}
+		if (round == 1)
+			REOPEN(p);
 	}
 }
 
@@ -1626,6 +1677,7 @@ main(void)
 		TEST(enrolling_an_agent_does_not_change_what_was_sent_before),
 		TEST(links_are_stored_as_ids_and_compared_like_other_events),
 		TEST(repos_past_the_limit_count_as_other),
+		TEST(pull_requests_past_the_limit_are_dropped),
 		TEST(a_restart_knows_every_id_and_goes_on_counting),
 		TEST(ids_are_forgotten_when_their_events_can_no_longer_come),
 		TEST(a_missing_journal_row_is_found),

@@ -52,6 +52,33 @@ link_to(uint64_t id, uint32_t session, int64_t ts, enum tl_link_op op, uint32_t 
 	return event;
 }
 
+static uint32_t
+world_pull_count(struct world *world, uint32_t session)
+{
+	struct tl_session_row row;
+	struct tl_arena arena;
+
+	tl_arena_init(&arena, 16u << 20);
+	assert_true(world_session(world, session, &arena, &row));
+	tl_arena_fini(&arena);
+	return row.pr_count;
+}
+
+static struct tl_pr
+world_pull(struct world *world, uint32_t session, uint32_t idx)
+{
+	struct tl_session_row row;
+	struct tl_arena arena;
+	struct tl_pr pull;
+
+	tl_arena_init(&arena, 16u << 20);
+	assert_true(world_session(world, session, &arena, &row));
+	assert_true(idx < row.pr_count);
+	pull = row.prs[idx];
+	tl_arena_fini(&arena);
+	return pull;
+}
+
 static void
 fold_and_audit(struct world *world)
 {
@@ -207,6 +234,36 @@ usage_is_divided_among_prs_in_the_order_of_names(void **state)
 		world_split(world, TL_SPAN_1H, T0, a, 1).cost_nusd, number % 2 == 0 ? 4 : 3);
 	assert_int_equal(
 		world_split(world, TL_SPAN_1H, T0, z, 1).cost_nusd, number % 2 == 0 ? 3 : 4);
+}
+
+/* Which pull requests a session has follows from the set that was named, not from its order. */
+static void
+a_session_has_as_many_pull_requests_as_it_may(void **state)
+{
+	struct world *world = *state;
+	uint32_t a = repo(world, "github.com/o/a");
+	struct event first;
+
+	world_push_one(world, link_to(1, 8, T0, TL_LINK_SET_REPO, a));
+	world_push_one(world, request(2, 8, T0));
+	for (uint32_t i = 0; i < TL_SESSION_PULLS_MAX; i++)
+		world_push_one(world, link_to(100 + i, 8, T0, TL_LINK_ADD_PR, 2 + i));
+	fold_and_audit(world);
+	assert_int_equal(world_pull_count(world, 8), TL_SESSION_PULLS_MAX);
+	first = link_to(3, 8, T0, TL_LINK_ADD_PR, 1);
+	world_push_one(world, first);
+	fold_and_audit(world); /* the last one makes room, */
+	assert_int_equal(world_pull_count(world, 8), TL_SESSION_PULLS_MAX);
+	assert_int_equal(world_pull(world, 8, 0).number, 1);
+	assert_int_equal(
+		world_pull(world, 8, TL_SESSION_PULLS_MAX - 1).number, TL_SESSION_PULLS_MAX);
+	first.rev = 1;
+	first.pr = TL_SESSION_PULLS_MAX + 2;
+	world_push_one(world, first);
+	fold_and_audit(world); /* and comes back when the first is taken back */
+	assert_int_equal(world_pull(world, 8, 0).number, 2);
+	assert_int_equal(
+		world_pull(world, 8, TL_SESSION_PULLS_MAX - 1).number, TL_SESSION_PULLS_MAX + 1);
 }
 
 static void
@@ -780,6 +837,7 @@ main(void)
 		TEST(an_event_with_its_own_repo_stays_there),
 		TEST(a_pr_by_number_waits_for_the_repo_and_follows_it),
 		TEST(usage_is_divided_among_prs_in_the_order_of_names),
+		TEST(a_session_has_as_many_pull_requests_as_it_may),
 		TEST(an_event_with_repo_and_pr_is_a_link_as_long_as_it_is_there),
 		TEST(a_pr_without_a_repo_on_an_event_says_nothing),
 		TEST(a_correction_moves_an_event_to_another_day),
