@@ -22,6 +22,9 @@ LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_fuzz := -fsanitize=fuzzer,address,undefined
 LDFLAGS_tsan := -fsanitize=thread
 
+# A short line a step; make V=1 shows the commands.
+say = $(if $(V),,@printf '  %-3s %s\n' $(1) '$(patsubst $(BUILD)/%,%,$@)';)
+
 CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -I. -MMD -MP $(WARN) $(CFLAGS_$(VARIANT)) $(EXTRA_CFLAGS)
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 
@@ -82,12 +85,12 @@ all: $(foreach f,$(FOLDERS),$(if $(call src,$(f)),$(BUILD)/lib$(f).a)) $(addpref
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(if $(filter schema/%,$<),-Wconversion -Wno-sign-conversion) -c $< -o $@
+	$(call say,CC)$(CC) $(CFLAGS) $(if $(filter schema/%,$<),-Wconversion -Wno-sign-conversion) -c $< -o $@
 
 define archive
 $(BUILD)/lib$(1).a: $(call obj,$(1))
 	@rm -f $$@
-	$(AR) rcs $$@ $$^
+	$$(call say,AR)$(AR) rcs $$@ $$^
 endef
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
 
@@ -100,7 +103,7 @@ $(BUILD)/query/api/document.o: query/api/schemas.json
 
 define program
 $(BUILD)/$(1): $(BUILD)/deploy/$(1).o $(PARTS_$(1)) $(call lib,$(PROGRAM_LINK_$(1)))
-	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(PROGRAM_LINK_$(1)))
+	$$(call say,LD)$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(PROGRAM_LINK_$(1)))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
@@ -108,10 +111,10 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 # Without the server's side of schema/net: a gateway keeps its own accept, readv and shutdown.
 $(BUILD)/libtally.a: $(filter-out %/rep_server.o %/peers.o %/inflow.o,$(foreach f,$(LINK_client),$(call obj,$(f))))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) rcs $@ $^
 
 $(BUILD)/example: ingest/client/example.c ingest/client/tally.h $(BUILD)/libtally.a
-	$(CC) -Wall -Wextra -pthread $(LDFLAGS) -fPIE -Iingest/client -o $@ $< $(BUILD)/libtally.a \
+	$(call say,LD)$(CC) -Wall -Wextra -pthread $(LDFLAGS) -fPIE -Iingest/client -o $@ $< $(BUILD)/libtally.a \
 		$(call LIBS,$(LINK_client))
 
 # Unit tests: tests/unit/<folder>_<file>_test.c links only what <folder> stands on.
@@ -121,13 +124,13 @@ TESTLIB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/lib/*.c))
 
 define unit
 $(BUILD)/tests/$(1): $(BUILD)/tests/unit/$(1).o $(call lib,$(LINK_$(firstword $(subst _, ,$(1)))))
-	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_$(firstword $(subst _, ,$(1))))) -lcmocka
+	$$(call say,LD)$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_$(firstword $(subst _, ,$(1))))) -lcmocka
 endef
 $(foreach t,$(UNIT),$(eval $(call unit,$(t))))
 
 define prop
 $(BUILD)/tests/$(1): $(BUILD)/tests/prop/$(1).o $(TESTLIB_OBJ) $(call lib,$(LINK_all))
-	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all)) -lcmocka
+	$$(call say,LD)$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all)) -lcmocka
 endef
 $(foreach t,$(PROP),$(eval $(call prop,$(t))))
 
@@ -138,15 +141,15 @@ FUZZ := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 define fuzz
 $(BUILD)/fuzz/$(1): $(BUILD)/tests/fuzz/$(1)_fuzz.o $(call lib,$(LINK_all))
 	@mkdir -p $$(@D)
-	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all))
+	$$(call say,LD)$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all))
 $(BUILD)/tests/$(1)_replay: $(BUILD)/tests/fuzz/$(1)_fuzz.o $(BUILD)/tests/fuzz/replay.o $(call lib,$(LINK_all))
-	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all))
+	$$(call say,LD)$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzz,$(f))))
 
 # Our reader's verdicts as text, which tests/fuzz/js_differential.py compares with JavaScript's.
 $(BUILD)/tests/verdicts: $(BUILD)/tests/fuzz/verdicts.o $(call lib,$(LINK_wire))
-	$(CC) $(LDFLAGS) -o $@ $^ $(call LIBS,$(LINK_wire))
+	$(call say,LD)$(CC) $(LDFLAGS) -o $@ $^ $(call LIBS,$(LINK_wire))
 
 .PHONY: fuzzers
 fuzzers: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
@@ -161,7 +164,7 @@ BENCH_LINK_stage_bench := $(LINK_all)
 
 define bench
 $(BUILD)/bench/$(1): $(BUILD)/bench/$(1).o $(BENCHLIB_OBJ) $(call lib,$(BENCH_LINK_$(1)))
-	$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(BENCH_LINK_$(1)))
+	$$(call say,LD)$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(BENCH_LINK_$(1)))
 endef
 $(foreach b,$(BENCH),$(eval $(call bench,$(b))))
 
@@ -169,7 +172,7 @@ $(foreach b,$(BENCH),$(eval $(call bench,$(b))))
 FAULTS := $(patsubst tests/lib/fault/%.c,%,$(wildcard tests/lib/fault/*.c))
 $(BUILD)/tests/%.so: tests/lib/fault/%.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -fPIC -shared -o $@ $< -ldl
+	$(call say,SO)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARN) -O1 -fPIC -shared -o $@ $< -ldl
 
 .PHONY: tests
 tests: all $(addprefix $(BUILD)/tests/,$(UNIT) $(PROP) $(FUZZ:=_replay) verdicts $(FAULTS:=.so))
