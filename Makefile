@@ -95,7 +95,8 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
 
 # What a main needs beside its archives.
-PARTS_tallyd := $(addprefix $(BUILD)/deploy/,accept.o opening.o orders.o dump.o derived.o offline.o ready.o)
+PARTS_tallyd := $(addprefix $(BUILD)/deploy/,accept.o opening.o orders.o dump.o derived.o offline.o ready.o stats_door.o)
+PARTS_tally-http := $(BUILD)/deploy/metrics.o
 PARTS_tally := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c))
 
 # What the assembler includes is no dependency the compiler sees.
@@ -250,6 +251,7 @@ gate:
 # The HTTP API under tools from npm and Debian that others wrote.
 .PHONY: test-http
 test-http: packages-test
+	@deploy/install-packages.sh http
 	@$(MAKE) --no-print-directory -j2 tests
 	@BUILD=$(BUILD) SEED=$(SEED) BUDGET=$(or $(BUDGET),600) $(PYTHON) -B tests/run.py e2e/http
 

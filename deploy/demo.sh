@@ -27,7 +27,7 @@ title() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 title "A daemon in $TALLY_DATA, and an org"
 "$bin/tally" up --ingest none --query none --accept-past-days 100 --disk-floor-bytes 256M \
-    --http "${DEMO_HTTP:-127.0.0.1:0}" 2>"$TALLY_DATA/tallyd.log" &
+    --http "${DEMO_HTTP:-127.0.0.1:0}" --metrics "${DEMO_METRICS:-127.0.0.1:0}" 2>"$TALLY_DATA/tallyd.log" &
 daemon=$!
 for _ in $(seq 200); do
     [ -S "$TALLY_DATA/ingest-control.sock" ] && break

@@ -264,6 +264,7 @@ pack_latency(struct tl_buf *reply, struct tl_pack_open *map, const char *key,
 	tl_pack_key(reply, map, key);
 	inner = tl_pack_open_map(reply);
 	tl_pack_key_int(reply, &inner, "count", (int64_t)tl_histogram_count(histogram));
+	tl_pack_key_int(reply, &inner, "sum_us", (int64_t)histogram->sum_us);
 	tl_pack_key_int(reply, &inner, "p50_us", tl_histogram_quantile_us(histogram, 500000));
 	tl_pack_key_int(reply, &inner, "p99_us", tl_histogram_quantile_us(histogram, 990000));
 	tl_pack_close(reply, &inner);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "deploy/metrics.h"
 #include "ingest/api/receive.h"
 #include "query/api/document.h"
 #include "query/api/routes.h"
@@ -29,6 +30,7 @@ enum {
 
 struct settings {
 	char listen[TL_CONF_STRING_BYTES];
+	char metrics[TL_CONF_STRING_BYTES];
 	char host[TL_CONF_STRING_BYTES];
 	bool behind_proxy;
 	char data[TL_CONF_STRING_BYTES];
@@ -46,6 +48,8 @@ static const struct tl_conf_setting setting_table[] = {
 	{"listen", TL_CONF_STRING, AT(listen), "127.0.0.1:8787", 0, 0,
 		"address to serve HTTP on; plain HTTP, so loopback only unless a proxy that speaks "
 		"TLS stands before it"},
+	{"metrics", TL_CONF_STRING, AT(metrics), "127.0.0.1:8788", 0, 0,
+		"loopback address to serve /metrics on, 'none' for none"},
 	{"host", TL_CONF_STRING, AT(host), "", 0, 0,
 		"names requests may be for, separated by commas; localhost and the addresses of "
 		"loopback always are"},
@@ -77,7 +81,7 @@ static const struct tl_conf_table conf_table = {
 
 struct bridge {
 	struct settings settings;
-	char query_url[URL_BYTES], ingest_url[URL_BYTES];
+	char query_url[URL_BYTES], ingest_url[URL_BYTES], stats_url[URL_BYTES];
 	char host_text[TL_CONF_STRING_BYTES];
 	const char *hosts[HOSTS_MAX];
 	uint32_t host_count;
@@ -85,6 +89,7 @@ struct bridge {
 	uint32_t route_count;
 	struct tl_relay relay;
 	struct tl_http_server *server;
+	struct metrics *metrics; /* NULL: not served */
 };
 
 static enum tl_err
@@ -176,6 +181,7 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 	add_routes(bridge, table, count);
 	find_url(settings, settings->query, "query", bridge->query_url);
 	find_url(settings, settings->ingest, "ingest", bridge->ingest_url);
+	find_url(settings, "", "stats", bridge->stats_url);
 	raise_file_limit(settings->connections);
 	err = find_hosts(bridge, why);
 	if (!err)
@@ -185,12 +191,18 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 		err = routes_kept_new(KEPT_BYTES_MAX, &bridge->relay.kept);
 	if (!err)
 		err = document_new(bridge->routes, bridge->route_count, &bridge->relay.document);
-	return err ? err : serve(bridge, why);
+	if (!err)
+		err = serve(bridge, why);
+	if (!err && strcmp(settings->metrics, "none") != 0)
+		err = metrics_start(settings->metrics, bridge->stats_url, bridge->server,
+			&bridge->metrics, why);
+	return err;
 }
 
 static void
 bridge_stop(struct bridge *bridge)
 {
+	metrics_stop(bridge->metrics);
 	tl_http_server_stop(bridge->server);
 	tl_relay_close(&bridge->relay);
 	routes_kept_free(bridge->relay.kept);
@@ -230,8 +242,9 @@ run(struct bridge *bridge)
 		bridge_stop(bridge);
 		return exit_code_of(err);
 	}
-	tl_log(TL_LOG_INFO, "ready http_port=%u query=%s", tl_http_server_port(bridge->server),
-		bridge->query_url);
+	tl_log(TL_LOG_INFO, "ready http_port=%u metrics_port=%u query=%s",
+		tl_http_server_port(bridge->server),
+		bridge->metrics != NULL ? metrics_port(bridge->metrics) : 0, bridge->query_url);
 	tl_daemon_notify("READY=1");
 	while ((event = tl_daemon_wait(1000)) != TL_DAEMON_STOP) {
 		if (event == TL_DAEMON_REPORT)
@@ -259,6 +272,9 @@ check(const struct settings *settings, struct tl_why *why)
 			"--listen %s: plain HTTP is served on loopback only; put a proxy that "
 			"speaks TLS before it and say --behind-proxy",
 			settings->listen);
+	if (strcmp(settings->metrics, "none") != 0 && !tl_http_is_loopback(settings->metrics))
+		return tl_fail(why, TL_ECONFIG, "--metrics %s: is served on loopback only",
+			settings->metrics);
 	if (settings->behind_proxy && settings->host[0] == '\0')
 		return tl_fail(why, TL_ECONFIG,
 			"--behind-proxy: name the hosts that requests are for with --host");

@@ -9,6 +9,7 @@
 #include "deploy/opening.h"
 #include "deploy/orders.h"
 #include "deploy/ready.h"
+#include "deploy/stats_door.h"
 #include "rollup/expire.h"
 #include "schema/base/conf.h"
 #include "schema/base/crypt.h"
@@ -139,6 +140,7 @@ struct tallyd {
 	struct ingest *ingest;
 	struct query *query;
 	struct orders *orders;
+	struct stats_door *stats_door;
 	struct expire *expire;
 	struct ready *ready;
 	/* the command line, which is read again with its file */
@@ -330,6 +332,7 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 	const struct settings *settings = &t->settings;
 	struct commit *commit = NULL;
 	struct urls in, out;
+	char stats_url[URL_BYTES];
 	enum tl_err err;
 
 	urls_init(&in, settings, "ingest", settings->ingest);
@@ -389,7 +392,8 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 		return err;
 	orders_attach(t->orders, t->ingest, t->query);
 	ready_attach(t->ready, t->ingest, t->rollup, t->highwater);
-	return err;
+	snprintf(stats_url, sizeof(stats_url), "ipc://%s/stats.sock", settings->data);
+	return stats_door_open(stats_url, t->orders, &t->stats_door, why);
 }
 
 /*
@@ -402,6 +406,7 @@ tallyd_stop(struct tallyd *t, const char *reason)
 	struct tl_why why = {0};
 
 	ready_detach(t->ready, reason);
+	stats_door_close(t->stats_door);
 	ingest_stop(t->ingest);
 	query_stop(t->query);
 	tl_peers_stop();
@@ -605,6 +610,7 @@ forget_roles(struct tallyd *t)
 	t->ingest = NULL;
 	t->query = NULL;
 	t->orders = NULL;
+	t->stats_door = NULL;
 	t->expire = NULL;
 	tl_gate_open(&t->gate, TL_GATE_READ_ONLY);
 }

@@ -213,6 +213,9 @@ share_options(struct up *up, int argc, char **argv)
 			up->has_bridge = strcmp(value, "none") != 0;
 			add(&up->bridge, "--listen");
 			add(&up->bridge, value);
+		} else if ((value = take("--metrics", argc, argv, &i)) != NULL) {
+			add(&up->bridge, "--metrics");
+			add(&up->bridge, value);
 		} else if ((value = take("--host", argc, argv, &i)) != NULL) {
 			add(&up->bridge, "--host");
 			add(&up->bridge, value);
@@ -240,6 +243,8 @@ help(void)
 	     "  --data TEXT\n        data directory; default $TALLY_DATA or ./data\n"
 	     "  --http TEXT\n        address of the HTTP API, 'none' for none (default "
 	     "127.0.0.1:8787)\n"
+	     "  --metrics TEXT\n        loopback address of /metrics, 'none' for none (default "
+	     "127.0.0.1:8788)\n"
 	     "  --host TEXT\n        names that HTTP requests may be for beside localhost\n"
 	     "  --behind-proxy\n        a proxy that speaks TLS stands before the HTTP API\n"
 	     "All other options are tallyd's: see tallyd --help. For more of the HTTP API's, see\n"

@@ -215,7 +215,7 @@ def test_a_killed_bridge_loses_nothing():
             port = free.getsockname()[1]
         up = subprocess.Popen(
             [os.path.join(BUILD, "tally"), "up", "--data", directory, "--ingest", "none",
-             "--query", "none", "--http", "127.0.0.1:%d" % port], stderr=subprocess.DEVNULL)
+             "--query", "none", "--http", "127.0.0.1:%d" % port, "--metrics", "127.0.0.1:0"], stderr=subprocess.DEVNULL)
         try:
             control = "ipc://%s/ingest-control.sock" % directory
             wait_for(lambda: os.path.exists(control[6:]), "tallyd")

@@ -390,6 +390,7 @@ def test_where_it_listens():
                           (("--listen", "[::]:0"), "--behind-proxy"),
                           (("--listen", "192.0.2.1:80"), "--behind-proxy"),
                           (("--listen", "nonsense"), "--behind-proxy"),
+                          (("--metrics", "0.0.0.0:0"), "loopback"),
                           (("--listen", "0.0.0.0:0", "--behind-proxy"), "--host")):
         done = subprocess.run([os.path.join(BUILD, "tally-http"), *options],
                               stderr=subprocess.PIPE, text=True, timeout=30)
@@ -401,6 +402,35 @@ def test_where_it_listens():
                 status, headers, _ = bridge.ask("/livez", Host=name)
                 assert status == 200 and "max-age" in headers["strict-transport-security"]
             assert bridge.ask("/livez", Host="evil.example")[0] == 400
+
+
+def test_metrics_are_what_happened():
+    with Daemon() as daemon:
+        org = daemon.create_org()
+        with Bridge(daemon) as bridge:
+            push(daemon, org["gateway_token"])
+            for status in (200, 401, 200):
+                bridge.get("/api/v1/leaderboard", org["admin_token"] if status == 200 else "", status)
+            figures, text = bridge.metrics()
+            assert figures["tally_up"] == "1"
+            assert figures['tally_events_total{result="accepted"}'] == "60"
+            assert figures["tally_committed_seq"] == figures["tally_rollup_seq"] == "60"
+            assert figures['tally_http_replies_total{code="2xx"}'] == "2", figures
+            assert figures['tally_http_replies_total{code="4xx"}'] == "1"
+            assert int(figures["tally_commit_seconds_count"]) >= 1
+            assert 0 < float(figures["tally_commit_fsync_seconds_sum"]) < 60
+            assert figures['tally_query_seconds_count{op="leaderboard"}'] == "3"
+            for secret in ("acme", "dev0", org["admin_token"], "s-1"):
+                assert secret not in text
+            # Its port serves nothing else, and the API's port no figures.
+            other = Bridge.at(bridge.metrics_port)
+            assert other.ask("/api/v1/team", org["admin_token"])[0] == 404
+            assert bridge.ask("/metrics", org["admin_token"])[0] == 404
+            assert other.ask("/metrics", Host="evil.example")[0] == 400
+            daemon.stop()
+            figures, _ = bridge.metrics()
+            assert figures["tally_up"] == "0" and "tally_committed_seq" not in figures
+            daemon.start()
 
 
 def children(pid):
@@ -419,7 +449,7 @@ def test_up_keeps_the_bridge_alive():
             port = free.getsockname()[1]
         up = subprocess.Popen(
             [os.path.join(BUILD, "tally"), "up", "--data", directory, "--ingest", "none",
-             "--query", "none", "--http", "127.0.0.1:%d" % port], stderr=subprocess.DEVNULL)
+             "--query", "none", "--http", "127.0.0.1:%d" % port, "--metrics", "127.0.0.1:0"], stderr=subprocess.DEVNULL)
 
         def is_ready():
             assert up.poll() is None, up.returncode
@@ -437,7 +467,7 @@ def test_up_keeps_the_bridge_alive():
             # tallyd's end is the end of all.
             up = subprocess.Popen(
                 [os.path.join(BUILD, "tally"), "up", "--data", directory, "--ingest", "none",
-                 "--query", "none", "--http=127.0.0.1:%d" % port], stderr=subprocess.DEVNULL)
+                 "--query", "none", "--http=127.0.0.1:%d" % port, "--metrics=none"], stderr=subprocess.DEVNULL)
             wait_for(is_ready, "tally up")
             bridge = children(up.pid)["tally-http"]
             os.kill(children(up.pid)["tallyd"], signal.SIGKILL)

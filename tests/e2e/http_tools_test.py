@@ -2,6 +2,7 @@
 fetches the linter from npm into the build directory; the quick form uses it when it is there."""
 
 import os
+import shutil
 import subprocess
 
 import campaign
@@ -31,3 +32,16 @@ def test_a_linter_accepts_the_document():
                               stdout=subprocess.PIPE, text=True)
         assert done.returncode == 0, done.stdout
     return "spectral: no errors, no warnings"
+
+
+def test_promtool_accepts_the_metrics():
+    if shutil.which("promtool") is None:
+        return "skipped, there is no promtool (Debian package prometheus)"
+    with Daemon() as daemon, Bridge(daemon) as bridge:
+        org = daemon.create_org()
+        bridge.get("/api/v1/leaderboard", org["admin_token"])
+        names, text = bridge.metrics()
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        assert (done.returncode, done.stdout) == (0, ""), done.stdout
+    return "promtool: %d series, nothing to say" % len(names)

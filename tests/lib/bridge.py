@@ -20,7 +20,7 @@ class Bridge:
         self.options = list(options)
         self.log_path = os.path.join(daemon.directory, "tally-http.log")
         self.process = None
-        self.port = 0
+        self.port = self.metrics_port = 0
 
     @classmethod
     def at(cls, port):
@@ -32,7 +32,8 @@ class Bridge:
     def __enter__(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [os.path.join(BUILD, "tally-http"), "--listen", "127.0.0.1:0", "--data",
+                [os.path.join(BUILD, "tally-http"), "--listen", "127.0.0.1:0", "--metrics",
+                 "127.0.0.1:0", "--data",
                  self.daemon.directory, *self.options], stderr=log)
         wait_for(self.is_ready, "tally-http to start")
         return self
@@ -41,8 +42,8 @@ class Bridge:
         if self.process.poll() is not None:
             raise AssertionError("tally-http ended with %d: %s" % (
                 self.process.returncode, self.log()))
-        found = re.findall(r"ready http_port=(\d+)", self.log())
-        self.port = int(found[-1]) if found else 0
+        found = re.findall(r"ready http_port=(\d+) metrics_port=(\d+)", self.log())
+        self.port, self.metrics_port = map(int, found[-1]) if found else (0, 0)
         return self.port
 
     def log(self):
@@ -80,6 +81,13 @@ class Bridge:
         got, _, reply = self.ask(path, token, method, text, **headers)
         assert got == status, (method, path, got, reply)
         return json.loads(reply)
+
+    def metrics(self):
+        """{name and labels: value as text} and the whole text."""
+        scraped = Bridge.at(self.metrics_port).ask("/metrics")
+        assert scraped[0] == 200, scraped
+        text = scraped[2].decode()
+        return dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#"), text
 
     def dial(self):
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=30)
