@@ -67,6 +67,19 @@ print_block(struct tl_slice value, struct tl_arena *arena, struct tl_buf *text)
 }
 
 static enum tl_err
+print_quarantine(struct tl_slice value, struct tl_arena *arena, struct tl_buf *text)
+{
+	struct tl_quarantine_row row;
+	enum tl_err err = tl_quarantine_row_decode(value, &row);
+
+	if (err)
+		return err;
+	tl_buf_printf(text, "  times=%" PRIu64 " differs=%.*s", row.times, (int)row.field.bytes,
+		(const char *)row.field.data);
+	return print_block(row.block, arena, text);
+}
+
+static enum tl_err
 print_page(enum tl_span span, struct tl_slice key, struct tl_slice value, struct tl_arena *arena,
 	struct tl_buf *text)
 {
@@ -271,6 +284,7 @@ print_value(const struct source *source, struct tl_slice key, struct tl_slice va
 	case TL_FAMILY_DICT:
 		return print_dict(value, text);
 	case TL_FAMILY_QUARANTINE:
+		return print_quarantine(value, arena, text);
 	case TL_FAMILY_REGISTRY: /* holds the orgs' secrets: sizes only */
 	case TL_FAMILY_COUNT:
 		break;

@@ -111,6 +111,8 @@ make_parts(struct commit *commit, struct tl_why *why)
 	if (!err)
 		err = tl_map_new(WRITER_NAMES_MAX, &commit->names);
 	if (!err)
+		err = tl_map_new(TL_GROUP_EVENTS_MAX, &commit->conflicts);
+	if (!err)
 		err = stored_new(commit->store, &commit->stored);
 	if (!err)
 		err = tl_write_new(commit->store, &commit->write);
@@ -165,6 +167,7 @@ commit_free(struct commit *commit)
 	tl_write_free(commit->write);
 	sources_free(commit->sources);
 	stored_free(commit->stored);
+	tl_map_free(commit->conflicts);
 	tl_map_free(commit->names);
 	tl_dict_free(commit->dict);
 	dedupe_free(commit->dedupe);
@@ -198,7 +201,7 @@ begin(struct commit *commit, struct commit_job *const *jobs, size_t job_count, i
 	enum tl_err err;
 
 	tl_write_reset(commit->write);
-	commit->quarantine_count = 0;
+	tl_map_clear(commit->conflicts);
 	names_begin(commit);
 	sources_begin(commit->sources, received_ms);
 	err = group_begin(&commit->group, commit->group_no + 1, received_ms, row_count);
@@ -288,13 +291,14 @@ put_journal(struct commit *commit, struct tl_why *why)
 
 /*
  * Blocks, counters and the journal row. A group gets a number when it holds rows, a command, or
- * something in quarantine, which is numbered by the group; counters alone do not need one.
+ * something in quarantine, which readers are to see soon; counters alone do not need one.
  */
 static enum tl_err
 put_group(struct commit *commit, bool has_command, bool *is_numbered_out, struct tl_why *why)
 {
 	struct group *group = &commit->group;
-	bool is_numbered = group->stored_count > 0 || has_command || commit->quarantine_count > 0;
+	bool is_numbered =
+		group->stored_count > 0 || has_command || tl_map_count(commit->conflicts) > 0;
 	enum tl_err err;
 
 	err = group_put(group, commit->store, commit->write, why);

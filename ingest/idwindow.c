@@ -356,13 +356,14 @@ idwindow_turn(struct commit *commit, int64_t now_ms, struct tl_why *why)
 	enum tl_err err;
 
 	if (day_ms <= commit->window.day_ms)
-		return TL_OK;
+		return quarantine_sweep(commit, cutoff_of(commit, now_ms), why);
 	err = find_first(
 		commit, commit->window.first_group, cutoff_of(commit, now_ms), &first, why);
 	if (err)
 		return err;
 	commit->window.day_ms = day_ms;
 	commit->window.first_group = first;
+	quarantine_turn(commit);
 	dedupe_expire(commit->dedupe, first);
 	/* The ids of imported days are of older groups, so they went with the rest. */
 	tl_map_clear(commit->window.days);

@@ -16,8 +16,6 @@
 #include "ingest/writer.h"
 #include "schema/model/bucket.h"
 #include "schema/model/limits.h"
-#include "schema/store/block.h"
-#include "schema/store/key.h"
 
 #define PREFETCH_ROWS 16u
 #define LATE_MS TL_HOUR_MS
@@ -394,16 +392,11 @@ find_difference(struct judging *j, uint32_t known_idx, const struct stored_row *
 	return tl_event_differs(scratch, known_idx, stored->batch, stored->row_idx);
 }
 
-/* Keep what was refused where an operator finds it: the field, then the event as a block. */
+/* Who is not there is nobody in what is kept of a refused event. */
 static enum tl_err
 quarantine(struct judging *j, uint32_t known_idx, const char *field)
 {
 	static const enum tl_column people[] = {TL_COL_MEMBER, TL_COL_AGENT};
-	struct commit *commit = j->commit;
-	struct tl_buf *buf = &commit->buf;
-	struct tl_key key = tl_key_quarantine(
-		org_of(j, j->known[known_idx]), commit->group.group_no, commit->quarantine_count);
-	enum tl_err err;
 
 	for (size_t i = 0; i < sizeof(people) / sizeof(people[0]); i++) {
 		int64_t *values = j->scratch.column[people[i]];
@@ -411,15 +404,7 @@ quarantine(struct judging *j, uint32_t known_idx, const char *field)
 		if (values != NULL && values[known_idx] == NAMES_NOBODY)
 			values[known_idx] = 0;
 	}
-	tl_buf_reset(buf);
-	tl_buf_put_varint(buf, strlen(field));
-	tl_buf_put_str(buf, field);
-	err = tl_block_encode(&j->scratch, &known_idx, 1, commit->group.received_ms, buf);
-	if (err)
-		return err;
-	tl_write_put(commit->write, TL_FAMILY_QUARANTINE, tl_key_slice(&key), tl_buf_slice(buf));
-	commit->quarantine_count++;
-	return TL_OK;
+	return quarantine_put(j->commit, &j->scratch, known_idx, field, j->why);
 }
 
 /* Equal revs: the same event again, or two events with one id. */

@@ -7,6 +7,7 @@
  *   names.c     names -> dense ids, members and agents
  *   group.c     rows -> blocks
  *   stored.c    the stored row behind an id
+ *   quarantine.c  what was refused for its content
  *   sources.c   what became of the events, by org, day and source
  */
 #ifndef INGEST_WRITER_H
@@ -18,6 +19,7 @@
 #include "ingest/stored.h"
 #include "schema/base/map.h"
 #include "schema/store/dict.h"
+#include "schema/store/key.h"
 
 /* Bounded names kept in memory: half of it, and what a group can bring beside. */
 #define WRITER_NAMES_MAX 131072u
@@ -26,6 +28,12 @@ struct idwindow {
 	uint64_t first_group; /* ids of groups from here on are known */
 	int64_t day_ms;	      /* the day of the last expiry */
 	struct tl_map *days;  /* older days whose ids an import loaded */
+};
+
+/* How far the rows of the quarantine were looked at today. */
+struct sweep {
+	struct tl_key next;
+	bool is_done;
 };
 
 struct commit {
@@ -51,11 +59,12 @@ struct commit {
 	struct stored *stored;
 	struct sources *sources;
 	struct idwindow window;
+	struct sweep sweep;
 	/* the group being built */
 	struct tl_write *write;
 	struct tl_edit *edit;
 	struct group group;
-	uint32_t quarantine_count;
+	struct tl_map *conflicts; /* key in the quarantine -> times, counted by this group */
 	struct tl_buf buf;
 };
 
@@ -117,6 +126,16 @@ TL_MUST enum tl_err names_translate(struct commit *commit, const struct tl_batch
 struct verdicts {
 	uint32_t accepted, duplicate, replaced, conflict, rejected;
 };
+
+/* Keep a refused event: the field that differs, and the row of batch, which holds dense ids. */
+TL_MUST enum tl_err quarantine_put(struct commit *commit, const struct tl_batch *batch,
+	uint32_t row_idx, const char *field, struct tl_why *why);
+
+/* Before a group: some rows more; those whose last conflict is before cutoff_ms go with it. */
+TL_MUST enum tl_err quarantine_sweep(struct commit *commit, int64_t cutoff_ms, struct tl_why *why);
+
+/* A new day: look at all of them again. */
+void quarantine_turn(struct commit *commit);
 
 /* Judge a batch and append what is new to the group. Refused events join batch.rejects. */
 TL_MUST enum tl_err verdict_batch(struct commit *commit, struct admitted *admitted,

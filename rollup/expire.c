@@ -240,11 +240,7 @@ drop_some_sessions(struct tl_store *store, struct tl_write *write, int64_t cut_m
 			tl_write_delete(write, TL_FAMILY_SESSION, key);
 			++*count_out;
 		}
-		/* The key itself and a zero byte is the first key after it. */
-		assert(key.bytes < TL_KEY_BYTES_MAX);
-		memcpy(first->data, key.data, key.bytes);
-		first->data[key.bytes] = 0;
-		first->bytes = key.bytes + 1;
+		*first = tl_key_after(key);
 	}
 	tl_scan_free(scan);
 	if (!err || err == TL_EEND) {

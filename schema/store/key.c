@@ -70,6 +70,18 @@ bucket_ms_of(uint64_t bits, enum tl_span span, int64_t *time_ms_out)
 }
 
 struct tl_key
+tl_key_after(struct tl_slice key)
+{
+	struct tl_key after = {.bytes = key.bytes + 1};
+
+	/* The key itself and a zero byte. */
+	assert(after.bytes <= sizeof(after.data));
+	memcpy(after.data, key.data, key.bytes);
+	after.data[key.bytes] = 0;
+	return after;
+}
+
+struct tl_key
 tl_key_journal(uint64_t group_no)
 {
 	struct tl_key key = {.bytes = 0};
@@ -205,13 +217,13 @@ tl_key_intake_parse(
 }
 
 struct tl_key
-tl_key_quarantine(uint32_t org, uint64_t group_no, uint32_t no)
+tl_key_quarantine(uint32_t org, const uint8_t id[16])
 {
 	struct tl_key key = {.bytes = 0};
 
 	put_u32(&key, org);
-	put_u64(&key, group_no);
-	put_u32(&key, no);
+	memcpy(key.data + key.bytes, id, 16);
+	key.bytes += 16;
 	return key;
 }
 
@@ -469,11 +481,10 @@ print_known(enum tl_family family, struct tl_slice key, struct tl_buf *text)
 	case TL_FAMILY_LIFE:
 		return print_life(key, text);
 	case TL_FAMILY_QUARANTINE:
-		if (key.bytes != 16)
+		if (key.bytes != 20)
 			return false;
-		tl_buf_printf(text, "org=%" PRIu32 " group=%" PRIu64 " no=%" PRIu32,
-			tl_get_be32(key.data), tl_get_be64(key.data + 4),
-			tl_get_be32(key.data + 12));
+		tl_buf_printf(text, "org=%" PRIu32 " id=", tl_get_be32(key.data));
+		print_hex(tl_slice_of(key.data + 4, 16), text);
 		return true;
 	case TL_FAMILY_INTAKE:
 		return print_intake(key, text);

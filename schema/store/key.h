@@ -27,6 +27,9 @@ tl_key_slice(const struct tl_key *key)
 	return tl_slice_of(key->data, key->bytes);
 }
 
+/* The first key after this one. */
+struct tl_key tl_key_after(struct tl_slice key);
+
 /* journal: group_no u64 */
 struct tl_key tl_key_journal(uint64_t group_no);
 TL_MUST bool tl_key_journal_parse(struct tl_slice key, uint64_t *group_no_out);
@@ -56,8 +59,8 @@ struct tl_key tl_key_intake(uint32_t org, int64_t day_ms, uint32_t source);
 TL_MUST bool tl_key_intake_parse(
 	struct tl_slice key, uint32_t *org_out, int64_t *day_ms_out, uint32_t *source_out);
 
-/* quarantine: org u32, group_no u64, number in the group u32 */
-struct tl_key tl_key_quarantine(uint32_t org, uint64_t group_no, uint32_t no);
+/* quarantine: org u32, id of the event 16 bytes */
+struct tl_key tl_key_quarantine(uint32_t org, const uint8_t id[16]);
 
 /* registry: org u32 (0: the installation), record kind u8, number u32 */
 struct tl_key tl_key_registry(uint32_t org, uint8_t kind, uint32_t no);

@@ -22,6 +22,7 @@
 #define SESSION_VERSION 1
 #define LIFE_VERSION 1
 #define INTAKE_VERSION 1
+#define QUARANTINE_VERSION 1
 #define MARK_VERSION 1
 #define ID_BYTES 16
 #define MEASURE_MASK_ALL ((UINT64_C(1) << TL_MEASURE_COUNT) - 1)
@@ -386,6 +387,33 @@ tl_intake_row_decode(struct tl_slice bytes, struct tl_intake_row *row_out)
 			corrupt(&cur);
 	}
 	if (end_of(&cur))
+		return TL_ESTORAGE_CORRUPT;
+	*row_out = row;
+	return TL_OK;
+}
+
+void
+tl_quarantine_row_encode(const struct tl_quarantine_row *row, struct tl_buf *buf)
+{
+	tl_buf_put_u8(buf, QUARANTINE_VERSION);
+	tl_buf_put_varint(buf, row->times);
+	tl_buf_put_zigzag(buf, row->last_ms);
+	tl_buf_put_varint(buf, row->field.bytes);
+	tl_buf_put_slice(buf, row->field);
+}
+
+enum tl_err
+tl_quarantine_row_decode(struct tl_slice bytes, struct tl_quarantine_row *row_out)
+{
+	struct tl_cursor cur = tl_cursor_of(bytes);
+	struct tl_quarantine_row row;
+
+	check_version(&cur, QUARANTINE_VERSION);
+	row.times = tl_cursor_varint(&cur);
+	row.last_ms = tl_cursor_zigzag(&cur);
+	row.field = tl_cursor_take(&cur, tl_cursor_varint(&cur));
+	row.block = tl_cursor_take(&cur, tl_cursor_left(&cur));
+	if (cur.err || row.block.bytes == 0)
 		return TL_ESTORAGE_CORRUPT;
 	*row_out = row;
 	return TL_OK;

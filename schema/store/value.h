@@ -69,6 +69,19 @@ struct tl_intake_row {
 void tl_intake_row_encode(const struct tl_intake_row *row, struct tl_buf *buf);
 TL_MUST enum tl_err tl_intake_row_decode(struct tl_slice bytes, struct tl_intake_row *row_out);
 
+/* A refused event under an id that is stored: how often, and the last of them. */
+struct tl_quarantine_row {
+	uint64_t times;
+	int64_t last_ms;       /* arrival of the last */
+	struct tl_slice field; /* that differs */
+	struct tl_slice block; /* of one row: the event */
+};
+
+/* Encode writes what stands before the block, which the caller appends. Decode borrows. */
+void tl_quarantine_row_encode(const struct tl_quarantine_row *row, struct tl_buf *buf);
+TL_MUST enum tl_err tl_quarantine_row_decode(
+	struct tl_slice bytes, struct tl_quarantine_row *row_out);
+
 /* A position in the journal: how far the derived families go. */
 struct tl_mark {
 	uint64_t group_no;

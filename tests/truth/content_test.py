@@ -2,6 +2,7 @@
 revision replaces exactly, in whatever order revisions come."""
 
 import random
+import re
 import time
 
 from batch import encode, push
@@ -113,7 +114,11 @@ def test_one_field_at_a_time():
                 at = turn * len(cases) + number + 1
                 wait_for(lambda: conflicts(daemon, admin) >= at, "the counter, %r" % (where,))
                 kept = rows_of(daemon, "quarantine")
-                assert (len(kept), conflicts(daemon, admin)) == (at, at), where
+                times = sum(int(re.search(r"times=(\d+)", row["value"])[1]) for row in kept)
+                assert (times, conflicts(daemon, admin)) == (at, at), where
+                assert len(kept) == len({c[0]["id"] for c in cases[:number + 1]} if not turn
+                                        else {c[0]["id"] for c in cases}), where
+                assert any("differs=" + named_field in row["value"] for row in kept), where
             assert push(client, token, encode(firsts))["duplicate"] == len(firsts)
             client.close()
             daemon.stop() if turn else daemon.kill()

@@ -716,6 +716,7 @@ static const struct {
 	{other_billing, "billing"},
 };
 
+/* How often an event was kept for this field, NULL: any. Each row is whole. */
 static uint32_t
 count_quarantine(struct place *p, const char *field)
 {
@@ -727,16 +728,18 @@ count_quarantine(struct place *p, const char *field)
 	assert_int_equal(
 		tl_scan_open(p->store, NULL, TL_FAMILY_QUARANTINE, none, none, &scan, NULL), TL_OK);
 	while (tl_scan_next(scan, &key, &value, NULL) == TL_OK) {
-		struct tl_cursor cursor = tl_cursor_of(value);
-		struct tl_slice name = tl_cursor_take(&cursor, tl_cursor_varint(&cursor));
+		struct tl_quarantine_row kept;
 		struct tl_block_head head;
 		struct tl_batch row;
 
-		count += tl_slice_eq(name, tl_slice_str(field));
+		assert_int_equal(tl_quarantine_row_decode(value, &kept), TL_OK);
+		if (field == NULL || tl_slice_eq(kept.field, tl_slice_str(field)))
+			count += (uint32_t)kept.times;
 		tl_arena_reset(&p->arena);
-		assert_int_equal(tl_block_decode(tl_cursor_take(&cursor, tl_cursor_left(&cursor)),
-					 TL_BLOCK_ALL_COLUMNS, &p->arena, &head, &row),
+		assert_int_equal(
+			tl_block_decode(kept.block, TL_BLOCK_ALL_COLUMNS, &p->arena, &head, &row),
 			TL_OK);
+		assert_int_equal(head.received_ms, kept.last_ms);
 		assert_int_equal(head.row_count, 1);
 	}
 	tl_scan_free(scan);
@@ -748,14 +751,16 @@ other_content_is_a_conflict_that_names_the_field(void **state)
 {
 	struct place *p = *state;
 
-	add(p, 1);
-	push(p, "1 0 0 0");
+	for (size_t i = 0; i < COUNT(changes); i++) {
+		add(p, 1 + i);
+		push(p, "1 0 0 0");
+	}
 	for (size_t i = 0; i < COUNT(changes); i++) {
 		uint32_t before = count_quarantine(p, changes[i].field);
 
 		/* Against the stored row, and after a restart. */
 		for (int round = 0; round < 2; round++) {
-			changes[i].change(add(p, 1));
+			changes[i].change(add(p, 1 + i));
 			push(p, "0 0 0 1");
 			check_first_error(p, "id_conflict", changes[i].field);
 			if (i % 4 == 0)
@@ -766,9 +771,65 @@ other_content_is_a_conflict_that_names_the_field(void **state)
 	/* The first stays, and is still itself. */
 	add(p, 1);
 	push(p, "0 1 0 0");
-	check_recount(p, 1, 5);
+	check_recount(p, COUNT(changes), 5 * COUNT(changes));
 	assert_int_equal(intake_row(p).conflict, 2 * COUNT(changes));
 	assert_int_equal(intake_row(p).rejected, 0);
+}
+
+static uint32_t
+count_quarantine_rows(struct place *p)
+{
+	struct tl_slice none = {0};
+	struct tl_slice key, value;
+	struct tl_scan *scan;
+	uint32_t count = 0;
+
+	assert_int_equal(
+		tl_scan_open(p->store, NULL, TL_FAMILY_QUARANTINE, none, none, &scan, NULL), TL_OK);
+	while (tl_scan_next(scan, &key, &value, NULL) == TL_OK)
+		count++;
+	tl_scan_free(scan);
+	return count;
+}
+
+/* What a sender that repeats itself leaves is bounded: a row an id, for as long as an id lives. */
+static void
+conflicts_of_one_id_are_one_row_that_ends(void **state)
+{
+	struct place *p = *state;
+	static const uint8_t old_key[16] = {0, 0, 0, 1};
+
+	tl_write_put(p->commit->write, TL_FAMILY_QUARANTINE, tl_slice_of(old_key, 16),
+		tl_slice_str("of format 1"));
+	assert_int_equal(tl_write_commit(p->commit->write, TL_SYNC, NULL), TL_OK);
+	assert_int_equal(count_quarantine_rows(p), 1);
+	add(p, 1);
+	add(p, 2);
+	push(p, "2 0 0 0");
+	assert_int_equal(count_quarantine_rows(p), 0);
+	for (int i = 0; i < 2; i++) {
+		other_cost(add(p, 1));
+		other_pr(add(p, 1)); /* twice in a group */
+		push(p, "0 0 0 2");
+		REOPEN(p);
+	}
+	other_cost(add(p, 2));
+	push(p, "0 0 0 1");
+	assert_int_equal(count_quarantine_rows(p), 2);
+	assert_int_equal(count_quarantine(p, "pr"), 4); /* the last of them tells the field */
+	assert_int_equal(count_quarantine(p, "cost_nusd"), 1);
+	p->now_ms += 34 * TL_DAY_MS;
+	add(p, 3)->ts_ms = p->now_ms;
+	push(p, "1 0 0 0");
+	other_cost(add(p, 2));
+	push(p, "0 0 0 1");
+	p->now_ms += 3 * TL_DAY_MS;
+	for (uint64_t i = 4; i < 6; i++) { /* the day turns, then they are looked at */
+		add(p, i)->ts_ms = p->now_ms;
+		push(p, "1 0 0 0");
+	}
+	assert_int_equal(count_quarantine_rows(p), 1);
+	assert_int_equal(count_quarantine(p, "cost_nusd"), 2);
 }
 
 static void
@@ -1663,6 +1724,7 @@ main(void)
 		TEST(an_event_sent_again_is_a_duplicate_wherever_the_first_lies),
 		TEST(duplicates_alone_make_no_group),
 		TEST(other_content_is_a_conflict_that_names_the_field),
+		TEST(conflicts_of_one_id_are_one_row_that_ends),
 		TEST(a_conflict_is_seen_within_a_group_and_a_batch),
 		TEST(a_higher_rev_replaces_and_a_lower_one_is_stale),
 		TEST(a_rev_replaces_within_its_group),

@@ -42,6 +42,8 @@ add_golden(const char *name, enum tl_family family, struct tl_key key, const cha
 static int
 make_goldens(void **state)
 {
+	static const uint8_t event_id[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
 	(void)state;
 	add_golden("journal", TL_FAMILY_JOURNAL, tl_key_journal(7), "group=7");
 	add_golden("cell_15m", TL_FAMILY_CELL_15M, tl_key_cell(1, TL_SPAN_15M, TEN_MS),
@@ -56,8 +58,8 @@ make_goldens(void **state)
 	add_golden("life", TL_FAMILY_LIFE, tl_key_life(1, TL_DIM_MEMBER, 3), "org=1 member=3");
 	add_golden("intake", TL_FAMILY_INTAKE, tl_key_intake(1, TEN_MS, 9),
 		"org=1 day=2026-11-21 source=9");
-	add_golden("quarantine", TL_FAMILY_QUARANTINE, tl_key_quarantine(1, 7, 2),
-		"org=1 group=7 no=2");
+	add_golden("quarantine", TL_FAMILY_QUARANTINE, tl_key_quarantine(1, event_id),
+		"org=1 id=000102030405060708090a0b0c0d0e0f");
 	add_golden("registry", TL_FAMILY_REGISTRY, tl_key_registry(1, 4, 5), "org=1 record=4 no=5");
 	add_golden("dict_name", TL_FAMILY_DICT,
 		tl_key_dict_name(1, TL_NAME_MODEL, tl_slice_str("gpt \"5\"")),

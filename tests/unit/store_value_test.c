@@ -231,6 +231,28 @@ marks_have_their_golden_bytes(void **state)
 	assert_memory_equal(&got, &far, sizeof(got));
 }
 
+static void
+quarantine_rows_have_their_golden_bytes(void **state)
+{
+	struct place *p = *state;
+	struct tl_quarantine_row row = {
+		.times = 3, .last_ms = TEN_MS, .field = tl_slice_str("cost_nusd")};
+	struct tl_quarantine_row got;
+
+	tl_quarantine_row_encode(&row, &p->buf);
+	assert_int_equal(
+		tl_quarantine_row_decode(tl_buf_slice(&p->buf), &got), TL_ESTORAGE_CORRUPT);
+	tl_buf_put_str(&p->buf, "block");
+	golden_check(GOLDEN, "quarantine", tl_buf_slice(&p->buf));
+	assert_int_equal(
+		tl_quarantine_row_decode(golden_read(GOLDEN, "quarantine", &p->golden), &got),
+		TL_OK);
+	assert_int_equal(got.times, 3);
+	assert_int_equal(got.last_ms, TEN_MS);
+	assert_true(tl_slice_eq(got.field, row.field));
+	assert_true(tl_slice_eq(got.block, tl_slice_str("block")));
+}
+
 /* Each decoder with the bytes of an example; the result is what any of them says. */
 static enum tl_err
 decode_any(struct place *p, size_t kind, struct tl_slice bytes)
@@ -437,6 +459,7 @@ main(void)
 		TEST(every_code_has_its_place_in_an_intake),
 		TEST(a_code_of_another_version_counts_as_internal),
 		TEST(marks_have_their_golden_bytes),
+		TEST(quarantine_rows_have_their_golden_bytes),
 		TEST(cut_and_long_values_are_refused),
 		TEST(any_bytes_are_survived),
 		TEST(damage_is_told),
