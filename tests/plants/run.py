@@ -32,7 +32,9 @@ class Plant:
         self.path = path
         self.number, self.name = re.match(r"(\d+)-(.*)\.patch", os.path.basename(path)).groups()
         with open(path) as file:
-            head = dict(re.findall(r"^(breaks|suite|setting): (.*)$", file.read(), re.M))
+            text = file.read()
+        head = dict(re.findall(r"^(breaks|suite|setting): (.*)$", text, re.M))
+        self.files = re.findall(r"^\+\+\+ b/(\S+)", text, re.M)
         self.breaks, self.suites = head["breaks"], tuple(head["suite"].split())
         self.settings = dict(word.split("=") for word in head.get("setting", "").split())
 
@@ -77,11 +79,24 @@ class Copy:
                     file.write(text.replace(given + "/", self.build + "/"))
                 os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
-    def patch(self, path, *options):
-        done = subprocess.run(["patch", "-p1", "--batch", "--forward", "--no-backup-if-mismatch",
-                               "-r", "-", *options, "-i", path], cwd=self.tree,
+    def patch(self, path):
+        """Applies it where it was made for and nowhere near (-F0)."""
+        done = subprocess.run(["patch", "-p1", "-F0", "--batch", "--forward",
+                               "--no-backup-if-mismatch", "-r", "-", "-i", path], cwd=self.tree,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return done.returncode == 0, done.stdout
+
+    def read(self, names):
+        files = {}
+        for name in names:
+            with open(os.path.join(self.tree, name)) as file:
+                files[name] = file.read()
+        return files
+
+    def write(self, files):
+        for name, text in files.items():
+            with open(os.path.join(self.tree, name), "w") as file:
+                file.write(text)
 
     def make(self, suites):
         targets = ["all"] + [os.path.join(self.build, "tests", suite) for suite in suites
@@ -140,10 +155,11 @@ def check_healthy(copy, chosen):
 
 def try_plant(copy, plant):
     """None when the plant is caught, else why not; what failed on it."""
-    applied, text = copy.patch(plant.path)
-    if not applied:
-        return "the patch no longer applies: " + text.strip().replace("\n", "; "), ""
+    sound = copy.read(plant.files)
     try:
+        applied, text = copy.patch(plant.path)
+        if not applied:
+            return "the patch no longer applies: " + text.strip().replace("\n", "; "), ""
         built, text = copy.make(plant.suites)
         if not built:
             return "the variant does not compile: " + text[-1500:], ""
@@ -151,7 +167,7 @@ def try_plant(copy, plant):
         return ("not caught by " + " ".join(plant.suites), "") if passed else (
             None, first_failure(text))
     finally:
-        copy.patch(plant.path, "-R")
+        copy.write(sound)
 
 
 def write_table(rows):
