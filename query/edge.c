@@ -271,24 +271,6 @@ sort_rows(struct tl_page *page)
 		qsort(page->rows, page->row_count, sizeof(*page->rows), row_cmp);
 }
 
-/* The first row of a session in a sorted page, or of one after it. */
-static uint32_t
-first_row(const struct tl_page *page, uint32_t session)
-{
-	uint32_t low = 0;
-	uint32_t high = page->row_count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (page->rows[middle].key.session < session)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /*
  * Whatever the whole cell says of a session holds for its part: the repo of its rows without one of
  * their own, and its PRs.
@@ -299,11 +281,12 @@ attribute(struct tl_page *page, uint32_t first, uint32_t end, const struct tl_pa
 {
 	uint32_t session = page->rows[first].key.session;
 	const struct tl_cell_row *known = NULL;
+	uint32_t row_count;
+	const struct tl_cell_row *rows = tl_page_session_rows(whole, session, &row_count);
 
-	for (uint32_t i = first_row(whole, session);
-		i < whole->row_count && whole->rows[i].key.session == session; i++) {
-		if (!whole->rows[i].key.has_own_repo)
-			known = &whole->rows[i];
+	for (uint32_t i = 0; i < row_count; i++) {
+		if (!rows[i].key.has_own_repo)
+			known = &rows[i];
 	}
 	for (uint32_t i = first; i < end; i++) {
 		if (page->rows[i].key.has_own_repo)

@@ -10,39 +10,16 @@ struct session_walk {
 	struct board *board; /* NULL: only look whose the rows are */
 };
 
-/* The first row of the session or of one after it. */
-static uint32_t
-first_row(const struct tl_page *page, uint32_t session)
-{
-	uint32_t low = 0;
-	uint32_t high = page->row_count;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (page->rows[middle].key.session < session)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 static enum tl_err
 add_own_rows(void *arg, uint32_t bin_idx, const struct tl_page *page, struct tl_why *why)
 {
 	struct session_walk *walk = arg;
-	uint32_t first = first_row(page, walk->session);
-	struct tl_page own = {.rows = page->rows + first};
+	struct tl_page own = {0};
 	enum tl_err err = TL_OK;
 
-	for (; first + own.row_count < page->row_count; own.row_count++) {
-		const struct tl_cell_key *key = &own.rows[own.row_count].key;
-
-		if (key->session != walk->session)
-			break;
-		walk->has_others |= key->member != walk->member;
-	}
+	own.rows = tl_page_session_rows(page, walk->session, &own.row_count);
+	for (uint32_t i = 0; i < own.row_count; i++)
+		walk->has_others |= own.rows[i].key.member != walk->member;
 	if (walk->board != NULL)
 		err = board_add_page(walk->board, bin_idx, &own);
 	return err ? tl_fail(why, err, "a session cannot be summed") : TL_OK;

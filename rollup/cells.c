@@ -49,27 +49,6 @@ cells_row(const struct tl_page *page, const struct tl_cell_key *key)
 	return NULL;
 }
 
-const struct tl_cell_row *
-cells_session_rows(const struct tl_page *page, uint32_t session, uint32_t *count_out)
-{
-	uint32_t low = 0;
-	uint32_t high = page->row_count;
-	uint32_t end;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (page->rows[middle].key.session < session)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (end = low; end < page->row_count && page->rows[end].key.session == session;)
-		end++;
-	*count_out = end - low;
-	return page->rows + low;
-}
-
 static int
 compare_row_ptrs(const void *a_arg, const void *b_arg)
 {
@@ -306,7 +285,7 @@ move_rows(struct fold *fold, const struct tl_page *before, const struct session_
 	const struct tl_cell_row **from, uint32_t *from_count)
 {
 	uint32_t count;
-	const struct tl_cell_row *rows = cells_session_rows(before, touch->session, &count);
+	const struct tl_cell_row *rows = tl_page_session_rows(before, touch->session, &count);
 
 	for (uint32_t i = 0; touch->is_moved && i < count; i++) {
 		struct tl_cell_row *pair;
@@ -339,7 +318,7 @@ moved_rows_max(const struct fold_page *page, const struct tl_page *before)
 	for (const struct fold_move *move = page->moves; move != NULL; move = move->next) {
 		uint32_t count;
 
-		cells_session_rows(before, move->touch->session, &count);
+		tl_page_session_rows(before, move->touch->session, &count);
 		count_max += 2 * (size_t)count;
 	}
 	return count_max;
@@ -412,7 +391,7 @@ correct_quarter(
 		uint32_t count = 0;
 
 		if (delta->has_taken_back && delta->touch->session != 0) {
-			cells_session_rows(after, delta->touch->session, &count);
+			tl_page_session_rows(after, delta->touch->session, &count);
 			if (count == 0)
 				sessions_drop_bucket(delta->touch, page->bucket_no);
 		}

@@ -10,8 +10,4 @@ TL_MUST enum tl_err cells_fold(struct fold *fold, struct tl_why *why);
 /* The row of key in a sorted page, or NULL. */
 const struct tl_cell_row *cells_row(const struct tl_page *page, const struct tl_cell_key *key);
 
-/* The rows of a session in a sorted page: the first, and how many. */
-const struct tl_cell_row *cells_session_rows(
-	const struct tl_page *page, uint32_t session, uint32_t *count_out);
-
 #endif

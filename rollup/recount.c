@@ -195,8 +195,7 @@ static struct tl_cell_row *
 row_for(struct tl_page *page, const struct tl_cell_key *raw_key)
 {
 	uint32_t count;
-	struct tl_cell_row *rows =
-		(struct tl_cell_row *)cells_session_rows(page, raw_key->session, &count);
+	struct tl_cell_row *rows = tl_page_session_rows(page, raw_key->session, &count);
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct tl_cell_key key = rows[i].key;
@@ -232,8 +231,7 @@ recount_quarter(struct fold *fold, uint32_t org, int64_t bucket_ms, const uint32
 		return err;
 	for (uint32_t i = 0; i < session_count; i++) {
 		uint32_t count;
-		struct tl_cell_row *rows =
-			(struct tl_cell_row *)cells_session_rows(page, wanted[i], &count);
+		struct tl_cell_row *rows = tl_page_session_rows(page, wanted[i], &count);
 
 		for (uint32_t j = 0; j < count; j++)
 			forget_times(&rows[j]);
@@ -302,7 +300,7 @@ times_in_bucket(struct fold *fold, const struct session_touch *touch, int64_t bu
 		&fold->page_arena, page, why);
 	if (err)
 		return err == TL_ENOT_FOUND ? TL_OK : err; /* expired */
-	rows = cells_session_rows(page, touch->session, &count);
+	rows = tl_page_session_rows(page, touch->session, &count);
 	for (uint32_t i = 0; i < count; i++)
 		widen(times_out, rows[i].first_ms, rows[i].last_ms);
 	return TL_OK;

@@ -61,6 +61,27 @@ tl_cell_key_cmp(const struct tl_cell_key *a, const struct tl_cell_key *b)
 	return order;
 }
 
+struct tl_cell_row *
+tl_page_session_rows(const struct tl_page *page, uint32_t session, uint32_t *count_out)
+{
+	uint32_t low = 0;
+	uint32_t high = page->row_count;
+	uint32_t end;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (page->rows[middle].key.session < session)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < page->row_count && page->rows[end].key.session == session;)
+		end++;
+	*count_out = end - low;
+	return page->rows + low;
+}
+
 int
 tl_pr_cmp(struct tl_pr a, struct tl_pr b)
 {

@@ -71,6 +71,11 @@ int tl_pr_cmp(struct tl_pr a, struct tl_pr b);
 void tl_page_encode(
 	const struct tl_page *page, enum tl_span span, int64_t bucket_ms, struct tl_buf *buf);
 
+/* The rows of a session: the first, and how many. Without any, the first is where they would stand.
+ */
+struct tl_cell_row *tl_page_session_rows(
+	const struct tl_page *page, uint32_t session, uint32_t *count_out);
+
 /* All memory is the arena's. For 15m the splits are computed. TL_ESTORAGE_CORRUPT, TL_ENOMEM. */
 TL_MUST enum tl_err tl_page_decode(struct tl_slice bytes, enum tl_span span, int64_t bucket_ms,
 	struct tl_arena *arena, struct tl_page *page_out);
