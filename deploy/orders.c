@@ -31,6 +31,7 @@ struct orders {
 	struct orders_options options; /* fixed after new */
 	const struct ingest *ingest;   /* fixed after attach */
 	const struct query *query;
+	const struct auditor *auditor;
 	int64_t started_ms;
 	pthread_mutex_t mtx;
 	struct job verify, rebuild;
@@ -53,8 +54,10 @@ orders_new(const struct orders_options *options, struct orders **orders_out)
 }
 
 void
-orders_attach(struct orders *orders, const struct ingest *ingest, const struct query *query)
+orders_attach(struct orders *orders, const struct ingest *ingest, const struct query *query,
+	const struct auditor *auditor)
 {
+	orders->auditor = auditor;
 	orders->ingest = ingest;
 	orders->query = query;
 }
@@ -330,6 +333,14 @@ pack_rollup(struct tl_buf *reply, struct tl_pack_open *map, const struct rollup_
 }
 
 static void
+pack_audit(struct tl_buf *reply, struct tl_pack_open *map, const struct auditor_stats *stats)
+{
+	tl_pack_key_int(reply, map, "audit_hours", (int64_t)stats->checks);
+	tl_pack_key_int(reply, map, "audit_rows", (int64_t)stats->rows);
+	tl_pack_key_int(reply, map, "audit_mismatches", (int64_t)stats->mismatches);
+}
+
+static void
 pack_disk(struct tl_buf *reply, struct tl_pack_open *map, struct tl_disk_guard *disk)
 {
 	struct tl_disk_figures figures;
@@ -359,6 +370,8 @@ order_stats(struct orders *orders, struct tl_buf *reply)
 	pack_peers(reply, &map);
 	if (options->rollup != NULL)
 		pack_rollup(reply, &map, rollup_stats_of(options->rollup));
+	if (orders->auditor != NULL)
+		pack_audit(reply, &map, auditor_stats_of(orders->auditor));
 	if (options->highwater != NULL)
 		tl_pack_key_int(
 			reply, &map, "marked_seq", (int64_t)tl_highwater_seq(options->highwater));

@@ -8,6 +8,7 @@
 
 #include "ingest/ingest.h"
 #include "query/query.h"
+#include "rollup/auditor.h"
 #include "rollup/rollup.h"
 #include "schema/store/disk.h"
 #include "schema/store/highwater.h"
@@ -31,7 +32,8 @@ struct orders_options {
 TL_MUST enum tl_err orders_new(const struct orders_options *options, struct orders **orders_out);
 
 /* Tell it about the other roles once they run; before that, stats leaves their part out. */
-void orders_attach(struct orders *orders, const struct ingest *ingest, const struct query *query);
+void orders_attach(struct orders *orders, const struct ingest *ingest, const struct query *query,
+	const struct auditor *auditor);
 
 /* Waits for a job that runs; a verify is cut short. NULL is fine. */
 void orders_free(struct orders *orders);

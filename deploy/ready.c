@@ -22,6 +22,7 @@ struct ready {
 	pthread_mutex_t mtx;
 	const struct ingest *ingest; /* NULL: it does not run */
 	const struct rollup *rollup;
+	const struct auditor *auditor;
 	struct tl_highwater *highwater;
 	const char *absence;	   /* why no role runs */
 	uint64_t awaited_group_no; /* what the rollup has not shown since awaited_ms */
@@ -98,11 +99,12 @@ await_rollup(struct ready *ready)
 
 void
 ready_attach(struct ready *ready, const struct ingest *ingest, const struct rollup *rollup,
-	struct tl_highwater *highwater)
+	const struct auditor *auditor, struct tl_highwater *highwater)
 {
 	pthread_mutex_lock(&ready->mtx);
 	ready->ingest = ingest;
 	ready->rollup = rollup;
+	ready->auditor = auditor;
 	ready->highwater = highwater;
 	await_rollup(ready);
 	pthread_mutex_unlock(&ready->mtx);
@@ -126,6 +128,7 @@ ready_detach(struct ready *ready, const char *reason)
 	ready->absence = reason;
 	ready->ingest = NULL;
 	ready->rollup = NULL;
+	ready->auditor = NULL;
 	ready->highwater = NULL;
 	pthread_mutex_unlock(&ready->mtx);
 }
@@ -180,6 +183,9 @@ tell_writing(const struct ready *ready, struct query_health *health)
 	add(health, "mark", seq >= marked_seq, "have %" PRIu64 ", acked %" PRIu64, seq, marked_seq);
 	add(health, "rollup", lag_ms < LAG_MS_MAX,
 		"figures are %" PRId64 " s behind what was acknowledged", lag_ms / 1000);
+	add(health, "audit", auditor_stats_of(ready->auditor)->mismatches == 0,
+		"a recount from raw differs from the figures: run tally verify, then tally "
+		"rebuild");
 }
 
 /* Under mtx. */

@@ -7,6 +7,7 @@
 
 #include "ingest/ingest.h"
 #include "query/query.h"
+#include "rollup/auditor.h"
 #include "rollup/rollup.h"
 #include "schema/store/highwater.h"
 
@@ -25,9 +26,9 @@ void ready_free(struct ready *ready);
 
 struct tl_clock_watch *ready_watch(struct ready *ready);
 
-/* The roles run. rollup and highwater are NULL while the store is open for reading only. */
+/* The roles run. All but ingest are NULL while the store is open for reading only. */
 void ready_attach(struct ready *ready, const struct ingest *ingest, const struct rollup *rollup,
-	struct tl_highwater *highwater);
+	const struct auditor *auditor, struct tl_highwater *highwater);
 
 /* They are about to end: from now on not ready, for this reason (static). NULL is fine. */
 void ready_detach(struct ready *ready, const char *reason);

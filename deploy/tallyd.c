@@ -10,6 +10,7 @@
 #include "deploy/orders.h"
 #include "deploy/ready.h"
 #include "deploy/stats_door.h"
+#include "rollup/auditor.h"
 #include "rollup/expire.h"
 #include "schema/base/conf.h"
 #include "schema/base/crypt.h"
@@ -142,6 +143,7 @@ struct tallyd {
 	struct orders *orders;
 	struct stats_door *stats_door;
 	struct expire *expire;
+	struct auditor *auditor;
 	struct ready *ready;
 	/* the command line, which is read again with its file */
 	int argc;
@@ -388,10 +390,12 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 	if (!err && !t->is_read_only)
 		err = expire_start(t->store, ready_watch(t->ready), &t->gate,
 			settings->intake.retention_days, &t->expire, why);
+	if (!err && !t->is_read_only)
+		err = auditor_start(t->store, &t->gate, &t->auditor, why);
 	if (err)
 		return err;
-	orders_attach(t->orders, t->ingest, t->query);
-	ready_attach(t->ready, t->ingest, t->rollup, t->highwater);
+	orders_attach(t->orders, t->ingest, t->query, t->auditor);
+	ready_attach(t->ready, t->ingest, t->rollup, t->auditor, t->highwater);
 	snprintf(stats_url, sizeof(stats_url), "ipc://%s/stats.sock", settings->data);
 	return stats_door_open(stats_url, t->orders, &t->stats_door, why);
 }
@@ -411,6 +415,7 @@ tallyd_stop(struct tallyd *t, const char *reason)
 	query_stop(t->query);
 	tl_peers_stop();
 	expire_stop(t->expire);
+	auditor_stop(t->auditor);
 	orders_free(t->orders);
 	if (t->rollup != NULL)
 		rollup_stop(t->rollup);

@@ -16,7 +16,7 @@
 struct query_cache;
 
 /* What must hold for the daemon to be ready, told by whoever knows all roles. */
-#define QUERY_CONDITIONS_MAX 8u
+#define QUERY_CONDITIONS_MAX 9u
 
 struct query_condition {
 	const char *name; /* static */

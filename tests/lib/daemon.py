@@ -156,6 +156,7 @@ class Daemon:
             if kind is None and self.process.poll() is None:
                 report = self.verify()  # whatever a test did, a recount agrees (DESIGN 8.4)
                 assert report["differences"] == 0, report
+                assert self.stats().get("audit_mismatches", 0) == 0, "see %s" % self.log()
         except BaseException as error:
             kind = type(error)
             raise

@@ -157,6 +157,60 @@ a_changed_figure_in_each_span(void **state)
 }
 
 static void
+a_spot_check_finds_a_changed_figure(void **state)
+{
+	static const enum tl_span spans[] = {TL_SPAN_15M, TL_SPAN_1H};
+	struct world *world = *state;
+	struct tl_arena arena;
+
+	tl_arena_init(&arena, ARENA_BYTES);
+	for (size_t i = 0; i < 2; i++) {
+		struct tl_page page = page_of(world, spans[i], T0, &arena);
+		struct spot_report report;
+		char words[32];
+
+		page.rows[0].totals.cost_nusd--;
+		put_page(world, spans[i], T0, &page);
+		report = world_spot(world, 1, T0);
+		snprintf(words, sizeof(words), "cell %s org 1", tl_span_name(spans[i]));
+		assert_non_null(strstr(report.difference, words));
+		page.rows[0].totals.cost_nusd++;
+		put_page(world, spans[i], T0, &page);
+		world_spot_clean(world);
+	}
+	put(world, TL_FAMILY_CELL_15M, tl_key_cell(1, TL_SPAN_15M, T0), NULL);
+	assert_string_not_equal(world_spot(world, 1, T0).difference, "");
+	tl_arena_fini(&arena);
+}
+
+static void
+a_spot_is_picked_where_something_is(void **state)
+{
+	struct world *world = *state;
+	struct tl_view *view = tl_view_pin(world->store);
+	uint32_t count = 0;
+	struct spot spot;
+
+	spot_init(&spot, world->store);
+	for (int i = 0; i < 200; i++) {
+		struct spot_hour hour;
+		enum tl_err err = spot_pick(&spot, view, i % 2 == 0, &hour, &world->why);
+
+		if (err == TL_EEND)
+			continue;
+		assert_int_equal(err, TL_OK);
+		assert_int_equal(hour.org, 1);
+		assert_true(
+			hour.hour_ms >= DAY0 - TL_DAY_MS && hour.hour_ms < DAY0 + 3 * TL_DAY_MS);
+		assert_int_equal(hour.hour_ms % TL_HOUR_MS, 0);
+		count++;
+	}
+	assert_true(count > 0);
+	spot_fini(&spot);
+	tl_view_unpin(view);
+}
+
+static void
 a_wrong_last_time_in_a_page(void **state)
 {
 	struct world *world = *state;
@@ -466,6 +520,8 @@ main(void)
 		TEST(a_sound_store_is_counted_and_has_no_difference),
 		cmocka_unit_test(an_empty_store_has_no_difference),
 		TEST(a_changed_figure_in_each_span),
+		TEST(a_spot_check_finds_a_changed_figure),
+		TEST(a_spot_is_picked_where_something_is),
 		TEST(a_wrong_last_time_in_a_page),
 		TEST(a_wrong_list_of_prs_and_a_wrong_split),
 		TEST(a_wrong_list_of_groups),

@@ -19,6 +19,7 @@
 
 #include "rollup/audit.h"
 #include "rollup/rollup.h"
+#include "rollup/spot.h"
 #include "schema/base/crypt.h"
 #include "schema/store/block.h"
 #include "schema/store/cell.h"
@@ -302,6 +303,43 @@ world_audit(struct world *world)
 	return report;
 }
 
+WORLD_FN struct spot_report
+world_spot(struct world *world, uint32_t org, int64_t hour_ms)
+{
+	struct tl_view *view = tl_view_pin(world->store);
+	struct spot_hour hour = {.org = org, .hour_ms = hour_ms};
+	struct spot_report report;
+	struct spot spot;
+
+	spot_init(&spot, world->store);
+	must(spot_check(&spot, view, &hour, &report, &world->why));
+	spot_fini(&spot);
+	tl_view_unpin(view);
+	return report;
+}
+
+/* Every hour there is, spot by spot. */
+WORLD_FN void
+world_spot_clean(struct world *world)
+{
+	struct tl_slice none = {0};
+	struct tl_slice key;
+	struct tl_slice value;
+	struct tl_scan *scan;
+
+	must(tl_scan_open(world->store, NULL, TL_FAMILY_CELL_1H, none, none, &scan, &world->why));
+	while (tl_scan_next(scan, &key, &value, &world->why) == TL_OK) {
+		struct spot_report report;
+		int64_t hour_ms;
+		uint32_t org;
+
+		assert_true(tl_key_cell_parse(key, TL_SPAN_1H, &org, &hour_ms));
+		report = world_spot(world, org, hour_ms);
+		assert_string_equal(report.difference, "");
+	}
+	tl_scan_free(scan);
+}
+
 WORLD_FN void
 world_audit_clean(struct world *world)
 {
@@ -310,6 +348,7 @@ world_audit_clean(struct world *world)
 	if (report.differences != 0)
 		fail_msg(
 			"%" PRIu64 " differences: %s", report.differences, report.first_difference);
+	world_spot_clean(world);
 }
 
 /* Keys and values of the derived families, one after the other. */
