@@ -799,10 +799,12 @@ wait_for_writes(struct tl_http_server *server)
 void
 tl_http_server_stop(struct tl_http_server *server)
 {
+	int listen_fd = -1;
+
 	if (server == NULL)
 		return;
 	if (server->daemon != NULL)
-		close(MHD_quiesce_daemon(server->daemon));
+		listen_fd = MHD_quiesce_daemon(server->daemon);
 	if (server->queue != NULL)
 		tl_queue_close(server->queue);
 	for (uint32_t i = 0; i < server->worker_count; i++)
@@ -810,6 +812,7 @@ tl_http_server_stop(struct tl_http_server *server)
 	if (server->daemon != NULL) {
 		wait_for_writes(server);
 		MHD_stop_daemon(server->daemon);
+		close(listen_fd); /* the library's threads may have looked at it until here */
 	}
 	tl_http_conns_stop(server->conns);
 	tl_queue_free(server->queue);
