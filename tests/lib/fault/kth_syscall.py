@@ -45,12 +45,18 @@ class Kth:
         return struct.unpack_from("<q", self.map, 24)[0]
 
     def call(self, number):
-        """The name of the call, and of its file without numbers; needs a trace."""
+        """The name of the call ("reopen" when its file was opened before), and of its file without
+        numbers; needs a trace."""
+        opened = set()
         with open(self.trace) as file:
             for line in file:
                 count, call, path = line.split()
+                if call == "open" and path in opened:
+                    call = "reopen"
                 if int(count) == number:
                     return call, re.sub(r"\d+", "N", os.path.basename(path))
+                if call == "open":
+                    opened.add(path)
         return "none", "none"
 
 
