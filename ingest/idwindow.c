@@ -201,25 +201,6 @@ visit_group(void *arg, const struct tl_journal_row *row, struct tl_why *why)
 	return err;
 }
 
-/* The number of the oldest journal row. */
-static enum tl_err
-find_oldest(struct commit *commit, uint64_t *group_no_out, struct tl_why *why)
-{
-	struct tl_slice none = tl_slice_of(NULL, 0);
-	struct tl_scan *scan = NULL;
-	struct tl_slice key;
-	struct tl_slice value;
-	enum tl_err err;
-
-	err = tl_scan_open(commit->store, NULL, TL_FAMILY_JOURNAL, none, none, &scan, why);
-	if (!err)
-		err = tl_scan_next(scan, &key, &value, why);
-	if (!err && !tl_key_journal_parse(key, group_no_out))
-		err = tl_fail(why, TL_ESTORAGE_CORRUPT, "a journal key of %zu bytes", key.bytes);
-	tl_scan_free(scan);
-	return err;
-}
-
 /*
  * The first group from low on that arrived at or after cutoff_ms, last + 1 when there is none.
  * Arrival never falls from group to group, and every group asked about must be there.
@@ -291,6 +272,25 @@ check_tail(struct commit *commit, struct tl_why *why)
 	return err;
 }
 
+/* The front of the journal expires, but for its last group that may: one before it is there. */
+static enum tl_err
+check_oldest(struct commit *commit, uint64_t oldest, struct tl_why *why)
+{
+	struct loading loading;
+	struct tl_journal_row row = {.received_ms = INT64_MAX};
+	enum tl_err err;
+
+	if (oldest == 1)
+		return TL_OK;
+	loading_init(&loading, commit);
+	err = idwindow_journal(commit->store, oldest, &loading.arena, &loading.buf, &row, why);
+	loading_fini(&loading);
+	if (!err && row.received_ms >= commit->expired_before_ms)
+		err = tl_fail(why, TL_EACKED_DATA_MISSING,
+			"journal: groups before %" PRIu64 " are missing", oldest);
+	return err;
+}
+
 /* Where the walk begins: the group before the window, so that the chain into it is checked too. */
 static enum tl_err
 find_start(struct commit *commit, int64_t cutoff_ms, uint64_t *group_no_out, struct tl_why *why)
@@ -299,15 +299,13 @@ find_start(struct commit *commit, int64_t cutoff_ms, uint64_t *group_no_out, str
 	uint64_t first = 1;
 	enum tl_err err;
 
-	err = find_oldest(commit, &oldest, why);
+	err = tl_journal_first(commit->store, &oldest, why);
+	if (!err)
+		err = check_oldest(commit, oldest, why);
 	if (!err)
 		err = find_first(commit, oldest, cutoff_ms, &first, why);
 	if (err)
 		return err;
-	/* Old groups may have gone, but never one that arrived within the id life. */
-	if (first == oldest && oldest != 1)
-		return tl_fail(why, TL_EACKED_DATA_MISSING,
-			"journal: groups before %" PRIu64 " are missing", oldest);
 	commit->window.first_group = first;
 	*group_no_out = first > oldest ? first - 1 : first;
 	return TL_OK;
@@ -352,14 +350,18 @@ enum tl_err
 idwindow_turn(struct commit *commit, int64_t now_ms, struct tl_why *why)
 {
 	int64_t day_ms = tl_bucket_floor(TL_SPAN_1D, now_ms);
-	uint64_t first;
+	uint64_t first = 1;
 	enum tl_err err;
 
 	if (day_ms <= commit->window.day_ms)
 		return quarantine_sweep(commit, cutoff_of(commit, now_ms), why);
-	err = find_first(
-		commit, commit->window.first_group, cutoff_of(commit, now_ms), &first, why);
-	if (err)
+	/* After a long silence the window may begin with groups that have expired. */
+	err = tl_journal_first(commit->store, &first, why);
+	if (!err && first < commit->window.first_group)
+		first = commit->window.first_group;
+	if (!err)
+		err = find_first(commit, first, cutoff_of(commit, now_ms), &first, why);
+	if (err && err != TL_ENOT_FOUND)
 		return err;
 	commit->window.day_ms = day_ms;
 	commit->window.first_group = first;

@@ -3,6 +3,7 @@
  * own counters are held against.
  */
 #include "query/reply.h"
+#include "schema/store/expiry.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
 
@@ -97,6 +98,18 @@ read_rows(struct walk *walk, struct tl_why *why)
 	return err == TL_EEND ? TL_OK : err;
 }
 
+/* Counters go with the raw events of the day they arrived on. */
+static enum tl_err
+find_cut(struct query_job *job, bool *is_cut_out, struct tl_why *why)
+{
+	int64_t first_ms = tl_bucket_floor(TL_SPAN_1D, tl_window_start_ms(&job->window));
+	struct tl_expiry expiry;
+	enum tl_err err = tl_expiry_get(job->scene->store, job->scene->view, &expiry, why);
+
+	*is_cut_out = !err && first_ms < expiry.day_ms;
+	return err;
+}
+
 enum tl_err
 reconcile_run(struct query_job *job, struct tl_why *why)
 {
@@ -113,6 +126,9 @@ reconcile_run(struct query_job *job, struct tl_why *why)
 	if (err)
 		goto out;
 	walk.page = reply_page_of(job, walk.row_idx);
+	err = find_cut(job, &walk.page.is_cut, why);
+	if (err)
+		goto out;
 	map = reply_open(job);
 	reply_head(job, &map, &walk.page);
 	tl_pack_key(job->reply, &map, "rows");

@@ -124,26 +124,6 @@ note_group(void *arg, const struct tl_journal_row *row, struct tl_why *why)
 	return TL_OK;
 }
 
-/* The first group that is still there: the front of the journal expires with its days. */
-static enum tl_err
-first_group(struct audit *audit, uint64_t *group_no_out, struct tl_why *why)
-{
-	struct tl_scan *scan = NULL;
-	struct tl_slice key;
-	struct tl_slice value;
-	enum tl_err err;
-
-	*group_no_out = 1;
-	err = tl_scan_open(audit->store, NULL, TL_FAMILY_JOURNAL, tl_slice_of(NULL, 0),
-		tl_slice_of(NULL, 0), &scan, why);
-	if (!err)
-		err = tl_scan_next(scan, &key, &value, why);
-	if (!err && !tl_key_journal_parse(key, group_no_out))
-		err = tl_fail(why, TL_ESTORAGE_CORRUPT, "journal: a wrong key");
-	tl_scan_free(scan);
-	return err == TL_EEND ? TL_OK : err;
-}
-
 static int
 compare_blocks(const void *a_arg, const void *b_arg)
 {
@@ -160,11 +140,11 @@ compare_blocks(const void *a_arg, const void *b_arg)
 static enum tl_err
 read_journal(struct audit *audit, struct tl_why *why)
 {
-	uint64_t first;
+	uint64_t first = 1;
 	uint64_t last = tl_view_group_no(audit->view);
-	enum tl_err err = first_group(audit, &first, why);
+	enum tl_err err = tl_journal_first(audit->store, &first, why);
 
-	if (!err)
+	if (!err || err == TL_ENOT_FOUND)
 		err = tl_journal_walk(audit->store, first, note_group, audit, why);
 	if (err)
 		return err;

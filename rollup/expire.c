@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "rollup/mark.h"
 #include "schema/base/daemon.h"
 #include "schema/base/log.h"
 #include "schema/model/bucket.h"
 #include "schema/model/limits.h"
 #include "schema/store/days.h"
+#include "schema/store/journal.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
 #include "schema/store/write.h"
@@ -22,6 +24,10 @@
 
 /* Rows a write: the fold waits for no more than these. */
 #define DELETES_MAX 256u
+
+/* The mark file stands at one of the newest groups: it is written every 100 ms, 500 groups at most.
+ */
+#define GROUPS_KEPT 1000u
 
 /* A session's buckets and links; far above what one can hold. */
 #define SESSION_ARENA_BYTES_MAX (256u << 20)
@@ -130,23 +136,31 @@ commit_deletes(struct tl_write *write, struct tl_why *why)
 	return err;
 }
 
-/* The cells of one org before the cut; the buckets of an org are in order of time. */
+/* Where an org's rows of before the cut end. They are in order of time. */
+static struct tl_key
+front_end(enum tl_family family, uint32_t org, int64_t cut_ms)
+{
+	if (family == TL_FAMILY_INTAKE)
+		return tl_key_intake(org, cut_ms, 0);
+	return tl_key_cell(org, family == TL_FAMILY_CELL_15M ? TL_SPAN_15M : TL_SPAN_1H, cut_ms);
+}
+
 static enum tl_err
-drop_org_cells(struct tl_store *store, struct tl_write *write, uint32_t org, enum tl_span span,
+drop_org_front(struct tl_store *store, struct tl_write *write, enum tl_family family, uint32_t org,
 	int64_t cut_ms, uint64_t *count_out, struct tl_why *why)
 {
 	struct tl_key first = tl_key_org(org);
-	struct tl_key last = tl_key_cell(org, span, cut_ms);
+	struct tl_key last = front_end(family, org, cut_ms);
 	struct tl_scan *scan = NULL;
 	struct tl_slice key;
 	struct tl_slice value;
 	uint32_t pending = 0;
 	enum tl_err err;
 
-	err = tl_scan_open(store, NULL, tl_cell_family(span), tl_key_slice(&first),
-		tl_key_slice(&last), &scan, why);
+	err = tl_scan_open(
+		store, NULL, family, tl_key_slice(&first), tl_key_slice(&last), &scan, why);
 	while (!err && (err = tl_scan_next(scan, &key, &value, why)) == TL_OK) {
-		tl_write_delete(write, tl_cell_family(span), key);
+		tl_write_delete(write, family, key);
 		++*count_out;
 		if (++pending == DELETES_MAX) {
 			pending = 0;
@@ -159,40 +173,111 @@ drop_org_cells(struct tl_store *store, struct tl_write *write, uint32_t org, enu
 	return err;
 }
 
-/* The first org after org that has cells; TL_EEND. Org 0 has none. */
+/* The first org after org that has rows; TL_EEND. Org 0 has none. */
 static enum tl_err
-next_org(struct tl_store *store, enum tl_span span, uint32_t *org, struct tl_why *why)
+next_org(struct tl_store *store, enum tl_family family, uint32_t *org, struct tl_why *why)
 {
 	struct tl_key first = tl_key_org_end(*org);
 	struct tl_scan *scan = NULL;
 	struct tl_slice key;
 	struct tl_slice value;
-	int64_t bucket_ms;
 	enum tl_err err;
 
-	err = tl_scan_open(store, NULL, tl_cell_family(span), tl_key_slice(&first),
-		tl_slice_of(NULL, 0), &scan, why);
+	err = tl_scan_open(
+		store, NULL, family, tl_key_slice(&first), tl_slice_of(NULL, 0), &scan, why);
 	if (!err)
 		err = tl_scan_next(scan, &key, &value, why);
-	if (!err && !tl_key_cell_parse(key, span, org, &bucket_ms))
-		err = tl_fail(why, TL_ESTORAGE_CORRUPT, "cell %s: a wrong key", tl_span_name(span));
+	if (!err && key.bytes < 4)
+		err = tl_fail(why, TL_ESTORAGE_CORRUPT, "%s: a wrong key", tl_family_name(family));
+	if (!err)
+		*org = tl_get_be32(key.data);
 	tl_scan_free(scan);
 	return err;
 }
 
 static enum tl_err
-drop_cells(struct tl_store *store, struct tl_write *write, enum tl_span span, int64_t cut_ms,
+drop_front(struct tl_store *store, struct tl_write *write, enum tl_family family, int64_t cut_ms,
 	uint64_t *count_out, struct tl_why *why)
 {
 	uint32_t org = 0;
 	enum tl_err err = TL_OK;
 
 	while (!err) {
-		err = next_org(store, span, &org, why);
+		err = next_org(store, family, &org, why);
 		if (!err)
-			err = drop_org_cells(store, write, org, span, cut_ms, count_out, why);
+			err = drop_org_front(store, write, family, org, cut_ms, count_out, why);
 	}
 	return err == TL_EEND ? TL_OK : err;
+}
+
+/* The front of the journal on its way out. */
+struct front {
+	struct tl_store *store;
+	struct tl_write *write;
+	int64_t cut_ms;
+	uint64_t last; /* no group from here on */
+	uint64_t due;  /* goes when the one after it is due as well; 0: none */
+	uint32_t pending;
+	uint64_t *count;
+};
+
+/* Arrived before the cut, and so did the days of all its rows. */
+static bool
+is_due(const struct front *front, const struct tl_journal_row *row)
+{
+	bool is_old = row->group_no < front->last && row->received_ms < front->cut_ms;
+
+	for (uint32_t i = 0; i < row->block_count; i++)
+		is_old = is_old && row->blocks[i].day_ms < front->cut_ms;
+	return is_old;
+}
+
+static enum tl_err
+drop_group(void *arg, const struct tl_journal_row *row, struct tl_why *why)
+{
+	struct front *front = arg;
+	struct tl_key key = tl_key_journal(front->due);
+	enum tl_err err = TL_OK;
+
+	if (!is_due(front, row))
+		return TL_EEND;
+	if (front->due != 0) {
+		tl_write_delete(front->write, TL_FAMILY_JOURNAL, tl_key_slice(&key));
+		++*front->count;
+		front->pending++;
+	}
+	front->due = row->group_no;
+	if (front->pending == DELETES_MAX) {
+		front->pending = 0;
+		err = tl_write_commit(front->write, TL_NO_SYNC, why);
+	}
+	return err;
+}
+
+/*
+ * The oldest groups, in order, as long as all that they say is of expired days: what is left is
+ * always the journal's end. They go a day after their blocks, so that whoever found a block finds
+ * its group. The last that may go stays: a first row younger than the cut would be a loss
+ * (ingest/idwindow), and so do the newest, one of which the mark file names, and those that the
+ * fold has still to read.
+ */
+static enum tl_err
+drop_journal(struct tl_store *store, struct tl_write *write, int64_t cut_ms, uint64_t *count_out,
+	struct tl_why *why)
+{
+	struct front front = {
+		.store = store, .write = write, .cut_ms = cut_ms - TL_DAY_MS, .count = count_out};
+	struct tl_mark mark;
+	uint64_t first = 1;
+	enum tl_err err = mark_read(store, &mark, why);
+
+	if (!err)
+		err = tl_journal_first(store, &first, why);
+	if (err)
+		return err == TL_ENOT_FOUND ? TL_OK : err;
+	front.last = mark.group_no > GROUPS_KEPT ? mark.group_no - GROUPS_KEPT : 0;
+	err = tl_journal_walk(store, first, drop_group, &front, why);
+	return err ? err : tl_write_commit(write, TL_NO_SYNC, why);
 }
 
 int64_t
@@ -292,13 +377,17 @@ expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 	if (!err)
 		err = tl_expiry_raise(store, write, &cut, why);
 	if (!err)
-		err = drop_cells(store, write, TL_SPAN_15M, cut.day_ms, &counts.cells, why);
+		err = drop_front(store, write, TL_FAMILY_CELL_15M, cut.day_ms, &counts.cells, why);
 	if (!err)
-		err = drop_cells(store, write, TL_SPAN_1H, cut.day_ms, &counts.cells, why);
+		err = drop_front(store, write, TL_FAMILY_CELL_1H, cut.day_ms, &counts.cells, why);
 	if (!err)
 		err = drop_days(store, cut.day_ms, &counts.days, why);
 	if (!err)
 		err = drop_sessions(store, write, cut.session_ms, &counts.sessions, why);
+	if (!err)
+		err = drop_front(store, write, TL_FAMILY_INTAKE, cut.day_ms, &counts.intake, why);
+	if (!err)
+		err = drop_journal(store, write, cut.day_ms, &counts.groups, why);
 	tl_write_free(write);
 	if (!err)
 		*counts_out = counts;
@@ -332,9 +421,11 @@ expire_once(struct expire *expire)
 	else if (err)
 		tl_log(TL_LOG_ERROR, "expiry failed code=%s why=\"%s\"", tl_err_name(err),
 			why.text);
-	else if (counts.days + counts.cells + counts.sessions > 0)
-		tl_log(TL_LOG_INFO, "expired days=%" PRIu64 " cells=%" PRIu64 " sessions=%" PRIu64,
-			counts.days, counts.cells, counts.sessions);
+	else if (counts.days + counts.cells + counts.sessions + counts.intake + counts.groups > 0)
+		tl_log(TL_LOG_INFO,
+			"expired days=%" PRIu64 " cells=%" PRIu64 " sessions=%" PRIu64
+			" intake=%" PRIu64 " groups=%" PRIu64,
+			counts.days, counts.cells, counts.sessions, counts.intake, counts.groups);
 }
 
 static void *

@@ -1,7 +1,8 @@
 /*
- * The end of a day: its raw family is dropped whole, its 15m and 1h cells go; 1d cells stay for
- * ever. Sessions go 400 days after their last activity. The cut is written before anything goes, so
- * that what is missing can be told from what has expired.
+ * The end of a day: its raw family is dropped whole, its 15m and 1h cells go, and the counters of
+ * what arrived on it; 1d cells stay for ever. The journal's oldest groups go a day later, when all
+ * they name has gone. Sessions go 400 days after their last activity. The cut is written before
+ * anything goes, so that what is missing can be told from what has expired.
  */
 #ifndef ROLLUP_EXPIRE_H
 #define ROLLUP_EXPIRE_H
@@ -13,6 +14,8 @@
 
 struct expire_counts {
 	uint64_t days, cells, sessions;
+	uint64_t intake; /* counters of arrival days */
+	uint64_t groups; /* rows of the journal */
 };
 
 /*

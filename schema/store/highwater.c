@@ -21,6 +21,7 @@
 #include "schema/base/crypt.h"
 #include "schema/base/daemon.h"
 #include "schema/base/file.h"
+#include "schema/store/expiry.h"
 #include "schema/store/journal.h"
 #include "schema/store/key.h"
 #include "schema/store/write.h"
@@ -192,11 +193,28 @@ check_end(struct tl_store *store, const struct tl_highwater_mark *acked, struct 
 	return TL_OK;
 }
 
+/* Without a mark all of the journal is followed: from group 1, or what the expiry left. */
+static enum tl_err
+find_next(struct tl_store *store, const struct tl_highwater_mark *acked, uint64_t *group_no_out,
+	struct tl_why *why)
+{
+	struct tl_expiry expiry = {.day_ms = INT64_MIN};
+	enum tl_err err = TL_OK;
+
+	*group_no_out = acked->group_no + 1;
+	if (acked->group_no == 0)
+		err = tl_expiry_get(store, NULL, &expiry, why);
+	if (!err && expiry.day_ms != INT64_MIN)
+		err = tl_journal_first(store, group_no_out, why);
+	return err == TL_ENOT_FOUND ? TL_OK : err;
+}
+
 enum tl_err
 tl_highwater_check(struct tl_store *store, const struct tl_highwater_mark *acked,
 	struct tl_highwater_mark *now_out, struct tl_why *why)
 {
 	struct tl_highwater_mark now = *acked;
+	uint64_t next = 1;
 	enum tl_err err = TL_OK;
 
 	if (acked->group_no > 0 && acked->epoch != tl_store_epoch(store))
@@ -210,7 +228,9 @@ tl_highwater_check(struct tl_store *store, const struct tl_highwater_mark *acked
 		err = check_group(store, acked, why);
 	now.epoch = tl_store_epoch(store);
 	if (!err)
-		err = tl_journal_walk(store, acked->group_no + 1, follow_group, &now, why);
+		err = find_next(store, acked, &next, why);
+	if (!err)
+		err = tl_journal_walk(store, next, follow_group, &now, why);
 	if (!err)
 		*now_out = now;
 	return err;

@@ -157,6 +157,24 @@ decode_pair(struct tl_slice key, struct tl_slice value, struct tl_arena *arena,
 }
 
 enum tl_err
+tl_journal_first(struct tl_store *store, uint64_t *group_no_out, struct tl_why *why)
+{
+	struct tl_slice none = tl_slice_of(NULL, 0);
+	struct tl_scan *scan = NULL;
+	struct tl_slice key;
+	struct tl_slice value;
+	enum tl_err err;
+
+	err = tl_scan_open(store, NULL, TL_FAMILY_JOURNAL, none, none, &scan, why);
+	if (!err)
+		err = tl_scan_next(scan, &key, &value, why);
+	if (!err && !tl_key_journal_parse(key, group_no_out))
+		err = tl_fail(why, TL_ESTORAGE_CORRUPT, "a journal key of %zu bytes", key.bytes);
+	tl_scan_free(scan);
+	return err == TL_EEND ? TL_ENOT_FOUND : err;
+}
+
+enum tl_err
 tl_journal_last(struct tl_store *store, struct tl_arena *arena, struct tl_journal_row *row_out,
 	struct tl_why *why)
 {

@@ -37,6 +37,13 @@ TL_MUST enum tl_err tl_journal_decode(uint64_t group_no, struct tl_slice bytes,
 /* True when row's chain follows from previous_chain and its content. */
 TL_MUST bool tl_journal_chained(const struct tl_journal_row *row, uint64_t previous_chain);
 
+/*
+ * The number of the oldest row; TL_ENOT_FOUND in an empty store. It is 1 until the front of the
+ * journal expires with its days.
+ */
+TL_MUST enum tl_err tl_journal_first(
+	struct tl_store *store, uint64_t *group_no_out, struct tl_why *why);
+
 /* The newest row; TL_ENOT_FOUND in an empty store. */
 TL_MUST enum tl_err tl_journal_last(struct tl_store *store, struct tl_arena *arena,
 	struct tl_journal_row *row_out, struct tl_why *why);

@@ -68,6 +68,79 @@ a_day_goes_when_its_time_is_up_and_not_before(void **state)
 	assert_int_equal(counts.days + counts.cells, 0);
 }
 
+static uint64_t
+oldest_group(struct world *world)
+{
+	uint64_t group_no = 0;
+
+	must(tl_journal_first(world->store, &group_no, &world->why));
+	return group_no;
+}
+
+/* They go in order, a day after their blocks, but for the last that may and for the newest. */
+static void
+the_oldest_groups_go_when_their_days_are_gone(void **state)
+{
+	struct world *world = *state;
+	int64_t later_ms = T0 + 100 * TL_DAY_MS;
+
+	world->received_ms = T0;
+	for (uint64_t id = 1; id <= 4; id++)
+		world_push_one(world, request(id, 8, T0));
+	world->received_ms = later_ms;
+	world_push_one(world, request(5, 8, T0)); /* brought later: stays, and so do those behind */
+	world_push_one(world, request(6, 8, later_ms));
+	for (uint64_t id = 7; id < 1006; id++)
+		world_push_one(world, request(id, 8, later_ms));
+	world_fold(world);
+	assert_int_equal(expire_at(world, DAY0 + (RETENTION_DAYS + 1) * TL_DAY_MS).groups, 0);
+	assert_int_equal(expire_at(world, DAY0 + (RETENTION_DAYS + 2) * TL_DAY_MS).groups, 3);
+	assert_int_equal(oldest_group(world), 4);
+	world_audit_clean(world);
+	/* All are due now, and the newest stay. */
+	assert_int_equal(expire_at(world, later_ms + 200 * TL_DAY_MS).groups, 0);
+	assert_int_equal(expire_at(world, later_ms + 200 * TL_DAY_MS).days, 0);
+	assert_true(world->group_no - oldest_group(world) >= 1000);
+	world_audit_clean(world);
+	assert_int_equal(rollup_rebuild(world->rollup, &world->why), TL_ECONFLICT);
+}
+
+static void
+groups_that_were_not_folded_stay(void **state)
+{
+	struct world *world = *state;
+
+	world->received_ms = T0;
+	for (uint64_t id = 1; id <= 1010; id++)
+		world_push_one(world, request(id, 8, T0));
+	world->received_ms = T0 + 20 * TL_DAY_MS;
+	world_push_one(world, request(2000, 8, T0 + 20 * TL_DAY_MS));
+	for (int run = 0; run < 2; run++)
+		assert_int_equal(expire_at(world, DAY0 + 105 * TL_DAY_MS).groups, 0);
+	world_fold(world);
+	assert_int_equal(expire_at(world, DAY0 + 105 * TL_DAY_MS).groups, 9);
+	assert_int_equal(oldest_group(world), 10);
+}
+
+static void
+counters_go_with_the_day_of_arrival(void **state)
+{
+	struct world *world = *state;
+	struct tl_write *write = NULL;
+
+	world_push_one(world, request(1, 8, T0));
+	must(tl_write_new(world->store, &write));
+	for (uint32_t day = 0; day < 3; day++) {
+		struct tl_key key = tl_key_intake(1 + day % 2, DAY0 + day * TL_DAY_MS, 7);
+
+		tl_write_put(write, TL_FAMILY_INTAKE, tl_key_slice(&key), tl_slice_str("counters"));
+	}
+	must(tl_write_commit(write, TL_SYNC, &world->why));
+	tl_write_free(write);
+	assert_int_equal(expire_at(world, DAY0 + RETENTION_DAYS * TL_DAY_MS).intake, 0);
+	assert_int_equal(expire_at(world, DAY0 + (RETENTION_DAYS + 1) * TL_DAY_MS).intake, 1);
+}
+
 static void
 the_audit_holds_after_expiry(void **state)
 {
@@ -197,6 +270,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_day_goes_when_its_time_is_up_and_not_before),
+		TEST(the_oldest_groups_go_when_their_days_are_gone),
+		TEST(groups_that_were_not_folded_stay),
+		TEST(counters_go_with_the_day_of_arrival),
 		TEST(the_audit_holds_after_expiry),
 		TEST(a_late_link_to_an_expired_page_moves_what_is_left),
 		TEST(a_session_goes_400_days_after_its_last_activity),
