@@ -41,6 +41,8 @@ struct settings {
 	char mark_file[TL_CONF_STRING_BYTES];
 	int64_t memory_bytes_max;
 	int64_t cache_bytes;
+	int64_t rollup_bytes_max;
+	int64_t query_bytes_max;
 	int64_t partial_bytes_max;
 	int64_t unread_bytes_max;
 	int64_t connections_max;
@@ -74,6 +76,10 @@ static const struct tl_conf_setting setting_table[] = {
 		"its share; at least 128M; 0: they stand as they are"},
 	{"cache_bytes", TL_CONF_INT, AT(cache_bytes), "64M", 1 << 20, 1LL << 40,
 		"memory for blocks read from disk"},
+	{"rollup_bytes_max", TL_CONF_INT, AT(rollup_bytes_max), "512M", 4 << 20, 1LL << 40,
+		"sums of a step of the rollup and rows it keeps at hand; less makes smaller steps"},
+	{"query_bytes_max", TL_CONF_INT, AT(query_bytes_max), "512M", 8 << 20, 1LL << 40,
+		"half of it is what one question may take, a sixth is kept between questions"},
 	{"accept_past_days", TL_CONF_INT, AT(intake.accept_past_days), "35", 1, 400,
 		"how old a pushed event may be; ids are kept a day longer"},
 	{"retention_days", TL_CONF_INT, AT(intake.retention_days), "400", 72, 3650,
@@ -251,6 +257,8 @@ start_writing(struct tallyd *t, const struct opening *opening, struct tl_why *wh
 	if (!err)
 		err = rollup_new(t->store, &t->rollup, why);
 	if (!err)
+		rollup_bound(t->rollup, (size_t)t->settings.rollup_bytes_max);
+	if (!err)
 		err = tl_disk_guard_start(
 			&(struct tl_disk_guard_options){.data_dir = t->settings.data,
 				.settings = t->settings.disk,
@@ -365,6 +373,7 @@ tallyd_start(struct tallyd *t, struct tl_why *why)
 					  .urls = out.list,
 					  .url_count = out.count,
 					  .control_url = out.control,
+					  .bytes_max = t->settings.query_bytes_max,
 					  .worker_count = settings->intake.worker_count,
 					  .on_health = ready_tell,
 					  .arg = t->ready},
@@ -476,9 +485,8 @@ can_write(struct tallyd *t, unsigned tick)
 #define MEMORY_BYTES_MIN ((int64_t)128 << 20)
 
 /*
- * What each part may take of the memory of the process. The rest, three eighths, is for what is as
- * large as the load makes it and bounded by counts: batches being decoded, what the rollup and the
- * queries keep at hand, the registry.
+ * What each part may take of the memory of the process. The rest, an eighth, is for what is as
+ * large as the load makes it and bounded by counts: batches being decoded, the registry.
  */
 static enum tl_err
 memory_share_out(struct settings *settings, struct tl_why *why)
@@ -491,6 +499,8 @@ memory_share_out(struct settings *settings, struct tl_why *why)
 		{&settings->disk.memtable_bytes, 4},
 		{&settings->intake.queue_bytes_max, 4},
 		{&settings->cache_bytes, 2},
+		{&settings->rollup_bytes_max, 4},
+		{&settings->query_bytes_max, 4},
 		{&settings->partial_bytes_max, 1},
 		{&settings->unread_bytes_max, 1},
 	};

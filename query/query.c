@@ -20,9 +20,11 @@
 #include "schema/wire/reader.h"
 
 #define QUERY_WAITING_MAX 4096u
-#define QUERY_ARENA_BYTES_MAX (256u << 20)
-#define QUERY_BOARD_BYTES_MAX (64u << 20)
-#define QUERY_REPLY_CACHE_BYTES_MAX (16u << 20)
+/* What is at hand unless told otherwise, and what it is divided into. */
+#define QUERY_BYTES_MAX (512 << 20)
+#define QUERY_ARENA_PART 2
+#define QUERY_BOARD_PART 8
+#define QUERY_REPLY_CACHE_PART 32
 #define QUERY_WORKERS_MAX 64
 #define QUERY_RETRY_MS 250
 #define QUERY_FIELD_BYTES 32
@@ -45,6 +47,7 @@ struct query {
 	const struct tl_clock *clock;
 	void (*on_health)(void *arg, struct query_health *health_out);
 	void *arg;
+	size_t bytes_max;
 	struct tl_buf full_reply, closed_reply;
 	struct door door;	  /* everybody's */
 	struct door control_door; /* the operator's */
@@ -299,7 +302,7 @@ work(void *arg)
 	void *request;
 
 	tl_thread_name(worker.door->is_operator ? "query-control" : "query");
-	tl_arena_init(&worker.arena, QUERY_ARENA_BYTES_MAX);
+	tl_arena_init(&worker.arena, worker.door->query->bytes_max / QUERY_ARENA_PART);
 	tl_buf_init(&worker.inflated, TL_FRAME_BYTES_MAX);
 	tl_buf_init(&worker.inner, TL_REPLY_BYTES_MAX);
 	tl_buf_init(&worker.reply, TL_REPLY_BYTES_MAX + QUERY_MARKED_BYTES);
@@ -389,12 +392,13 @@ query_start(const struct query_options *options, struct query **query_out, struc
 	query->clock = options->clock;
 	query->on_health = options->on_health;
 	query->arg = options->arg;
+	query->bytes_max = (size_t)(options->bytes_max > 0 ? options->bytes_max : QUERY_BYTES_MAX);
 	query->door = (struct door){.query = query};
 	query->control_door = (struct door){.query = query, .is_operator = true};
 	err = prepare_refusals(query);
 	if (!err)
-		err = query_cache_new(
-			QUERY_BOARD_BYTES_MAX, QUERY_REPLY_CACHE_BYTES_MAX, &query->cache);
+		err = query_cache_new(query->bytes_max / QUERY_BOARD_PART,
+			query->bytes_max / QUERY_REPLY_CACHE_PART, &query->cache);
 	if (!err)
 		err = door_open(&query->door, options->urls, options->url_count,
 			count_workers(options->worker_count), why);

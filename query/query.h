@@ -60,6 +60,7 @@ struct query_options {
 	size_t url_count;
 	const char *control_url; /* ipc of the operator, NULL: none */
 	int64_t worker_count;	 /* 0: one per core */
+	int64_t bytes_max;	 /* at hand: a half for each question, an eighth kept */
 	/* Fills in the conditions, on a worker's thread. NULL: there are none. */
 	void (*on_health)(void *arg, struct query_health *health_out);
 	void *arg;

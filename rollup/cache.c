@@ -3,9 +3,10 @@
 #include "rollup/expire.h"
 #include "schema/store/scan.h"
 
-/* What one half holds; a value larger than this share of it is not worth its place. */
+/* What one half holds, unless told otherwise; a value larger than a share of that is not worth its
+ * place. */
 #define HALF_BYTES_MAX (32u << 20)
-#define VALUE_BYTES_MAX (32u << 10)
+#define HALF_VALUES_MIN 1024u
 #define END_BYTES_MAX (16u << 20)
 
 #define BUCKET_SIGN (UINT64_C(1) << 63)
@@ -70,6 +71,19 @@ cache_begin_empty(struct cache *cache)
 {
 	cache_clear(cache);
 	cache->began_empty = true;
+}
+
+void
+cache_bound(struct cache *cache, size_t half_bytes_max, size_t end_bytes_max)
+{
+	bool began_empty = cache->began_empty;
+
+	cache_fini(cache);
+	tl_arena_init(&cache->halves[0].arena, half_bytes_max);
+	tl_arena_init(&cache->halves[1].arena, half_bytes_max);
+	tl_arena_init(&cache->end_arena, end_bytes_max);
+	cache_clear(cache);
+	cache->began_empty = began_empty;
 }
 
 void
@@ -177,7 +191,7 @@ remember(struct cache *cache, const struct cache_key *key, const struct tl_slice
 	uint32_t bytes = value != NULL ? (uint32_t)value->bytes : 0;
 	struct cached *cached;
 
-	if (value != NULL && value->bytes > VALUE_BYTES_MAX) {
+	if (value != NULL && value->bytes > cache->halves[0].arena.bytes_max / HALF_VALUES_MIN) {
 		forget(cache, key, hash);
 		return;
 	}

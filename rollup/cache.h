@@ -37,6 +37,9 @@ struct cache_key {
 };
 
 void cache_init(struct cache *cache, struct tl_store *store);
+
+/* Forget everything and hold no more than this from now on. */
+void cache_bound(struct cache *cache, size_t half_bytes_max, size_t end_bytes_max);
 void cache_fini(struct cache *cache);
 
 /* Forget everything: after a failed step or an expiry. */

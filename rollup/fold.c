@@ -18,7 +18,7 @@
 #define STEP_ARENA_BYTES_MAX (4ull << 30)
 #define PAGE_ARENA_BYTES_MAX (4ull << 30)
 
-/* What stays allocated between steps. */
+/* What stays allocated between steps, unless told otherwise. */
 #define ARENA_KEEP_BYTES_MAX (256u << 20)
 
 #define COLUMN(column) (UINT64_C(1) << (column))
@@ -39,6 +39,7 @@ fold_new(struct tl_store *store, struct fold **fold_out)
 	if (fold == NULL)
 		return TL_ENOMEM;
 	fold->store = store;
+	fold->arena_keep_bytes_max = ARENA_KEEP_BYTES_MAX;
 	blocks_init(&fold->blocks, store);
 	cache_init(&fold->cache, store);
 	tl_arena_init(&fold->arena, STEP_ARENA_BYTES_MAX);
@@ -69,10 +70,18 @@ fold_free(struct fold *fold)
 	free(fold);
 }
 
-static void
-reset_arena(struct tl_arena *arena)
+/* Two halves of the cache and half as much for the ends of families. */
+void
+fold_bound(struct fold *fold, size_t arena_keep_bytes_max, size_t cache_bytes_max)
 {
-	if (arena->used_bytes > ARENA_KEEP_BYTES_MAX) {
+	fold->arena_keep_bytes_max = arena_keep_bytes_max;
+	cache_bound(&fold->cache, cache_bytes_max / 5 * 2, cache_bytes_max / 5);
+}
+
+static void
+reset_arena(struct tl_arena *arena, size_t keep_bytes_max)
+{
+	if (arena->used_bytes > keep_bytes_max) {
 		size_t bytes_max = arena->bytes_max;
 
 		tl_arena_fini(arena);
@@ -85,8 +94,8 @@ reset_arena(struct tl_arena *arena)
 void
 fold_begin(struct fold *fold)
 {
-	reset_arena(&fold->arena);
-	reset_arena(&fold->page_arena);
+	reset_arena(&fold->arena, fold->arena_keep_bytes_max);
+	reset_arena(&fold->page_arena, fold->arena_keep_bytes_max);
 	sessions_begin(&fold->sessions);
 	lives_begin(&fold->lives);
 	fold->deltas = fold->pages = fold->orgs = (struct index){0};

@@ -84,11 +84,15 @@ struct fold {
 	struct fold_delta *delta_last;	       /* of the row before */
 	struct fold_kept *kept[TL_SPAN_COUNT]; /* in order of (org, bucket) */
 	uint32_t kept_count[TL_SPAN_COUNT], kept_capacity[TL_SPAN_COUNT];
-	uint64_t row_count; /* of the step so far */
+	uint64_t row_count;	     /* of the step so far */
+	size_t arena_keep_bytes_max; /* what stays allocated between steps, in each arena */
 };
 
 TL_MUST enum tl_err fold_new(struct tl_store *store, struct fold **fold_out);
 void fold_free(struct fold *fold);
+
+/* Before the first step: what may be kept between steps, instead of the initial bounds. */
+void fold_bound(struct fold *fold, size_t arena_keep_bytes_max, size_t cache_bytes_max);
 
 /* Forget the step before. */
 void fold_begin(struct fold *fold);

@@ -32,6 +32,13 @@
 #define PACE_US_MAX 25000
 #define WRITE_BYTES_PER_US 20
 
+/* How rollup_bound divides what it is given: a half for the sums of a step, at about so much a row.
+ */
+#define STEP_ROW_BYTES 1024
+#define STEP_ROWS_MIN 1024u
+#define CACHE_BYTES_MAX (80u << 20)
+#define ARENA_KEEP_BYTES_MAX (256u << 20)
+
 #define JOURNAL_ARENA_BYTES_MAX (16u << 20)
 
 struct rollup {
@@ -41,6 +48,8 @@ struct rollup {
 	void *on_failure_arg;
 	pthread_t thread;
 	bool has_thread;
+
+	uint64_t step_rows_max;
 
 	/* whoever steps: the thread, or the caller when none was started */
 	struct fold *fold;
@@ -138,6 +147,7 @@ rollup_new(struct tl_store *store, struct rollup **rollup_out, struct tl_why *wh
 	if (rollup == NULL)
 		return tl_fail(why, TL_ENOMEM, "rollup: out of memory");
 	rollup->store = store;
+	rollup->step_rows_max = STEP_ROWS_MAX;
 	pthread_mutex_init(&rollup->mtx, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -151,6 +161,22 @@ rollup_new(struct tl_store *store, struct rollup **rollup_out, struct tl_why *wh
 	}
 	*rollup_out = rollup;
 	return TL_OK;
+}
+
+void
+rollup_bound(struct rollup *rollup, size_t bytes_max)
+{
+	size_t half = bytes_max / 2;
+	size_t cache_bytes = bytes_max / 4;
+
+	assert(!rollup->has_thread);
+	rollup->step_rows_max = half / STEP_ROW_BYTES;
+	if (rollup->step_rows_max > STEP_ROWS_MAX)
+		rollup->step_rows_max = STEP_ROWS_MAX;
+	if (rollup->step_rows_max < STEP_ROWS_MIN)
+		rollup->step_rows_max = STEP_ROWS_MIN;
+	fold_bound(rollup->fold, half < ARENA_KEEP_BYTES_MAX ? half : ARENA_KEEP_BYTES_MAX,
+		cache_bytes < CACHE_BYTES_MAX ? cache_bytes : CACHE_BYTES_MAX);
 }
 
 void
@@ -220,6 +246,7 @@ publish(struct rollup *rollup, struct tl_why *why)
 struct step {
 	struct fold *fold;
 	uint64_t group_no_max;
+	uint64_t row_count_max;
 	uint32_t group_count;
 	struct tl_mark mark; /* after the groups taken in */
 };
@@ -234,7 +261,7 @@ take_group(void *arg, const struct tl_journal_row *row, struct tl_why *why)
 	if (row->group_no > step->group_no_max)
 		return TL_EEND;
 	if (step->group_count > 0 &&
-		(step->group_count == STEP_GROUPS_MAX || row_count > STEP_ROWS_MAX))
+		(step->group_count == STEP_GROUPS_MAX || row_count > step->row_count_max))
 		return TL_EEND;
 	err = fold_group(step->fold, row, why);
 	if (err)
@@ -246,9 +273,9 @@ take_group(void *arg, const struct tl_journal_row *row, struct tl_why *why)
 
 /* How many groups of this size make a whole step. */
 static uint64_t
-groups_a_step(uint32_t group_count, uint64_t row_count)
+groups_a_step(const struct rollup *rollup, uint32_t group_count, uint64_t row_count)
 {
-	uint64_t groups = (uint64_t)group_count * STEP_ROWS_MAX / (row_count + 1) + 1;
+	uint64_t groups = (uint64_t)group_count * rollup->step_rows_max / (row_count + 1) + 1;
 
 	return groups < STEP_GROUPS_MAX ? groups : STEP_GROUPS_MAX;
 }
@@ -275,7 +302,7 @@ commit_step(struct rollup *rollup, const struct step *step, struct tl_why *why)
 	tl_counter_add(&stats->folded_rows, rollup->fold->row_count);
 	tl_counter_add(&stats->writes, 1);
 	tl_counter_add(&stats->written_bytes, bytes);
-	rollup->step_groups = groups_a_step(step->group_count, rollup->fold->row_count);
+	rollup->step_groups = groups_a_step(rollup, step->group_count, rollup->fold->row_count);
 	rollup->pace_us = (int64_t)(bytes / WRITE_BYTES_PER_US);
 	err = note_changes(rollup);
 	return err ? tl_fail(why, err, "rollup: %s", tl_err_text(err)) : TL_OK;
@@ -285,8 +312,10 @@ commit_step(struct rollup *rollup, const struct step *step, struct tl_why *why)
 static enum tl_err
 fold_step(struct rollup *rollup, uint64_t group_no_max, bool *folded_out, struct tl_why *why)
 {
-	struct step step = {
-		.fold = rollup->fold, .group_no_max = group_no_max, .mark = rollup->mark};
+	struct step step = {.fold = rollup->fold,
+		.group_no_max = group_no_max,
+		.row_count_max = rollup->step_rows_max,
+		.mark = rollup->mark};
 	int64_t start_us = tl_clock_mono_us();
 	enum tl_err err;
 

@@ -24,6 +24,13 @@ TL_MUST enum tl_err rollup_new(
 void rollup_free(struct rollup *rollup);
 
 /*
+ * Before the first step: about how much it may have at hand, the sums of a step and the rows it
+ * keeps. Less memory makes smaller steps; the bytes it writes are the same. A single group is taken
+ * whole, whatever its size.
+ */
+void rollup_bound(struct rollup *rollup, size_t bytes_max);
+
+/*
  * Fold what the journal has after the mark, up to group_no_max, at most a bounded amount, write and
  * publish. *folded_out tells whether there was anything. The thread's body, and the tests' handle.
  */

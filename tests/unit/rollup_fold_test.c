@@ -615,6 +615,17 @@ any_order_of_arrival_gives_the_same_bytes(void **state)
 }
 
 static void
+world_erase_derived(struct world *world)
+{
+	for (int family = 0; family < TL_FAMILY_COUNT; family++) {
+		if (family == TL_FAMILY_CELL_15M || family == TL_FAMILY_CELL_1H ||
+			family == TL_FAMILY_CELL_1D || family == TL_FAMILY_SESSION ||
+			family == TL_FAMILY_LIFE || family == TL_FAMILY_MARK)
+			must(tl_store_erase(world->store, (enum tl_family)family, &world->why));
+	}
+}
+
+static void
 folding_again_gives_the_same_bytes(void **state)
 {
 	struct world *world = *state;
@@ -640,12 +651,7 @@ folding_again_gives_the_same_bytes(void **state)
 
 	/* One group a step, in a process that starts anew. */
 	rollup_free(world->rollup);
-	for (int family = 0; family < TL_FAMILY_COUNT; family++) {
-		if (family == TL_FAMILY_CELL_15M || family == TL_FAMILY_CELL_1H ||
-			family == TL_FAMILY_CELL_1D || family == TL_FAMILY_SESSION ||
-			family == TL_FAMILY_LIFE || family == TL_FAMILY_MARK)
-			must(tl_store_erase(world->store, (enum tl_family)family, &world->why));
-	}
+	world_erase_derived(world);
 	must(rollup_new(world->store, &world->rollup, &world->why));
 	world_fold_slowly(world);
 	world_dump(world, DUMP_EXACT, &slowly);
@@ -657,6 +663,39 @@ folding_again_gives_the_same_bytes(void **state)
 }
 
 /* Groups of many events, and stamps ahead of arrival: the order matters then, the audit holds. */
+static void
+less_memory_makes_smaller_steps_and_the_same_bytes(void **state)
+{
+	struct world *world = *state;
+	struct event events[1000];
+	struct tl_buf whole;
+	struct tl_buf parts;
+	bool folded = false;
+	uint32_t steps = 0;
+
+	for (uint32_t group = 0; group < 3; group++) {
+		for (uint32_t i = 0; i < 1000; i++)
+			events[i] = request(1 + group * 1000 + i, 1 + i % 7, T0 + i * TL_MINUTE_MS);
+		world_push(world, events, 1000);
+	}
+	must(rollup_step(world->rollup, world->group_no, &folded, &world->why));
+	must(rollup_step(world->rollup, world->group_no, &folded, &world->why));
+	assert_false(folded); /* one step took all */
+	world_dump(world, DUMP_EXACT, &whole);
+	rollup_free(world->rollup);
+	world_erase_derived(world);
+	must(rollup_new(world->store, &world->rollup, &world->why));
+	rollup_bound(world->rollup, 4u << 20); /* for 2,048 rows, and a cache of a megabyte */
+	for (folded = true; folded; steps += folded)
+		must(rollup_step(world->rollup, world->group_no, &folded, &world->why));
+	assert_int_equal(steps, 2);
+	world_dump(world, DUMP_EXACT, &parts);
+	assert_true(tl_slice_eq(tl_buf_slice(&whole), tl_buf_slice(&parts)));
+	world_audit_clean(world);
+	tl_buf_fini(&whole);
+	tl_buf_fini(&parts);
+}
+
 static void
 large_groups_and_wild_stamps_add_up(void **state)
 {
@@ -849,6 +888,7 @@ main(void)
 		TEST(orgs_do_not_meet),
 		cmocka_unit_test(any_order_of_arrival_gives_the_same_bytes),
 		TEST(folding_again_gives_the_same_bytes),
+		TEST(less_memory_makes_smaller_steps_and_the_same_bytes),
 		TEST(large_groups_and_wild_stamps_add_up),
 		TEST(a_view_is_published_with_what_changed),
 		TEST(the_thread_follows_and_rebuilds),
