@@ -204,7 +204,7 @@ test-hostile: packages-test
 # The same under sanitizers: unit and property tests, and the daemons the scripts start.
 .PHONY: asan tsan
 asan: packages-test
-	@LSAN_OPTIONS="suppressions=tests/lsan.supp $(LSAN_OPTIONS)" \
+	@LSAN_OPTIONS="suppressions=tests/lsan.supp print_suppressions=0 $(LSAN_OPTIONS)" \
 		$(MAKE) --no-print-directory VARIANT=asan test
 tsan: packages-test
 	@TSAN_OPTIONS="suppressions=tests/tsan.supp $(TSAN_OPTIONS)" \

@@ -433,7 +433,7 @@ tallyd_stop(struct tallyd *t, const char *reason)
 	if (tl_highwater_stop(t->highwater, &why))
 		storage_failed(t, TL_EIO, why.text);
 	/* The last flush wakes compactions, which no tick will ask about any more. */
-	if (t->store != NULL && tl_store_background_error(t->store, &why))
+	if (t->store != NULL && !t->is_read_only && tl_store_end_background(t->store, &why))
 		storage_failed(t, TL_EIO, why.text);
 	end_if_failed(t);
 	rollup_free(t->rollup);

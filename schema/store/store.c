@@ -374,6 +374,13 @@ tl_store_background_error(struct tl_store *store, struct tl_why *why)
 	return TL_OK;
 }
 
+enum tl_err
+tl_store_end_background(struct tl_store *store, struct tl_why *why)
+{
+	rocksdb_cancel_all_background_work(store->db, 1);
+	return tl_store_background_error(store, why);
+}
+
 static void
 compact(struct tl_store *store, rocksdb_column_family_handle_t *handle, void *arg)
 {

@@ -73,6 +73,12 @@ void tl_store_sizes(struct tl_store *store, uint64_t *sst_bytes_out, uint64_t *m
 /* The first error a background flush or compaction met, TL_OK when none. */
 TL_MUST enum tl_err tl_store_background_error(struct tl_store *store, struct tl_why *why);
 
+/*
+ * Before closing: ends flushes and compactions, those in progress too, then the first error that
+ * one of them met. Nothing may be written afterwards.
+ */
+TL_MUST enum tl_err tl_store_end_background(struct tl_store *store, struct tl_why *why);
+
 /* Compact everything: for measuring bytes per event. */
 void tl_store_compact(struct tl_store *store);
 

@@ -77,16 +77,18 @@ static void
 parameters_have_a_bound(void **state)
 {
 	char target[2048] = "/x?";
+	char taken_apart[sizeof(target)];
 	struct tl_http_target parsed;
 	size_t at = 3;
 
 	(void)state;
 	for (uint32_t i = 0; i < TL_HTTP_PARAMS_MAX; i++)
 		at += (size_t)snprintf(target + at, sizeof(target) - at, "p%u=1&", i);
-	assert_int_equal(tl_http_target_parse(strdup(target), &parsed, NULL), TL_OK);
+	strcpy(taken_apart, target);
+	assert_int_equal(tl_http_target_parse(taken_apart, &parsed, NULL), TL_OK);
 	assert_int_equal(parsed.param_count, TL_HTTP_PARAMS_MAX);
 	snprintf(target + at, sizeof(target) - at, "more=1");
-	assert_int_equal(tl_http_target_parse(strdup(target), &parsed, NULL), TL_EBAD_PARAM);
+	assert_int_equal(tl_http_target_parse(target, &parsed, NULL), TL_EBAD_PARAM);
 }
 
 static const struct tl_http_route routes[] = {
