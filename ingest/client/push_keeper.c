@@ -211,7 +211,9 @@ keeper_note(struct tally *tally, const struct push_batch *batch)
 	if (tally->kept == NULL)
 		return;
 	if (has_lost) {
+		pthread_mutex_lock(&tally->mtx);
 		tally->resends = true;
+		pthread_mutex_unlock(&tally->mtx);
 		tally->resend_next = 1;
 		tally->resend_last = kept_last(tally->kept);
 	}
@@ -297,8 +299,11 @@ resend_end(struct tally *tally)
 {
 	if (!tally->resends || tally->resend_next != UINT64_MAX || tally->resend_count > 0)
 		return;
-	tally->resends = false;
 	kept_mark_set(tally->kept, tally->acked);
+	pthread_mutex_lock(&tally->mtx);
+	tally->resends = false;
+	pthread_cond_broadcast(&tally->settled);
+	pthread_mutex_unlock(&tally->mtx);
 }
 
 /* Queue the next of what is kept. */

@@ -464,6 +464,19 @@ tally_stats(struct tally *tally, struct tally_stats *stats_out)
 	pthread_mutex_unlock(&tally->mtx);
 }
 
+/*
+ * What a server lost is sent again before we go, in the time there is: a gateway of short runs
+ * would never get to it else. The rest is for the next run, which finds the old mark.
+ */
+static void
+resend_wait(struct tally *tally)
+{
+	pthread_mutex_lock(&tally->mtx);
+	while (tally->resends && push_wait(&tally->settled, &tally->mtx, tally->calls_until_ms))
+		;
+	pthread_mutex_unlock(&tally->mtx);
+}
+
 enum tally_result
 tally_close(struct tally *tally, int64_t timeout_ms)
 {
@@ -481,6 +494,7 @@ tally_close(struct tally *tally, int64_t timeout_ms)
 	tally->calls_until_ms = push_now_ms() + timeout_ms;
 	pthread_mutex_unlock(&tally->mtx);
 	result = tally_flush(tally, timeout_ms);
+	resend_wait(tally);
 	threads_stop(tally);
 	/* The last of it was spooled, or not, only now. */
 	if (result == TALLY_TIMEOUT && tally->unspooled_count > 0)

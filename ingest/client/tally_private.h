@@ -51,7 +51,8 @@ struct tally {
 	/* keeper thread only, once it runs */
 	struct spool *spool;		   /* NULL: none */
 	struct kept *kept;		   /* with the spool */
-	bool resends;			   /* all that is kept, as the server has lost something */
+	bool resends;			   /* all that is kept, as the server has lost something;
+					    * set under mtx */
 	uint64_t resend_next, resend_last; /* numbers in kept: not yet queued */
 	uint32_t resend_count;		   /* queued and not settled */
 	struct tl_buf frame;
