@@ -55,6 +55,7 @@ struct walk {
 	const struct derived_source *source;
 	const struct tl_org *org;
 	struct place place;
+	uint8_t place_key[TL_KEY_BYTES_MAX]; /* what place.key is of, past the first */
 	struct tl_buf *text;
 	struct tl_why *why;
 	struct tl_arena arena;	    /* of one bundle */
@@ -474,7 +475,7 @@ put_lives(struct walk *walk, struct tl_scan *scan)
 }
 
 static enum tl_err
-put_bundles(struct walk *walk, struct tl_scan *scan, uint8_t key_copy[TL_KEY_BYTES_MAX])
+put_bundles(struct walk *walk, struct tl_scan *scan)
 {
 	struct tl_slice key, value;
 	enum tl_err err;
@@ -485,8 +486,8 @@ put_bundles(struct walk *walk, struct tl_scan *scan, uint8_t key_copy[TL_KEY_BYT
 			return err == TL_EEND ? TL_OK : err;
 		if (!tl_slice_eq(key, walk->place.key))
 			walk->place.line_idx = 0;
-		memcpy(key_copy, key.data, key.bytes);
-		walk->place.key = tl_slice_of(key_copy, key.bytes);
+		memcpy(walk->place_key, key.data, key.bytes);
+		walk->place.key = tl_slice_of(walk->place_key, key.bytes);
 		begin_bundle(walk);
 		err = put_key(walk, key, value);
 		if (!err)
@@ -497,15 +498,14 @@ put_bundles(struct walk *walk, struct tl_scan *scan, uint8_t key_copy[TL_KEY_BYT
 }
 
 static enum tl_err
-put_part(struct walk *walk, uint8_t key_copy[TL_KEY_BYTES_MAX])
+put_part(struct walk *walk)
 {
 	struct tl_scan *scan = NULL;
 	enum tl_err err = open_part(walk, &scan);
 
 	if (err)
 		return err;
-	err = walk->place.part == PART_LIVES ? put_lives(walk, scan)
-					     : put_bundles(walk, scan, key_copy);
+	err = walk->place.part == PART_LIVES ? put_lives(walk, scan) : put_bundles(walk, scan);
 	tl_scan_free(scan);
 	return err;
 }
@@ -535,7 +535,6 @@ put_orgs(struct walk *walk)
 {
 	uint32_t count = tl_registry_org_count(walk->source->registry), org_idx = 0;
 	const struct tl_org **orgs = sorted_orgs(walk->source->registry, count);
-	uint8_t key_copy[TL_KEY_BYTES_MAX];
 	enum tl_err err = orgs == NULL ? TL_ENOMEM : TL_OK;
 
 	while (!err && walk->place.org != 0 && org_idx < count &&
@@ -545,7 +544,7 @@ put_orgs(struct walk *walk)
 		walk->org = orgs[org_idx];
 		walk->place.org = walk->org->no;
 		for (; !err && walk->place.part < PART_COUNT; walk->place.part++) {
-			err = put_part(walk, key_copy);
+			err = put_part(walk);
 			if (err)
 				break;
 			walk->place.line_idx = 0;
