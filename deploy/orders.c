@@ -1,6 +1,7 @@
 #include "deploy/orders.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "deploy/dump.h"
@@ -29,10 +30,11 @@ struct job {
 
 struct orders {
 	struct orders_options options; /* fixed after new */
-	const struct ingest *ingest;   /* fixed after attach */
-	const struct query *query;
-	const struct auditor *auditor;
 	int64_t started_ms;
+	/* set once, perhaps beside the first orders, and then fixed */
+	const struct ingest *_Atomic ingest;
+	const struct query *_Atomic query;
+	const struct auditor *_Atomic auditor;
 	pthread_mutex_t mtx;
 	struct job verify, rebuild;
 	struct audit_progress progress;
