@@ -82,7 +82,8 @@ class Ledger:
     def put_back(self, kept, path):
         """The folder may have been removed after its files, and is back with them."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.link("%s.kept/%s" % (self.path, kept), path)
+        if not os.path.lexists(path):  # a socket is made anew without a call that is noted
+            os.link("%s.kept/%s" % (self.path, kept), path)
 
     def undo_overwrites(self, rng):
         for path, notes in self.overwritten.items():
