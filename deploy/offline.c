@@ -7,19 +7,12 @@
 
 #include "deploy/accept.h"
 #include "deploy/dump.h"
+#include "deploy/exit_code.h"
 #include "deploy/opening.h"
 #include "rollup/audit.h"
 #include "rollup/rollup.h"
 #include "schema/base/file.h"
 #include "schema/wire/reader.h"
-
-enum {
-	EXIT_OK = 0,
-	EXIT_USAGE = 64,
-	EXIT_DATA = 65,
-	EXIT_LOCKED = 69,
-	EXIT_IO = 75,
-};
 
 #define DUMP_PAGE_ROWS 200
 
@@ -28,11 +21,7 @@ fail(enum tl_err err, const struct tl_why *why)
 {
 	fprintf(stderr, "tallyd: %s (%s)\n", why->text[0] != '\0' ? why->text : tl_err_text(err),
 		tl_err_name(err));
-	if (err == TL_ELOCKED)
-		return EXIT_LOCKED;
-	if (err == TL_ESTORAGE_CORRUPT || err == TL_EACKED_DATA_MISSING)
-		return EXIT_DATA;
-	return err == TL_EBAD_PARAM || err == TL_ENOT_FOUND ? EXIT_USAGE : EXIT_IO;
+	return exit_code_of(err);
 }
 
 static enum tl_err
@@ -215,9 +204,9 @@ offline_run(const char *data_dir, const char *mark_path, int operand_count, char
 	} else {
 		fprintf(stderr, "tallyd: '%s': verify, rebuild, dump FAMILY or accept-loss HAVE\n",
 			verb);
-		return EXIT_USAGE;
+		return EXIT_CODE_USAGE;
 	}
 	if (err)
 		return fail(err, &why);
-	return is_equal ? EXIT_OK : EXIT_DATA;
+	return is_equal ? EXIT_CODE_OK : EXIT_CODE_DATA;
 }

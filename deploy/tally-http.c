@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "deploy/exit_code.h"
 #include "deploy/metrics.h"
 #include "ingest/api/receive.h"
 #include "query/api/document.h"
@@ -13,12 +14,6 @@
 #include "schema/base/crypt.h"
 #include "schema/base/daemon.h"
 #include "schema/base/log.h"
-
-enum {
-	EXIT_CODE_USAGE = 64,
-	EXIT_CODE_IO = 75,
-	EXIT_CODE_CONFIG = 78,
-};
 
 #define URL_BYTES (TL_CONF_STRING_BYTES + 32)
 #define ROUTES_MAX 64u
@@ -220,14 +215,6 @@ report(const struct bridge *bridge)
 		tl_counter_get(&stats->requests), tl_counter_get(&stats->refused),
 		tl_counter_get(&stats->overloaded), tl_counter_get(&stats->replies[2]),
 		tl_counter_get(&stats->replies[4]), tl_counter_get(&stats->replies[5]));
-}
-
-static int
-exit_code_of(enum tl_err err)
-{
-	if (err == TL_EUSAGE)
-		return EXIT_CODE_USAGE;
-	return err == TL_ECONFIG ? EXIT_CODE_CONFIG : EXIT_CODE_IO;
 }
 
 static int

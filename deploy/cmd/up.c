@@ -14,13 +14,12 @@
 #include <unistd.h>
 
 #include "deploy/cmd/cli.h"
+#include "deploy/exit_code.h"
 #include "schema/base/clock.h"
 
 #define STEADY_MS 5000 /* a bridge that lived so long is started again at once */
 #define AGAIN_MS_MIN 100
 #define AGAIN_MS_MAX 2000
-#define EXIT_IO 75
-#define EXIT_CONFIG 78
 
 struct child {
 	char path[CLI_PATH_BYTES];
@@ -90,9 +89,9 @@ child_signal(const struct child *child, int signo)
 }
 
 static int
-exit_code_of(int status)
+exit_code_of_status(int status)
 {
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_IO;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_CODE_IO;
 }
 
 static void
@@ -111,12 +110,12 @@ bridge_ended(struct up *up, int status)
 {
 	struct child *bridge = &up->bridge;
 	int64_t now_ms = tl_clock_mono_us() / 1000;
-	int code = exit_code_of(status);
+	int code = exit_code_of_status(status);
 
 	bridge->pid = 0;
 	if (up->is_stopping)
 		return;
-	if (code == CLI_USAGE || code == EXIT_CONFIG) {
+	if (code == EXIT_CODE_USAGE || code == EXIT_CODE_CONFIG) {
 		stop(up, code);
 		return;
 	}
@@ -141,8 +140,8 @@ reap(struct up *up)
 			bridge_ended(up, status);
 		} else if (pid == up->daemon.pid) {
 			up->daemon.pid = 0;
-			if (!up->is_stopping || exit_code_of(status) != 0)
-				up->exit_code = exit_code_of(status);
+			if (!up->is_stopping || exit_code_of_status(status) != 0)
+				up->exit_code = exit_code_of_status(status);
 			stop(up, up->exit_code);
 		}
 	}
