@@ -1,8 +1,7 @@
 /* Cards: repositories, pull requests and models with usage in the window (SPEC 3.7 .. 3.10). */
-#include "query/listing.h"
+#include "query/cards.h"
 
-/* One kind of card. */
-struct kind {
+struct cards_kind {
 	enum tl_dim dim;
 	const char *list_key;
 	enum tl_err (*name)(struct query_job *job, struct listing_row *row, struct tl_why *why);
@@ -118,25 +117,6 @@ put_pull(struct query_job *job, struct tl_pack_open *map, const struct listing_r
 	tl_pack_key_int(job->reply, map, "sessions", usage->session_count);
 }
 
-static void
-put_cards(struct query_job *job, const struct kind *kind, struct tl_pack_open *map,
-	const struct board *board, const struct listing_row *rows, const struct reply_page *page)
-{
-	struct tl_pack_open card;
-
-	tl_pack_key(job->reply, map, kind->list_key);
-	tl_pack_array(job->reply, page->end - page->first);
-	for (uint32_t i = page->first; i < page->end; i++) {
-		const struct board_row *usage = rows[i].what;
-
-		card = tl_pack_open_map(job->reply);
-		kind->put(job, &card, &rows[i], board);
-		reply_time(job, &card, "last_activity_ms", usage->last_ms);
-		reply_spark(job, &card, "spark", usage);
-		tl_pack_close(job->reply, &card);
-	}
-}
-
 /* Keep the cards of the repository and the number asked for, if any. */
 static enum tl_err
 filter(struct query_job *job, enum tl_dim dim, struct listing_row *rows, uint32_t *count,
@@ -171,103 +151,150 @@ filter(struct query_job *job, enum tl_dim dim, struct listing_row *rows, uint32_
 	return TL_OK;
 }
 
-static enum tl_err
-run(struct query_job *job, const struct kind *kind, struct tl_why *why)
+static const struct cards_kind kinds[] = {
+	[CARDS_REPOS] = {TL_DIM_REPO, "repos", name_repo, put_repo},
+	[CARDS_PULLS] = {TL_DIM_PR, "pulls", name_pull, put_pull},
+	[CARDS_MODELS] = {TL_DIM_MODEL, "models", name_model, put_model},
+};
+
+enum tl_dim
+cards_dim(enum cards_which which)
 {
-	struct listing_row *rows = NULL;
-	struct reply_page page;
-	struct tl_pack_open map;
-	const struct board *board;
+	return kinds[which].dim;
+}
+
+enum tl_err
+cards_read(struct query_job *job, enum cards_which which, const struct board *board, uint32_t first,
+	uint32_t limit, struct cards *cards, struct tl_why *why)
+{
+	const struct cards_kind *kind = &kinds[which];
 	uint32_t count = 0;
 	enum tl_err err;
 
-	err = job_board(job, kind->dim, &board, why);
+	*cards = (struct cards){.kind = kind, .board = board};
+	err = collect(job, board, kind->dim, &cards->rows, &count);
 	if (!err)
-		err = collect(job, board, kind->dim, &rows, &count);
-	if (!err)
-		err = filter(job, kind->dim, rows, &count, why);
+		err = filter(job, kind->dim, cards->rows, &count, why);
 	if (err)
 		return err;
-	page = reply_page_of(job, count);
-	err = listing_sort(job, rows, count, &page, kind->name, why);
+	cards->page = reply_page_cut(first, limit, count);
+	return listing_sort(job, cards->rows, count, &cards->page, kind->name, why);
+}
+
+void
+cards_put(struct query_job *job, struct tl_pack_open *map, const struct cards *cards)
+{
+	const struct reply_page *page = &cards->page;
+	struct tl_pack_open card;
+
+	tl_pack_key(job->reply, map, cards->kind->list_key);
+	tl_pack_array(job->reply, page->end - page->first);
+	for (uint32_t i = page->first; i < page->end; i++) {
+		const struct board_row *usage = cards->rows[i].what;
+
+		card = tl_pack_open_map(job->reply);
+		cards->kind->put(job, &card, &cards->rows[i], cards->board);
+		reply_time(job, &card, "last_activity_ms", usage->last_ms);
+		reply_spark(job, &card, "spark", usage);
+		tl_pack_close(job->reply, &card);
+	}
+}
+
+static enum tl_err
+run(struct query_job *job, enum cards_which which, struct tl_why *why)
+{
+	const struct board *board;
+	struct tl_pack_open map;
+	struct cards cards;
+	enum tl_err err = job_board(job, cards_dim(which), &board, why);
+
+	if (!err)
+		err = cards_read(job, which, board, job->offset, job->limit, &cards, why);
 	if (err)
 		return err;
 	map = reply_open(job);
-	reply_head(job, &map, &page);
-	put_cards(job, kind, &map, board, rows, &page);
+	reply_head(job, &map, &cards.page);
+	cards_put(job, &map, &cards);
 	return reply_close(job, &map, why);
 }
 
 enum tl_err
 repos_run(struct query_job *job, struct tl_why *why)
 {
-	static const struct kind kind = {TL_DIM_REPO, "repos", name_repo, put_repo};
-
-	return run(job, &kind, why);
+	return run(job, CARDS_REPOS, why);
 }
 
 enum tl_err
 pulls_run(struct query_job *job, struct tl_why *why)
 {
-	static const struct kind kind = {TL_DIM_PR, "pulls", name_pull, put_pull};
-
-	return run(job, &kind, why);
+	return run(job, CARDS_PULLS, why);
 }
 
 enum tl_err
 models_run(struct query_job *job, struct tl_why *why)
 {
-	static const struct kind kind = {TL_DIM_MODEL, "models", name_model, put_model};
+	return run(job, CARDS_MODELS, why);
+}
 
-	return run(job, &kind, why);
+enum tl_err
+top_repos_read(struct query_job *job, const struct board *board, uint32_t first, uint32_t limit,
+	struct top_repos *top, struct tl_why *why)
+{
+	uint32_t count = 0;
+	enum tl_err err = collect(job, board, TL_DIM_REPO, &top->rows, &count);
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct board_row *usage = top->rows[i].what;
+
+		top->rows[i].order[0] = usage->session_count;
+		top->rows[i].order[1] = tl_totals_tokens(&usage->totals);
+	}
+	top->state = "ok";
+	if (!job->scene->org->github_connected)
+		top->state = "not_connected";
+	else if (count == 0)
+		top->state = "no_activity";
+	top->page = reply_page_cut(first, limit, count);
+	return listing_sort(job, top->rows, count, &top->page, name_repo, why);
+}
+
+void
+top_repos_put(struct query_job *job, struct tl_pack_open *map, const struct top_repos *top)
+{
+	const struct reply_page *page = &top->page;
+
+	tl_pack_key_str(job->reply, map, "state", top->state);
+	tl_pack_key(job->reply, map, "repos");
+	tl_pack_array(job->reply, page->end - page->first);
+	for (uint32_t i = page->first; i < page->end; i++) {
+		const struct listing_row *row = &top->rows[i];
+		struct tl_pack_open repo = tl_pack_open_map(job->reply);
+		char url[TL_REF_URL_BYTES];
+
+		tl_repo_url(row->name, url);
+		tl_pack_key_slice(job->reply, &repo, "repo", row->name);
+		tl_pack_key_str(job->reply, &repo, "url", url);
+		tl_pack_key_int(job->reply, &repo, "sessions", row->order[0]);
+		tl_pack_close(job->reply, &repo);
+	}
 }
 
 enum tl_err
 top_repos_run(struct query_job *job, struct tl_why *why)
 {
-	const char *state = "ok";
-	struct listing_row *rows = NULL;
-	struct reply_page page;
-	struct tl_pack_open map;
 	const struct board *board;
-	uint32_t count = 0;
-	enum tl_err err;
+	struct top_repos top;
+	struct tl_pack_open map;
+	enum tl_err err = job_board(job, TL_DIM_REPO, &board, why);
 
-	err = job_board(job, TL_DIM_REPO, &board, why);
 	if (!err)
-		err = collect(job, board, TL_DIM_REPO, &rows, &count);
+		err = top_repos_read(job, board, job->offset, job->limit, &top, why);
 	if (err)
 		return err;
-	for (uint32_t i = 0; i < count; i++) {
-		const struct board_row *usage = rows[i].what;
-
-		rows[i].order[0] = usage->session_count;
-		rows[i].order[1] = tl_totals_tokens(&usage->totals);
-	}
-	page = reply_page_of(job, count);
-	err = listing_sort(job, rows, count, &page, name_repo, why);
-	if (err)
-		return err;
-	if (!job->scene->org->github_connected)
-		state = "not_connected";
-	else if (count == 0)
-		state = "no_activity";
 	map = reply_open(job);
-	reply_head(job, &map, &page);
-	tl_pack_key_str(job->reply, &map, "state", state);
-	tl_pack_key(job->reply, &map, "repos");
-	tl_pack_array(job->reply, page.end - page.first);
-	for (uint32_t i = page.first; i < page.end; i++) {
-		char url[TL_REF_URL_BYTES];
-
-		tl_repo_url(rows[i].name, url);
-		tl_pack_map(job->reply, 3);
-		tl_pack_str(job->reply, "repo");
-		tl_pack_slice(job->reply, rows[i].name);
-		tl_pack_str(job->reply, "url");
-		tl_pack_str(job->reply, url);
-		tl_pack_str(job->reply, "sessions");
-		tl_pack_int(job->reply, rows[i].order[0]);
-	}
+	reply_head(job, &map, &top.page);
+	top_repos_put(job, &map, &top);
 	return reply_close(job, &map, why);
 }

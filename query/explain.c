@@ -113,7 +113,7 @@ visit_event(void *arg, const struct raw_row *row, struct tl_why *why)
 	fact = fact_of(x->page, row);
 	if (fact == NULL || !is_meant(x, &fact->key))
 		return TL_OK;
-	if (x->event_count >= x->job->query->limit) {
+	if (x->event_count >= x->job->limit) {
 		x->is_cut = true;
 		return TL_OK;
 	}
@@ -156,7 +156,7 @@ put_cell(struct explain *x, struct tl_pack_open *cells, const struct raw_ask *as
 	tl_pack_key(reply, &map, "events");
 	events = tl_pack_open_array(reply);
 	x->events = &events;
-	if (x->event_count < x->job->query->limit)
+	if (x->event_count < x->job->limit)
 		err = raw_walk(x->job->scene, ask, visit_event, x, why);
 	else
 		x->is_cut = true;

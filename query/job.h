@@ -7,8 +7,8 @@
 #include "schema/store/value.h"
 #include "schema/wire/pack.h"
 
-/* Boards a reply needs: the window's, the one before, and last uses. */
-#define JOB_BOARDS_MAX 3u
+/* Boards a reply needs: members in the window and before, last uses, repositories, PRs. */
+#define JOB_BOARDS_MAX 5u
 
 struct query_job {
 	const struct query_scene *scene;
@@ -19,6 +19,7 @@ struct query_job {
 	uint32_t only_member; /* 0: the caller sees everybody; else only this member */
 	bool sees_private;    /* everybody's email and hourly rate */
 	uint32_t offset;      /* of the first row of the page that was asked for */
+	uint32_t limit;	      /* of its rows */
 	struct past_board boards[JOB_BOARDS_MAX]; /* until the reply is done */
 	uint32_t board_count;
 	struct lru_value *agents; /* pinned, NULL: none; see agents.h */
@@ -28,6 +29,7 @@ struct query_job {
 #define JOB_NOBODY UINT32_MAX
 
 /* The operations (SPEC 4). Each appends the whole reply map. */
+TL_MUST enum tl_err dashboard_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err leaderboard_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err series_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err top_repos_run(struct query_job *job, struct tl_why *why);

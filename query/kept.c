@@ -157,6 +157,7 @@ is_keepable(enum tl_query_op op)
 	case TL_QUERY_SESSIONS:
 	case TL_QUERY_SESSION:
 	case TL_QUERY_TEAM:
+	case TL_QUERY_DASHBOARD:
 		return true;
 	case TL_QUERY_RECONCILE:
 	case TL_QUERY_HEALTH:

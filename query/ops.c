@@ -9,6 +9,7 @@ struct op {
 	enum tl_right right; /* else */
 	bool needs_org;	     /* and with it a window */
 	enum tl_range range; /* when none is given */
+	uint32_t limit;	     /* likewise; 0: TL_PAGE_ROWS */
 };
 
 static const struct op ops[TL_QUERY_COUNT] = {
@@ -21,6 +22,8 @@ static const struct op ops[TL_QUERY_COUNT] = {
 	[TL_QUERY_SESSIONS] = {session_list_run, false, TL_RIGHT_READ, true, TL_RANGE_30D},
 	[TL_QUERY_SESSION] = {session_run, false, TL_RIGHT_READ, true, TL_RANGE_30D},
 	[TL_QUERY_TEAM] = {team_run, false, TL_RIGHT_READ, true, TL_RANGE_7D},
+	[TL_QUERY_DASHBOARD] = {dashboard_run, false, TL_RIGHT_READ, true, TL_RANGE_7D,
+		TL_PAGE_ROWS_MAX},
 	[TL_QUERY_RECONCILE] = {reconcile_run, false, TL_RIGHT_AUDIT, true, TL_RANGE_7D},
 	[TL_QUERY_HEALTH] = {health_run, true, TL_RIGHT_READ, false, TL_RANGE_7D},
 	[TL_QUERY_EXPLAIN] = {explain_run, false, TL_RIGHT_AUDIT, true, TL_RANGE_24H},
@@ -55,6 +58,14 @@ limit_sight(struct query_job *job)
 	job->only_member = caller->member_no != 0 ? caller->member_no : JOB_NOBODY;
 }
 
+static uint32_t
+choose_limit(const struct op *op, const struct tl_query *query)
+{
+	if (query->limit > 0)
+		return query->limit;
+	return op->limit > 0 ? op->limit : TL_PAGE_ROWS;
+}
+
 enum tl_err
 query_allow(const struct query_scene *scene, const struct tl_query *query, struct tl_why *why)
 {
@@ -78,6 +89,7 @@ query_run(const struct query_scene *scene, const struct tl_query *query, struct 
 		err = tl_fail(why, TL_EBAD_PARAM, "org: name the org");
 	if (!err)
 		err = tl_page_cursor_read(query->cursor, &job.offset, why);
+	job.limit = choose_limit(op, query);
 	if (!err && op->needs_org) {
 		limit_sight(&job);
 		err = make_window(scene, query, op->range, &job.window, why);

@@ -5,17 +5,23 @@
 #define PPM 1000000
 
 struct reply_page
-reply_page_of(const struct query_job *job, uint32_t row_count)
+reply_page_cut(uint32_t first, uint32_t limit, uint32_t row_count)
 {
-	struct reply_page page = {.first = job->offset, .end = row_count};
+	struct reply_page page = {.first = first, .end = row_count};
 
 	if (page.first > row_count)
 		page.first = row_count;
-	if (row_count - page.first > job->query->limit) {
-		page.end = page.first + job->query->limit;
+	if (row_count - page.first > limit) {
+		page.end = page.first + limit;
 		page.has_more = true;
 	}
 	return page;
+}
+
+struct reply_page
+reply_page_of(const struct query_job *job, uint32_t row_count)
+{
+	return reply_page_cut(job->offset, job->limit, row_count);
 }
 
 struct tl_pack_open
@@ -76,9 +82,10 @@ reply_page_put(struct query_job *job, struct tl_pack_open *map, const struct rep
 }
 
 void
-reply_head(struct query_job *job, struct tl_pack_open *map, const struct reply_page *page)
+reply_head_figures(struct query_job *job, struct tl_pack_open *map)
 {
 	struct tl_buf *reply = job->reply;
+
 	tl_pack_key_int(reply, map, "as_of_ms", job->scene->now_ms);
 	tl_pack_key_int(reply, map, "seq", (int64_t)tl_view_seq(job->scene->view));
 	tl_pack_key(reply, map, "window");
@@ -86,6 +93,12 @@ reply_head(struct query_job *job, struct tl_pack_open *map, const struct reply_p
 	tl_pack_key_str(reply, map, "metric", metric_name(job->query->metric));
 	tl_pack_key_str(
 		reply, map, "tokens_rule", job->query->tokens_uncached ? "uncached" : "all");
+}
+
+void
+reply_head(struct query_job *job, struct tl_pack_open *map, const struct reply_page *page)
+{
+	reply_head_figures(job, map);
 	reply_page_put(job, map, page);
 }
 

@@ -11,11 +11,19 @@ struct reply_page {
 	bool is_cut; /* something that belongs here is no longer stored */
 };
 
+/* At most limit rows of row_count from first on; the page that the job asks for. */
+struct reply_page reply_page_cut(uint32_t first, uint32_t limit, uint32_t row_count);
 struct reply_page reply_page_of(const struct query_job *job, uint32_t row_count);
 
-/* v and ok, then the common head of SPEC 4. page NULL: the reply is no list. */
+/*
+ * v and ok, then the common head of SPEC 4: what the figures are of, and where the list goes on.
+ * page NULL: the reply is no list.
+ */
 struct tl_pack_open reply_open(struct query_job *job);
 void reply_head(struct query_job *job, struct tl_pack_open *map, const struct reply_page *page);
+
+/* The head but for truncated and next_cursor, for who puts them later. */
+void reply_head_figures(struct query_job *job, struct tl_pack_open *map);
 
 /* Only whether the list goes on, and where: truncated and next_cursor. */
 void reply_page_put(struct query_job *job, struct tl_pack_open *map, const struct reply_page *page);

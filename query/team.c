@@ -2,7 +2,7 @@
  * The people of the team with the figures of their whole life, true cost included (SPEC 3.11). What
  * a rate enters into is shown to those who may know the rate, since the rate follows from it.
  */
-#include <stdio.h>
+#include "query/team.h"
 
 #include "query/reply.h"
 #include "schema/model/money.h"
@@ -56,18 +56,23 @@ count_true_cost(const struct tl_totals *totals, int64_t rate_cents, struct true_
 	return TL_OK;
 }
 
-/* All lives of members in one scan. */
+/* All lives of members in one scan, by number; in the arena. */
 static enum tl_err
-read_lives(struct query_job *job, struct tl_life *lives, struct tl_why *why)
+read_lives(struct query_job *job, struct tl_life **lives_out, struct tl_why *why)
 {
 	const struct query_scene *scene = job->scene;
 	const struct tl_org *org = scene->org;
+	struct tl_life *lives =
+		tl_arena_array(job->arena, (size_t)org->member_count + 1, sizeof(*lives));
 	struct tl_key first = tl_key_life(org->no, TL_DIM_MEMBER, 0);
 	struct tl_key last = tl_key_life(org->no, TL_DIM_MEMBER, org->member_count + 1);
 	struct tl_scan *scan = NULL;
 	struct tl_slice key, value;
 	enum tl_err err;
 
+	*lives_out = lives;
+	if (lives == NULL)
+		return TL_ENOMEM;
 	for (uint32_t no = 0; no <= org->member_count; no++)
 		lives[no] = (struct tl_life){.first_ms = INT64_MAX, .last_ms = INT64_MIN};
 	err = tl_scan_open(scene->store, scene->view, TL_FAMILY_LIFE, tl_key_slice(&first),
@@ -191,17 +196,47 @@ count_listed(const struct query_job *job)
 	return count;
 }
 
+/* Members with at least one event, not removed. */
+static int64_t
+count_used(const struct tl_org *org, const struct tl_life *lives)
+{
+	int64_t count = 0;
+
+	for (uint32_t i = 0; i < org->member_count; i++)
+		count += org->members[i]->state != TL_MEMBER_REMOVED &&
+			 lives[org->members[i]->no].totals.requests > 0;
+	return count;
+}
+
+static void
+put_seats(struct query_job *job, struct tl_pack_open *map, const struct tl_life *lives)
+{
+	const struct tl_org *org = job->scene->org;
+
+	tl_pack_key_int(job->reply, map, "seats", org->seats);
+	tl_pack_key_int(job->reply, map, "used", count_used(org, lives));
+}
+
+enum tl_err
+team_put_seats(struct query_job *job, struct tl_pack_open *map, struct tl_why *why)
+{
+	struct tl_life *lives;
+	enum tl_err err = read_lives(job, &lives, why);
+
+	if (!err)
+		put_seats(job, map, lives);
+	return err;
+}
+
 enum tl_err
 team_run(struct query_job *job, struct tl_why *why)
 {
 	const struct tl_org *org = job->scene->org;
-	struct tl_life *lives =
-		tl_arena_array(job->arena, (size_t)org->member_count + 1, sizeof(*lives));
 	struct reply_page page = reply_page_of(job, count_listed(job));
 	struct tl_pack_open map, array;
-	int64_t used_count = 0;
+	struct tl_life *lives;
 	uint32_t row_idx = 0;
-	enum tl_err err = lives == NULL ? TL_ENOMEM : read_lives(job, lives, why);
+	enum tl_err err = read_lives(job, &lives, why);
 
 	if (err)
 		return err;
@@ -211,9 +246,6 @@ team_run(struct query_job *job, struct tl_why *why)
 	for (uint32_t i = 0; !err && i < org->member_count; i++) {
 		const struct tl_member *member = org->members[i];
 
-		if (member->state == TL_MEMBER_REMOVED)
-			continue;
-		used_count += lives[member->no].totals.requests > 0;
 		if (!is_listed(job, member))
 			continue;
 		if (row_idx++ < page.first || row_idx > page.end)
@@ -224,8 +256,7 @@ team_run(struct query_job *job, struct tl_why *why)
 	tl_pack_close(job->reply, &array);
 	if (err)
 		return err;
-	tl_pack_key_int(job->reply, &map, "seats", org->seats);
-	tl_pack_key_int(job->reply, &map, "used", used_count);
+	put_seats(job, &map, lives);
 	/* Three keys (SPEC 4) when everybody is there. */
 	if (page.has_more)
 		reply_page_put(job, &map, &page);

@@ -88,6 +88,8 @@ static void run_document(
 	}
 
 static const struct tl_relay_route table[] = {
+	FIGURES("/dashboard", "dashboard", list_fields, "Dashboard",
+		"The whole Team screen from one snapshot; limit and cursor are of members."),
 	FIGURES("/leaderboard", "leaderboard", list_fields, "Leaderboard",
 		"Who spends what: the ranked team with totals and sparklines."),
 	FIGURES("/series", "series", series_fields, "Series",

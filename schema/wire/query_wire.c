@@ -414,7 +414,6 @@ tl_query_read(struct tl_slice checked_map, struct tl_query *query_out, struct tl
 	struct tl_query query = {
 		.range = TL_RANGE_7D,
 		.metric = TL_METRIC_COST,
-		.limit = TL_PAGE_ROWS,
 		.have_age_ms = TL_QUERY_HAVE_AGE_MS,
 	};
 	struct sight sight = {0};

@@ -20,6 +20,7 @@
 	X(TL_QUERY_SESSIONS, "sessions")         \
 	X(TL_QUERY_SESSION, "session")           \
 	X(TL_QUERY_TEAM, "team")                 \
+	X(TL_QUERY_DASHBOARD, "dashboard")       \
 	X(TL_QUERY_RECONCILE, "reconcile")       \
 	X(TL_QUERY_HEALTH, "health")             \
 	X(TL_QUERY_KEYS_RESOLVE, "keys_resolve") \
@@ -45,7 +46,7 @@ struct tl_query {
 	struct tl_slice tz;	/* default: the org's */
 	enum tl_metric metric;	/* tokens=uncached chooses TL_METRIC_TOKENS_UNCACHED */
 	bool tokens_uncached;	/* the rule asked for, whatever the metric */
-	uint32_t limit;		/* 1..TL_PAGE_ROWS_MAX, default TL_PAGE_ROWS */
+	uint32_t limit;		/* 1..TL_PAGE_ROWS_MAX; 0: not given */
 	struct tl_slice cursor;
 	struct tl_slice scope; /* series: "org", "member:ID", ... */
 	bool split;	       /* series of a PR: shares instead of touched */

@@ -24,7 +24,7 @@ check_query(struct tl_slice map, const struct tl_query *query)
 
 	assert(query->op < TL_QUERY_COUNT && query->metric < TL_METRIC_COUNT);
 	assert(query->range <= TL_RANGE_CUSTOM);
-	assert(query->limit >= 1 && query->limit <= TL_PAGE_ROWS_MAX);
+	assert(query->limit <= TL_PAGE_ROWS_MAX);
 	assert(query->pr >= 0 && query->pr <= TL_PR_MAX);
 	assert(query->from_ms >= 0 && query->from_ms <= TL_TIME_MS_MAX);
 	assert(query->to_ms >= 0 && query->to_ms <= TL_TIME_MS_MAX);

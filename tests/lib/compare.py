@@ -1,6 +1,7 @@
 """Asks a daemon every question and compares each figure with the oracle's, to the nano-dollar."""
 
 from oracle import SUMS, before_edges, fixed_edges, tokens_of, value_of
+from sp import wait_for
 
 DAY = 86400 * 1000
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"]
@@ -130,6 +131,42 @@ class Compare:
         assert [(r["repo"], r["sessions"]) for r in reply["repos"]] == \
             [(name, sums["sessions"]) for name, sums in want], params
 
+    def dashboard(self, params):
+        """Each part is what its own op says of the same moment; the others are compared above."""
+        def at_one_moment():
+            reply = self.ask("dashboard", **params)
+            singles = {op: self.ask(op, limit=1000, **params) for op in (
+                "leaderboard", "series", "top_repos", "repos", "pulls")}
+            moments = {reply["seq"]} | {single["seq"] for single in singles.values()}
+            windows = {str(r["window"]) for r in [reply, *singles.values()]}
+            return (reply, singles) if len(moments) == len(windows) == 1 else None
+
+        reply, singles = wait_for(at_one_moment, "a moment without change")
+        board = singles["leaderboard"]
+        for name in ("metric", "tokens_rule", "truncated", "next_cursor", "unattributed"):
+            assert reply[name] == board[name], (name, params)
+
+        def still(members):
+            """Without what changes with the time alone."""
+            return [dict(m, active_now=None) for m in members]
+        assert still(reply["members"]) == still(board["members"]), params
+        assert {k: reply["org"][k] for k in board["org"]} == board["org"], params
+        edges = self.edges(reply, params)
+        before = before_edges(params["range"], params.get("tz", "Europe/Berlin"), edges)
+        earlier = self.oracle.totals(self.oracle.within(before[0], before[-1]))
+        assert reply["org"]["prev_value"] == value_of(
+            earlier, params.get("metric", "cost"), params.get("tokens") == "uncached"), params
+        assert reply["bars"] == singles["series"]["bars"], params
+        assert reply["top_repos"]["state"] == singles["top_repos"]["state"]
+        assert reply["top_repos"]["repos"] == singles["top_repos"]["repos"][:10], params
+        for name in ("repos", "pulls"):
+            cards, page = singles[name][name], reply[name + "_page"]
+            assert reply[name] == cards[:12], (name, params)
+            assert page == {"truncated": len(cards) > 12,
+                            "next_cursor": "o12" if len(cards) > 12 else None}, (page, params)
+        team = self.ask("team")
+        assert reply["seats"] == {"seats": team["seats"], "used": team["used"]}, params
+
     def series(self, scope, events_of, params):
         where = "series %s %r" % (scope, params)
         reply = self.ask("series", scope=scope, **params)
@@ -241,6 +278,7 @@ class Compare:
         self.cards("pulls", "pr", self.oracle.by_pr, params)
         self.cards("models", "model", self.oracle.by_model, params)
         self.top_repos(params)
+        self.dashboard(params)
         self.all_series(params)
 
     def ranges(self):

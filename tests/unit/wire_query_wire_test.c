@@ -65,7 +65,7 @@ defaults_stand_where_nothing_is_said(void **state)
 	assert_false(query.has_range);
 	assert_int_equal(query.metric, TL_METRIC_COST);
 	assert_false(query.tokens_uncached);
-	assert_int_equal(query.limit, TL_PAGE_ROWS);
+	assert_int_equal(query.limit, 0);
 	assert_int_equal(query.token.bytes, 0);
 	assert_int_equal(query.pr, 0);
 	assert_false(query.split);
