@@ -66,7 +66,7 @@ fill(struct agents *agents, const struct query_scene *scene)
 	size_t count = (size_t)org->agent_count + 1;
 	enum tl_err err;
 
-	agents->generation = tl_registry_generation(scene->registry);
+	agents->generation = org->generation;
 	agents->member_count = org->member_count;
 	agents->agent_count = org->agent_count;
 	agents->first = tl_arena_array(&agents->arena, members, sizeof(*agents->first));
@@ -121,7 +121,7 @@ agents_get(struct query_job *job, const struct agents **agents_out, struct tl_wh
 	tl_put_be32(key_bytes, scene->org->no);
 	if (scene->cache != NULL)
 		agents = (struct agents *)lru_get(scene->cache->boards, key);
-	if (agents != NULL && agents->generation != tl_registry_generation(scene->registry)) {
+	if (agents != NULL && agents->generation != scene->org->generation) {
 		lru_unpin(scene->cache->boards, &agents->value);
 		agents = NULL;
 	}

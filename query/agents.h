@@ -1,6 +1,6 @@
 /*
  * Which coding agents belong to whom, the id each goes by, and how many people there are: an index
- * over the org's people and keys, made once for a registry snapshot and kept.
+ * over the org's people and keys, made once for a generation of the org and kept.
  */
 #ifndef QUERY_AGENTS_H
 #define QUERY_AGENTS_H
@@ -11,7 +11,7 @@
 
 struct agents {
 	struct lru_value value; /* first: what the cache keeps */
-	uint64_t generation;	/* of the registry */
+	uint64_t generation;	/* of the org in the registry */
 	uint32_t member_count, agent_count;
 	uint32_t *first; /* member no -> its first agent that is not unenrolled, 0: none */
 	uint32_t *next;	 /* agent no -> the next one of the same member, 0: none */

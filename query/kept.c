@@ -18,7 +18,7 @@
 struct kept_reply {
 	struct lru_value value; /* first: what the cache keeps */
 	uint64_t org_generation;
-	uint64_t registry_generation;
+	uint64_t people_generation;
 	int64_t now_ms;
 	size_t bytes;
 	uint8_t data[];
@@ -221,7 +221,7 @@ is_fresh(const struct query_scene *scene, const struct kept_reply *kept)
 {
 	return is_recent(scene, kept->now_ms, KEPT_AGE_MS_MAX) &&
 	       kept->org_generation == tl_view_org_generation(scene->view, scene->org->no) &&
-	       kept->registry_generation == tl_registry_generation(scene->registry);
+	       kept->people_generation == scene->org->generation;
 }
 
 bool
@@ -234,7 +234,7 @@ kept_mark(const struct query_scene *scene, enum tl_query_op op, struct tl_slice 
 	if (!make_key(scene, op, request, bytes, &key))
 		return false;
 	tl_put_be64(bytes + key.bytes, tl_view_org_generation(scene->view, scene->org->no));
-	tl_put_be64(bytes + key.bytes + 8, tl_registry_generation(scene->registry));
+	tl_put_be64(bytes + key.bytes + 8, scene->org->generation);
 	key.bytes += 16;
 	snprintf(mark_out, KEPT_MARK_BYTES, "%016" PRIx64 "-%" PRIx64,
 		tl_siphash(scene->cache->secret, key), (uint64_t)made_ms);
@@ -305,7 +305,7 @@ kept_reply_put(const struct query_scene *scene, enum tl_query_op op, struct tl_s
 	*kept = (struct kept_reply){
 		.value = {.free = reply_free, .bytes = sizeof(*kept) + reply.bytes, .pin_count = 1},
 		.org_generation = tl_view_org_generation(scene->view, scene->org->no),
-		.registry_generation = tl_registry_generation(scene->registry),
+		.people_generation = scene->org->generation,
 		.now_ms = scene->now_ms,
 		.bytes = reply.bytes,
 	};

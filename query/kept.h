@@ -53,7 +53,7 @@ enum kept_verdict kept_judge(struct kept_since *since, const struct query_scene 
 
 /*
  * The reply to the very same request, if nothing that it shows has changed: same bytes (token
- * included, "have" left out), door and org, org and registry at the same generation, the same
+ * included, "have" left out), door and org, figures and people of the org unchanged, the same
  * quarter of an hour and at most a second old. Appends to reply, says when it was made and returns
  * true.
  */

@@ -107,6 +107,7 @@ own_org(struct tl_edit *edit, uint32_t org_no, struct tl_org_state **state_out)
 		tl_org_state_drop(*place);
 		*place = clone;
 	}
+	(*place)->org.generation = tl_roster_current(edit->roster)->generation + 1;
 	*state_out = *place;
 	return TL_OK;
 }
@@ -284,6 +285,7 @@ enum tl_err
 tl_edit_put_credential(struct tl_edit *edit, const struct tl_credential *credential)
 {
 	struct tl_credential *copy;
+	struct tl_org_state *state;
 	uint32_t no = 0;
 	uint32_t org_no;
 	enum tl_err err;
@@ -296,9 +298,12 @@ tl_edit_put_credential(struct tl_edit *edit, const struct tl_credential *credent
 	if (!copy)
 		return TL_ENOMEM;
 	err = own_credentials(edit);
+	org_no = copy->org_no;
+	/* An agent goes by its newest key: that is a change of the org. */
+	if (!err && copy->type == TL_CREDENTIAL_AGENT && org_no != 0)
+		err = own_org(edit, org_no, &state);
 	if (err)
 		goto out;
-	org_no = copy->org_no;
 	tl_buf_reset(&edit->value);
 	tl_credential_encode(copy, &edit->value);
 	err = edit->value.err;

@@ -126,6 +126,7 @@ tl_org_state_set(struct tl_org_state *state, const struct tl_org *org)
 	memmove(state->name, org->name, name_bytes + 1);
 	state->org = *org;
 	state->org.no = before.no;
+	state->org.generation = before.generation;
 	state->org.name = state->name;
 	state->org.member_count = before.member_count;
 	state->org.agent_count = before.agent_count;

@@ -62,6 +62,8 @@ struct tl_org {
 	bool peers_visible;
 	bool github_connected;
 	int64_t created_ms;
+	uint64_t generation; /* of the registry when this org last changed: settings, people,
+				agents, their keys; not when another org did */
 	const struct tl_member *const *members; /* member no - 1 -> member */
 	uint32_t member_count;
 	const struct tl_agent *const *agents; /* agent no - 1 -> agent */

@@ -187,6 +187,31 @@ holds(const struct query_scene *scene, const char *request, const char *mark, in
 		scene, TL_QUERY_LEADERBOARD, tl_slice_str(request), tl_slice_str(mark), age_ms_max);
 }
 
+/* The scene with the registry as it is by now. */
+static struct query_scene
+repin(struct place *p, struct tl_view *view)
+{
+	tl_registry_unpin(p->registry);
+	p->registry = tl_registry_pin(p->roster);
+	return make_scene(p, view);
+}
+
+static void
+add_org(struct place *p, const char *name)
+{
+	struct tl_edit *edit;
+	struct tl_org org;
+	uint32_t no;
+
+	OK(tl_edit_begin(p->roster, p->write, &edit));
+	org = *tl_edit_org(edit, p->org);
+	org.no = 0;
+	org.name = name;
+	OK(tl_edit_put_org(edit, &org, &no));
+	OK(tl_write_commit(p->write, TL_SYNC, &ok_why));
+	tl_edit_publish(edit);
+}
+
 static void
 a_mark_holds_for_the_same_question_until_something_changed(void **state)
 {
@@ -194,6 +219,8 @@ a_mark_holds_for_the_same_question_until_something_changed(void **state)
 	struct query_scene scene, later;
 	struct tl_view *view;
 	char mark[KEPT_MARK_BYTES], again[KEPT_MARK_BYTES];
+	char key[TL_KEY_ID_BYTES];
+	uint32_t ada;
 
 	(void)state;
 	OK(query_cache_new(1 << 20, 1 << 20, &p->cache));
@@ -231,6 +258,19 @@ a_mark_holds_for_the_same_question_until_something_changed(void **state)
 	place_publish(p);
 	view = tl_view_pin(p->store);
 	scene = make_scene(p, view);
+	assert_false(holds(&scene, REQUEST, mark, 1000));
+	assert_true(
+		kept_mark(&scene, TL_QUERY_LEADERBOARD, tl_slice_str(REQUEST), p->now_ms, mark));
+	add_org(p, "other"); /* what another org does shows nowhere */
+	scene = repin(p, view);
+	assert_true(holds(&scene, REQUEST, mark, 1000));
+	ada = place_member(p, 0xaa, TL_MEMBER_ACTIVE, "", "Ada", -1);
+	scene = repin(p, view);
+	assert_false(holds(&scene, REQUEST, mark, 1000));
+	assert_true(
+		kept_mark(&scene, TL_QUERY_LEADERBOARD, tl_slice_str(REQUEST), p->now_ms, mark));
+	place_agent(p, ada, "codex", key, NULL);
+	scene = repin(p, view);
 	assert_false(holds(&scene, REQUEST, mark, 1000));
 	assert_true(
 		kept_mark(&scene, TL_QUERY_LEADERBOARD, tl_slice_str(REQUEST), p->now_ms, mark));
