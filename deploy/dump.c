@@ -232,7 +232,9 @@ print_mark(struct tl_slice key, struct tl_slice value, struct tl_buf *text)
 		return print_loss(value, text);
 	/* Other rows of the family are single numbers. */
 	if (tl_mark_decode(value, &mark) == TL_OK)
-		tl_buf_printf(text, "  group=%" PRIu64 " seq=%" PRIu64, mark.group_no, mark.seq);
+		tl_buf_printf(text,
+			"  group=%" PRIu64 " seq=%" PRIu64 " step=%" PRIu64 " first_step=%" PRIu64,
+			mark.group_no, mark.seq, mark.step_no, mark.first_step_no);
 	return text->err;
 }
 

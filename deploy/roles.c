@@ -13,6 +13,7 @@
 #include "deploy/stats_door.h"
 #include "rollup/auditor.h"
 #include "rollup/expire.h"
+#include "rollup/repair.h"
 #include "schema/base/daemon.h"
 #include "schema/net/peers.h"
 #include "schema/store/flush.h"
@@ -150,11 +151,39 @@ opening_options_of(const struct roles *r)
 }
 
 static uint64_t
-derived_group_no(void *arg)
+flush_begins(void *arg)
 {
 	struct roles *roles = arg;
 
-	return rollup_stats_of(roles->now.rollup)->group_no;
+	return rollup_flush_begins(roles->now.rollup);
+}
+
+static void
+flush_ended(void *arg)
+{
+	struct roles *roles = arg;
+
+	rollup_flush_ended(roles->now.rollup);
+}
+
+/* Derived rows of lost steps are made again before anybody can ask for them. */
+static enum tl_err
+open_rollup(struct roles *r, struct tl_why *why)
+{
+	enum repair repair;
+	enum tl_err err = repair_derived(r->now.store, r->settings->data, &repair, why);
+
+	if (!err && repair != REPAIR_NONE)
+		tl_log(TL_LOG_WARN, "derived rows were missing, folding again from=\"%s\"",
+			repair == REPAIR_REBUILD ? "the first group" : "the last flush point");
+	if (!err)
+		err = rollup_new(r->now.store, &r->now.rollup, why);
+	if (!err)
+		rollup_bound(r->now.rollup, (size_t)r->settings->rollup_bytes_max);
+	if (!err && repair == REPAIR_REBUILD)
+		err = rollup_rebuild(r->now.rollup, why);
+	/* Days whose raw events have expired are only in the rows that were lost. */
+	return err == TL_ECONFLICT ? TL_ESTORAGE_CORRUPT : err;
 }
 
 /* What writes: the mark, the guard of the disk, the rollup, flush points. */
@@ -166,9 +195,7 @@ start_writing(struct roles *r, const struct opening *opening, struct tl_why *why
 
 	err = opening_start_mark(&options, opening, storage_failed, r, &r->now.highwater, why);
 	if (!err)
-		err = rollup_new(r->now.store, &r->now.rollup, why);
-	if (!err)
-		rollup_bound(r->now.rollup, (size_t)r->settings->rollup_bytes_max);
+		err = open_rollup(r, why);
 	if (!err)
 		err = tl_disk_guard_start(
 			&(struct tl_disk_guard_options){.data_dir = r->settings->data,
@@ -184,7 +211,8 @@ start_writing(struct roles *r, const struct opening *opening, struct tl_why *why
 					       .data_dir = r->settings->data,
 					       .highwater = r->now.highwater,
 					       .gate = &r->gate,
-					       .derived_group_no = derived_group_no,
+					       .on_begin = flush_begins,
+					       .on_end = flush_ended,
 					       .on_failure = storage_failed,
 					       .arg = r},
 			&r->now.flusher, why);

@@ -60,6 +60,9 @@ struct rollup {
 	int64_t step_end_us, pace_us; /* the end of the last step, and the rest after it */
 	uint64_t step_groups;	      /* how many groups like the last ones fill a step */
 
+	/* steps: the last one, that of the flush point in progress, that of the last one */
+	_Atomic uint64_t step_no, flushing_step_no, flushed_step_no;
+
 	/* guarded by mtx */
 	pthread_mutex_t mtx;
 	pthread_cond_t wake, rebuilt;
@@ -80,6 +83,7 @@ set_mark(struct rollup *rollup, const struct tl_mark *mark)
 	rollup->mark = *mark;
 	atomic_store(&rollup->stats.group_no, mark->group_no);
 	atomic_store(&rollup->stats.seq, mark->seq);
+	atomic_store(&rollup->step_no, mark->step_no);
 }
 
 /* The number of the newest group, 0 in an empty store. */
@@ -248,7 +252,7 @@ struct step {
 	uint64_t group_no_max;
 	uint64_t row_count_max;
 	uint32_t group_count;
-	struct tl_mark mark; /* after the groups taken in */
+	uint64_t group_no, seq; /* of the last group taken in */
 };
 
 static enum tl_err
@@ -267,7 +271,8 @@ take_group(void *arg, const struct tl_journal_row *row, struct tl_why *why)
 	if (err)
 		return err;
 	step->group_count++;
-	step->mark = (struct tl_mark){.group_no = row->group_no, .seq = row->seq_last};
+	step->group_no = row->group_no;
+	step->seq = row->seq_last;
 	return TL_OK;
 }
 
@@ -284,20 +289,22 @@ static enum tl_err
 commit_step(struct rollup *rollup, const struct step *step, struct tl_why *why)
 {
 	struct rollup_stats *stats = &rollup->stats;
+	struct tl_mark mark = mark_next(
+		&rollup->mark, step->group_no, step->seq, atomic_load(&rollup->flushed_step_no));
 	size_t bytes = 0;
 	enum tl_err err;
 
 	expire_hold();
 	err = fold_finish(rollup->fold, rollup->write, why);
 	if (!err) {
-		mark_put(rollup->write, &step->mark, &rollup->fold->value);
+		mark_put(rollup->write, &rollup->mark, &mark, &rollup->fold->value);
 		bytes = tl_write_bytes(rollup->write);
 		err = tl_write_commit(rollup->write, TL_NO_SYNC, why);
 	}
 	expire_release();
 	if (err)
 		return err;
-	set_mark(rollup, &step->mark);
+	set_mark(rollup, &mark);
 	tl_counter_add(&stats->folded_groups, step->group_count);
 	tl_counter_add(&stats->folded_rows, rollup->fold->row_count);
 	tl_counter_add(&stats->writes, 1);
@@ -314,8 +321,7 @@ fold_step(struct rollup *rollup, uint64_t group_no_max, bool *folded_out, struct
 {
 	struct step step = {.fold = rollup->fold,
 		.group_no_max = group_no_max,
-		.row_count_max = rollup->step_rows_max,
-		.mark = rollup->mark};
+		.row_count_max = rollup->step_rows_max};
 	int64_t start_us = tl_clock_mono_us();
 	enum tl_err err;
 
@@ -411,15 +417,17 @@ must_stop(struct rollup *rollup)
 static enum tl_err
 erase_derived(struct rollup *rollup, struct tl_why *why)
 {
-	struct tl_mark zero = {0};
+	struct tl_mark mark;
 	enum tl_err err;
 
 	fold_forget(rollup->fold);
 	err = mark_erase_derived(rollup->store, rollup->write, &rollup->fold->value, why);
+	if (!err)
+		err = mark_read(rollup->store, &mark, why);
 	if (err)
 		return err;
 	cache_begin_empty(&rollup->fold->cache);
-	set_mark(rollup, &zero);
+	set_mark(rollup, &mark);
 	return TL_OK;
 }
 
@@ -590,6 +598,19 @@ rollup_wake(struct rollup *rollup, uint64_t group_no)
 		rollup->group_no_wanted = group_no;
 	pthread_cond_signal(&rollup->wake);
 	pthread_mutex_unlock(&rollup->mtx);
+}
+
+uint64_t
+rollup_flush_begins(struct rollup *rollup)
+{
+	atomic_store(&rollup->flushing_step_no, atomic_load(&rollup->step_no));
+	return atomic_load(&rollup->stats.group_no);
+}
+
+void
+rollup_flush_ended(struct rollup *rollup)
+{
+	atomic_store(&rollup->flushed_step_no, atomic_load(&rollup->flushing_step_no));
 }
 
 void

@@ -48,6 +48,13 @@ TL_MUST enum tl_err rollup_start(struct rollup *rollup,
 /* A group was committed. Any thread. */
 void rollup_wake(struct rollup *rollup, uint64_t group_no);
 
+/*
+ * A flush point begins: how far the derived rows are, all of which it will have. It ended well: a
+ * start has no need of the steps before. One thread.
+ */
+uint64_t rollup_flush_begins(struct rollup *rollup);
+void rollup_flush_ended(struct rollup *rollup);
+
 /* While paused, steps and rebuilds wait: nothing derived is written. Any thread. */
 void rollup_pause(struct rollup *rollup, bool is_paused);
 

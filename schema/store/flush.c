@@ -11,13 +11,14 @@
 #include <unistd.h>
 
 #include "schema/base/daemon.h"
+#include "schema/base/file.h"
 #include "schema/store/store_private.h"
 
 #define FLUSH_EVERY_S 300
 
 /* A checkpoint is flat: links to tables, and a few files. */
 static enum tl_err
-remove_scratch(const char *path, struct tl_why *why)
+remove_flat(const char *path, struct tl_why *why)
 {
 	struct dirent *file;
 	DIR *folder = opendir(path);
@@ -36,43 +37,157 @@ remove_scratch(const char *path, struct tl_why *why)
 	return TL_OK;
 }
 
-/* A checkpoint that is cut short leaves its folder under this name. */
 static enum tl_err
-remove_all(const char *scratch_dir, struct tl_why *why)
+join(const char *folder, const char *name, char path_out[PATH_MAX], struct tl_why *why)
 {
-	char unfinished[PATH_MAX];
-	enum tl_err err = remove_scratch(scratch_dir, why);
-
-	if (!err && snprintf(unfinished, sizeof(unfinished), "%s.tmp", scratch_dir) <
-			    (int)sizeof(unfinished))
-		err = remove_scratch(unfinished, why);
-	return err;
+	if (snprintf(path_out, PATH_MAX, "%s/%s", folder, name) >= PATH_MAX)
+		return tl_fail(why, TL_EIO, "the path '%.100s...' is too long", folder);
+	return TL_OK;
 }
 
-enum tl_err
-tl_flush_point(struct tl_store *store, const char *scratch_dir, struct tl_why *why)
+/* One flush point, whole or not: RocksDB makes a checkpoint as db.tmp and names it db at its end.
+ */
+static enum tl_err
+remove_point(const char *path, struct tl_why *why)
+{
+	static const char *const names[] = {"db.tmp", "db"};
+	char inner[PATH_MAX];
+	enum tl_err err = TL_OK;
+
+	for (size_t i = 0; !err && i < sizeof(names) / sizeof(names[0]); i++) {
+		err = join(path, names[i], inner, why);
+		if (!err)
+			err = remove_flat(inner, why);
+	}
+	return err ? err : remove_flat(path, why);
+}
+
+/* The flush point that is kept, the one that is being made, and the one that made room for it. */
+struct places {
+	char kept[PATH_MAX], next[PATH_MAX], old[PATH_MAX];
+};
+
+static enum tl_err
+places_of(const char *data_dir, struct places *places_out, struct tl_why *why)
+{
+	enum tl_err err = join(data_dir, "flush", places_out->kept, why);
+
+	if (!err)
+		err = join(data_dir, "flush.next", places_out->next, why);
+	return err ? err : join(data_dir, "flush.old", places_out->old, why);
+}
+
+static bool
+is_whole(const char *path)
+{
+	char inner[PATH_MAX];
+
+	return join(path, "db", inner, NULL) == TL_OK && access(inner, F_OK) == 0;
+}
+
+static enum tl_err
+move(const char *from, const char *to, struct tl_why *why)
+{
+	if (rename(from, to) < 0)
+		return tl_fail(why, TL_EIO, "rename '%s': %s", from, strerror(errno));
+	return TL_OK;
+}
+
+/* What a crash between two steps left: at most one whole point, under its own name. */
+static enum tl_err
+settle(const struct places *places, struct tl_why *why)
+{
+	enum tl_err err = TL_OK;
+
+	if (!is_whole(places->kept) && is_whole(places->next)) {
+		err = remove_point(places->kept, why);
+		if (!err)
+			err = move(places->next, places->kept, why);
+	}
+	if (!err)
+		err = remove_point(places->next, why);
+	return err ? err : remove_point(places->old, why);
+}
+
+static enum tl_err
+make_checkpoint(struct tl_store *store, const char *path, struct tl_why *why)
 {
 	rocksdb_checkpoint_t *checkpoint;
 	char *text = NULL;
-	enum tl_err err = remove_all(scratch_dir, why);
 
-	if (err)
-		return err;
 	checkpoint = rocksdb_checkpoint_object_create(store->db, &text);
 	if (text == NULL) {
 		/* 0: however short the log is, the memtables are flushed. */
-		rocksdb_checkpoint_create(checkpoint, scratch_dir, 0, &text);
+		rocksdb_checkpoint_create(checkpoint, path, 0, &text);
 		rocksdb_checkpoint_object_destroy(checkpoint);
 	}
-	if (text != NULL)
-		return tl_store_fail(why, "flush point", text);
-	return remove_all(scratch_dir, why);
+	return text != NULL ? tl_store_fail(why, "flush point", text) : TL_OK;
+}
+
+/* Durable under its name before the one before it goes. */
+static enum tl_err
+take_place(const struct places *places, const char *data_dir, struct tl_why *why)
+{
+	enum tl_err err = tl_dir_sync(places->next, why);
+
+	if (!err && is_whole(places->kept))
+		err = move(places->kept, places->old, why);
+	if (!err)
+		err = remove_point(places->kept, why);
+	if (!err)
+		err = move(places->next, places->kept, why);
+	if (!err)
+		err = tl_dir_sync(data_dir, why);
+	return err ? err : remove_point(places->old, why);
+}
+
+enum tl_err
+tl_flush_point(struct tl_store *store, const char *data_dir, struct tl_why *why)
+{
+	struct places places;
+	char inner[PATH_MAX];
+	enum tl_err err = places_of(data_dir, &places, why);
+
+	if (!err)
+		err = settle(&places, why);
+	if (!err)
+		err = tl_dir_make(places.next, why);
+	if (!err)
+		err = join(places.next, "db", inner, why);
+	if (!err)
+		err = make_checkpoint(store, inner, why);
+	return err ? err : take_place(&places, data_dir, why);
+}
+
+enum tl_err
+tl_flush_open(const char *data_dir, struct tl_store **store_out, struct tl_why *why)
+{
+	struct places places;
+	enum tl_err err = places_of(data_dir, &places, why);
+
+	if (!err)
+		err = settle(&places, why);
+	if (err)
+		return err;
+	return tl_store_open(
+		&(struct tl_store_options){.dir = places.kept, .read_only = true}, store_out, why);
+}
+
+/* The tables that only the flush point still needs are room. */
+static enum tl_err
+let_go(const char *data_dir, struct tl_why *why)
+{
+	struct places places;
+	enum tl_err err = places_of(data_dir, &places, why);
+
+	if (!err)
+		err = settle(&places, why);
+	return err ? err : remove_point(places.kept, why);
 }
 
 struct tl_flusher {
 	/* fixed after start */
 	struct tl_flusher_options options;
-	char scratch_dir[PATH_MAX];
 	pthread_t thread;
 	/* the thread, and stop after it */
 	bool has_failed;
@@ -86,20 +201,26 @@ static void
 flush(struct tl_flusher *flusher)
 {
 	const struct tl_flusher_options *options = &flusher->options;
-	uint64_t group_no = options->derived_group_no(options->arg);
 	struct tl_why why = {.text = ""};
+	uint64_t group_no;
 	enum tl_err err;
 
-	if (flusher->has_failed || tl_gate_is_closed_for(options->gate, TL_GATE_DISK) ||
-		tl_gate_is_closed_for(options->gate, TL_GATE_STORAGE))
+	if (flusher->has_failed || tl_gate_is_closed_for(options->gate, TL_GATE_STORAGE))
 		return;
-	err = tl_flush_point(options->store, flusher->scratch_dir, &why);
-	if (!err) {
-		tl_highwater_note_flush(options->highwater, group_no);
-		return;
+	if (tl_gate_is_closed_for(options->gate, TL_GATE_DISK)) {
+		err = let_go(options->data_dir, &why);
+	} else {
+		group_no = options->on_begin(options->arg);
+		err = tl_flush_point(options->store, options->data_dir, &why);
+		if (!err) {
+			options->on_end(options->arg);
+			tl_highwater_note_flush(options->highwater, group_no);
+		}
 	}
-	flusher->has_failed = true;
-	options->on_failure(options->arg, err, why.text);
+	if (err) {
+		flusher->has_failed = true;
+		options->on_failure(options->arg, err, why.text);
+	}
 }
 
 static void *
@@ -154,13 +275,7 @@ tl_flusher_start(const struct tl_flusher_options *options, struct tl_flusher **f
 	if (flusher == NULL)
 		return tl_fail(why, TL_ENOMEM, "no memory for flush points");
 	flusher->options = *options;
-	if (snprintf(flusher->scratch_dir, sizeof(flusher->scratch_dir), "%s/flush",
-		    options->data_dir) >= (int)sizeof(flusher->scratch_dir))
-		err = tl_fail(why, TL_EIO, "the path '%.100s...' is too long", options->data_dir);
-	else
-		err = remove_all(flusher->scratch_dir, why);
-	if (!err)
-		err = start_thread(flusher, why);
+	err = start_thread(flusher, why);
 	if (err) {
 		free(flusher);
 		return err;

@@ -23,7 +23,8 @@
 #define LIFE_VERSION 1
 #define INTAKE_VERSION 1
 #define QUARANTINE_VERSION 1
-#define MARK_VERSION 1
+#define MARK_VERSION 2
+#define MARK_VERSION_STEPS 2
 #define ID_BYTES 16
 #define MEASURE_MASK_ALL ((UINT64_C(1) << TL_MEASURE_COUNT) - 1)
 
@@ -425,18 +426,25 @@ tl_mark_encode(const struct tl_mark *mark, struct tl_buf *buf)
 	tl_buf_put_u8(buf, MARK_VERSION);
 	tl_buf_put_varint(buf, mark->group_no);
 	tl_buf_put_varint(buf, mark->seq);
+	tl_buf_put_varint(buf, mark->step_no);
+	tl_buf_put_varint(buf, mark->first_step_no);
 }
 
 enum tl_err
 tl_mark_decode(struct tl_slice bytes, struct tl_mark *mark_out)
 {
 	struct tl_cursor cur = tl_cursor_of(bytes);
-	struct tl_mark mark;
+	struct tl_mark mark = {.step_no = 0};
+	uint8_t version = tl_cursor_u8(&cur);
 
-	check_version(&cur, MARK_VERSION);
 	mark.group_no = tl_cursor_varint(&cur);
 	mark.seq = tl_cursor_varint(&cur);
-	if (end_of(&cur))
+	if (version >= MARK_VERSION_STEPS) {
+		mark.step_no = tl_cursor_varint(&cur);
+		mark.first_step_no = tl_cursor_varint(&cur);
+	}
+	if (version == 0 || version > MARK_VERSION || end_of(&cur) ||
+		mark.first_step_no > mark.step_no)
 		return TL_ESTORAGE_CORRUPT;
 	*mark_out = mark;
 	return TL_OK;

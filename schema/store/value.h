@@ -82,12 +82,18 @@ void tl_quarantine_row_encode(const struct tl_quarantine_row *row, struct tl_buf
 TL_MUST enum tl_err tl_quarantine_row_decode(
 	struct tl_slice bytes, struct tl_quarantine_row *row_out);
 
-/* A position in the journal: how far the derived families go. */
+/*
+ * A position in the journal: how far the derived families go, and the steps that brought them there
+ * and have a row of their own: one that is not there is lost with all it wrote.
+ */
 struct tl_mark {
 	uint64_t group_no;
 	uint64_t seq;
+	uint64_t step_no;	/* the last step; 0: written before steps had rows */
+	uint64_t first_step_no; /* the first that has a row */
 };
 
+/* Encode writes the newest version. */
 void tl_mark_encode(const struct tl_mark *mark, struct tl_buf *buf);
 TL_MUST enum tl_err tl_mark_decode(struct tl_slice bytes, struct tl_mark *mark_out);
 

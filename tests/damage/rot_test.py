@@ -11,13 +11,14 @@ import os
 import random
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 
 import msgpack
 
 from campaign import SEED, count, deadline, size
-from daemon import Daemon
+from daemon import BUILD, Daemon
 from exact import Exact, Gateway
 from fault.bit_rot import flip, rot
 from fault.preload import preload
@@ -73,9 +74,56 @@ class Base:
                      >= self.gateway.seq, "the mark")
         control.close()
 
+    def is_behind(self):
+        """Whether the daemon that was killed had not yet folded what it acknowledged."""
+        rows = subprocess.run([os.path.join(BUILD, "tallyd"), "dump", "mark", "--data", self.directory],
+                              stdout=subprocess.PIPE, text=True, check=True).stdout
+        seq = re.search(r"mark=rollup +group=\d+ seq=(\d+)", rows)
+        return int(seq.group(1) if seq else 0) < self.gateway.seq
+
     def copy(self, to):
         shutil.copytree(self.directory, to, ignore=lambda folder, names: [
             name for name in names if name.endswith(".sock") or name in NOT_COPIED])
+
+
+class LaggingBase(Base):
+    """Three live logs, the middle one with nothing but derived rows: the daemon died before it had
+    folded what it acknowledged, did that after its next start, and took in more after another."""
+
+    def __init__(self, root, is_flushed):
+        self.directory = os.path.join(root, "lagging-%d" % is_flushed)
+        os.mkdir(self.directory)
+        with Daemon(directory=self.directory) as daemon:
+            self.org = daemon.create_org(tz="Europe/Berlin")
+            self.gateway = Gateway(0, self.org["gateway_token"], SEED, days=12)
+            self.push(daemon, 20)
+            if is_flushed:
+                daemon.stop()
+                daemon.start()
+            self.push_and_kill(daemon)
+            daemon.environment = preload("two_logs")
+            daemon.start()
+            daemon.wait_folded(self.gateway.seq)
+            daemon.kill()
+            daemon.start()
+            self.push(daemon, 3)
+            self.sums = Exact(daemon, self.org, [self.gateway]).acked_sums()
+            self.wait_marked(daemon)
+            daemon.kill()
+        assert len(logs_of(self.directory)) == 3, logs_of(self.directory)
+
+    def push_and_kill(self, daemon):
+        """Again, should the rollup have been as fast as the gateway."""
+        for _ in range(20):
+            client = daemon.ingest()
+            for _ in range(20):
+                assert self.gateway.send(client)
+            daemon.kill()
+            client.close()
+            if self.is_behind():
+                return
+            daemon.start()
+        raise AssertionError("the rollup is never behind")
 
 
 def logs_of(directory):
@@ -162,6 +210,7 @@ class Trial:
             outcome = "BAD: %s" % error
         if not self.ended():
             self.daemon.kill()
+        self.log = self.daemon.log()
         if outcome.startswith(("SILENT", "BAD")):
             print("  damage: %s: %s; kept: %s" % (outcome, self.what, self.directory))
         else:
@@ -242,6 +291,20 @@ LOG_DAMAGES = {
     "older cut": lambda old, new, rng: cut(old, rng.randrange(os.path.getsize(old))),
     "older deleted": lambda old, new, rng: drop(old),
 }
+
+
+def test_logs_of_derived_rows():
+    """A log without a raw event in it leaves no hole in the journal. The steps that are missing are
+    noticed, and folded again from the last flush point, or from the first group without one."""
+    root, outcomes = scratch(), collections.Counter()
+    for is_flushed, said in ((False, "the first group"), (True, "the last flush point")):
+        base = LaggingBase(root, is_flushed)
+        trial = Trial(base, root, lambda data, rng: drop(logs_of(data)[1]), None)
+        outcomes[trial.run()] += 1
+        assert 'folding again from="%s"' % said in trial.log, trial.log
+    assert outcomes == {"nothing was lost": 2}, "SEED=%d: %s" % (SEED, outcomes)
+    count("damage", derived_logs_lost=2)
+    shutil.rmtree(root)
 
 
 def test_write_ahead_logs():

@@ -34,12 +34,14 @@ check_intake(struct tl_slice value, struct tl_buf *again)
 static void
 check_mark(struct tl_slice value, struct tl_buf *again)
 {
-	struct tl_mark mark;
+	struct tl_mark mark, mark_again;
 
 	if (tl_mark_decode(value, &mark))
 		return;
 	tl_mark_encode(&mark, again);
-	assert(tl_slice_eq(tl_buf_slice(again), value));
+	assert(value.data[0] < again->data[0] || tl_slice_eq(tl_buf_slice(again), value));
+	assert(tl_mark_decode(tl_buf_slice(again), &mark_again) == TL_OK);
+	assert(memcmp(&mark, &mark_again, sizeof(mark)) == 0);
 }
 
 int

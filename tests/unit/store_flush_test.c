@@ -31,15 +31,6 @@ has(struct scratch *s, enum tl_family family, const char *name)
 	return tl_store_get(s->store, NULL, family, tl_key_slice(&key), &s->buf, NULL) == TL_OK;
 }
 
-static const char *
-scratch_dir(const struct scratch *s)
-{
-	static char path[96];
-
-	snprintf(path, sizeof(path), "%s/flush", s->dir);
-	return path;
-}
-
 /* Without its log, what was not in tables would be gone. */
 static void
 remove_log(const struct scratch *s)
@@ -58,7 +49,7 @@ after_a_flush_point_no_family_needs_the_log(void **state)
 	put(s, TL_FAMILY_JOURNAL, "a");
 	put(s, TL_FAMILY_SESSION, "b");
 	put(s, TL_FAMILY_LIFE, "c");
-	assert_int_equal(tl_flush_point(s->store, scratch_dir(s), &s->why), TL_OK);
+	assert_int_equal(tl_flush_point(s->store, s->dir, &s->why), TL_OK);
 	put(s, TL_FAMILY_LIFE, "later");
 	scratch_close(s);
 	remove_log(s);
@@ -69,31 +60,86 @@ after_a_flush_point_no_family_needs_the_log(void **state)
 	assert_false(has(s, TL_FAMILY_LIFE, "later"));
 }
 
+static bool
+point_has(struct scratch *s, enum tl_family family, const char *name)
+{
+	struct tl_key key = tl_key_mark(name);
+	struct tl_store *point;
+	enum tl_err err;
+
+	assert_int_equal(tl_flush_open(s->dir, &point, &s->why), TL_OK);
+	err = tl_store_get(point, NULL, family, tl_key_slice(&key), &s->buf, NULL);
+	tl_store_close(point);
+	return err == TL_OK;
+}
+
 static void
-nothing_is_left_of_it_and_what_a_crash_left_goes(void **state)
+the_last_flush_point_can_be_read(void **state)
 {
 	struct scratch *s = *state;
-	char leftover[128];
-	FILE *file;
+	struct tl_store *point;
 
-	snprintf(leftover, sizeof(leftover), "%s/000001.sst", scratch_dir(s));
-	assert_int_equal(mkdir(scratch_dir(s), 0700), 0);
-	file = fopen(leftover, "w");
-	assert_non_null(file);
-	fclose(file);
-	snprintf(leftover, sizeof(leftover), "%s.tmp", scratch_dir(s));
-	assert_int_equal(mkdir(leftover, 0700), 0);
+	assert_int_equal(tl_flush_open(s->dir, &point, &s->why), TL_ENOT_FOUND);
 	put(s, TL_FAMILY_LIFE, "a");
-	assert_int_equal(tl_flush_point(s->store, scratch_dir(s), &s->why), TL_OK);
-	assert_int_equal(access(scratch_dir(s), F_OK), -1);
-	assert_int_equal(access(leftover, F_OK), -1);
-	assert_int_equal(tl_flush_point(s->store, scratch_dir(s), &s->why), TL_OK);
+	assert_int_equal(tl_flush_point(s->store, s->dir, &s->why), TL_OK);
+	put(s, TL_FAMILY_SESSION, "b");
+	assert_true(point_has(s, TL_FAMILY_LIFE, "a"));
+	assert_false(point_has(s, TL_FAMILY_SESSION, "b"));
+	assert_int_equal(tl_flush_point(s->store, s->dir, &s->why), TL_OK);
+	assert_true(point_has(s, TL_FAMILY_LIFE, "a"));
+	assert_true(point_has(s, TL_FAMILY_SESSION, "b"));
+}
+
+static const char *
+path_of(const struct scratch *s, const char *name)
+{
+	static char path[2][128];
+	static int turn;
+
+	turn = !turn;
+	snprintf(path[turn], sizeof(path[turn]), "%s/%s", s->dir, name);
+	return path[turn];
+}
+
+static void
+rename_in(const struct scratch *s, const char *from, const char *to)
+{
+	assert_int_equal(rename(path_of(s, from), path_of(s, to)), 0);
+}
+
+/* The states between the renames of take_place, and one that was not whole. */
+static void
+a_flush_point_that_was_cut_short_leaves_a_whole_one(void **state)
+{
+	struct scratch *s = *state;
+
+	put(s, TL_FAMILY_LIFE, "a");
+	assert_int_equal(tl_flush_point(s->store, s->dir, &s->why), TL_OK);
+	rename_in(s, "flush", "first");
+	put(s, TL_FAMILY_LIFE, "b");
+	assert_int_equal(tl_flush_point(s->store, s->dir, &s->why), TL_OK);
+	rename_in(s, "flush", "flush.next");
+	rename_in(s, "first", "flush.old");
+	assert_true(point_has(s, TL_FAMILY_LIFE, "b"));
+	assert_int_equal(access(path_of(s, "flush.next"), F_OK), -1);
+	assert_int_equal(access(path_of(s, "flush.old"), F_OK), -1);
+	assert_int_equal(mkdir(path_of(s, "flush.next"), 0700), 0);
+	assert_int_equal(mkdir(path_of(s, "flush.next/db.tmp"), 0700), 0);
+	fclose(fopen(path_of(s, "flush.next/db.tmp/000001.sst"), "w"));
+	assert_true(point_has(s, TL_FAMILY_LIFE, "b"));
+	assert_int_equal(access(path_of(s, "flush.next"), F_OK), -1);
 }
 
 static uint64_t
 group_of(void *arg)
 {
 	return *(uint64_t *)arg;
+}
+
+static void
+ended(void *arg)
+{
+	*(uint64_t *)arg += 1;
 }
 
 static void
@@ -123,7 +169,8 @@ flushed_to(struct scratch *s, struct tl_gate *gate)
 						  .data_dir = s->dir,
 						  .highwater = highwater,
 						  .gate = gate,
-						  .derived_group_no = group_of,
+						  .on_begin = group_of,
+						  .on_end = ended,
 						  .on_failure = failed,
 						  .arg = &group_no},
 				 &flusher, &s->why),
@@ -131,18 +178,22 @@ flushed_to(struct scratch *s, struct tl_gate *gate)
 	tl_flusher_stop(flusher);
 	assert_int_equal(tl_highwater_stop(highwater, &s->why), TL_OK);
 	assert_int_equal(tl_highwater_read(path, &mark, &s->why), TL_OK);
+	assert_int_equal(group_no, mark.flush_group_no > 0 ? 8 : 7);
 	return mark.flush_group_no;
 }
 
 static void
-a_clean_stop_takes_one_and_a_low_disk_does_not(void **state)
+a_clean_stop_takes_one_and_a_low_disk_lets_go_of_it(void **state)
 {
 	struct scratch *s = *state;
 	struct tl_gate gate = {0};
+	struct tl_store *point;
 
 	put(s, TL_FAMILY_LIFE, "a");
+	assert_int_equal(tl_flush_point(s->store, s->dir, &s->why), TL_OK);
 	tl_gate_close(&gate, TL_GATE_DISK);
 	assert_int_equal(flushed_to(s, &gate), 0);
+	assert_int_equal(tl_flush_open(s->dir, &point, &s->why), TL_ENOT_FOUND);
 	tl_gate_open(&gate, TL_GATE_DISK);
 	tl_gate_close(&gate, TL_GATE_CLOCK);
 	assert_int_equal(flushed_to(s, &gate), 7);
@@ -153,8 +204,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SCRATCH_TEST(after_a_flush_point_no_family_needs_the_log),
-		SCRATCH_TEST(nothing_is_left_of_it_and_what_a_crash_left_goes),
-		SCRATCH_TEST(a_clean_stop_takes_one_and_a_low_disk_does_not),
+		SCRATCH_TEST(the_last_flush_point_can_be_read),
+		SCRATCH_TEST(a_flush_point_that_was_cut_short_leaves_a_whole_one),
+		SCRATCH_TEST(a_clean_stop_takes_one_and_a_low_disk_lets_go_of_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

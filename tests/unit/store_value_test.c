@@ -217,8 +217,8 @@ static void
 marks_have_their_golden_bytes(void **state)
 {
 	struct place *p = *state;
-	struct tl_mark mark = {.group_no = 40, .seq = 123456};
-	struct tl_mark far = {.group_no = UINT64_MAX, .seq = UINT64_MAX};
+	struct tl_mark mark = {.group_no = 40, .seq = 123456, .step_no = 9, .first_step_no = 5};
+	struct tl_mark far = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
 	struct tl_mark got;
 
 	tl_mark_encode(&mark, &p->buf);
@@ -229,6 +229,9 @@ marks_have_their_golden_bytes(void **state)
 	tl_mark_encode(&far, &p->buf);
 	assert_int_equal(tl_mark_decode(tl_buf_slice(&p->buf), &got), TL_OK);
 	assert_memory_equal(&got, &far, sizeof(got));
+	mark.step_no = mark.first_step_no = 0;
+	assert_int_equal(tl_mark_decode(golden_read(GOLDEN, "mark_v1", &p->golden), &got), TL_OK);
+	assert_memory_equal(&got, &mark, sizeof(got));
 }
 
 static void

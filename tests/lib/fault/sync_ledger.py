@@ -61,10 +61,11 @@ class Ledger:
                 self.moved(rest[1], rest[2])
 
     def moved(self, old, new):
+        """A file, or a folder with all that is in it."""
         for table in (self.size, self.overwritten):
             table.pop(new, None)
-            if old in table:
-                table[new] = table.pop(old)
+            for path in [path for path in table if path == old or path.startswith(old + "/")]:
+                table[new + path[len(old):]] = table.pop(path)
 
     def undo_name(self, kind, *rest):
         if kind == "C" and os.path.isdir(rest[0]):
