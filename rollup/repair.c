@@ -88,12 +88,12 @@ restore(struct repairer *repairer, struct tl_why *why)
 {
 	struct tl_key restoring = tl_key_mark(MARK_RESTORING);
 	const struct tl_mark *from = &repairer->point_mark;
-	struct tl_mark mark = mark_next(
-		&repairer->mark, from->group_no, from->seq, repairer->mark.step_no + 1);
+	struct tl_mark mark =
+		mark_next(&repairer->mark, from->group_no, from->seq, repairer->mark.step_no + 1);
 	enum tl_err err;
 
-	tl_write_put(repairer->write, TL_FAMILY_MARK, tl_key_slice(&restoring),
-		tl_slice_of("\1", 1));
+	tl_write_put(
+		repairer->write, TL_FAMILY_MARK, tl_key_slice(&restoring), tl_slice_of("\1", 1));
 	err = tl_write_commit(repairer->write, TL_NO_SYNC, why);
 	for (size_t i = 0; !err && i < mark_derived_count; i++)
 		err = copy_family(repairer, mark_derived[i], why);
@@ -122,8 +122,8 @@ repair(struct repairer *repairer, const char *data_dir, enum repair *repair_out,
 }
 
 enum tl_err
-repair_derived(struct tl_store *store, const char *data_dir, enum repair *repair_out,
-	struct tl_why *why)
+repair_derived(
+	struct tl_store *store, const char *data_dir, enum repair *repair_out, struct tl_why *why)
 {
 	struct repairer repairer = {.store = store};
 	enum tl_err err = tl_write_new(store, &repairer.write);

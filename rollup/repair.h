@@ -12,11 +12,11 @@
 enum repair {
 	REPAIR_NONE,	    /* nothing is missing */
 	REPAIR_FLUSH_POINT, /* derived rows are as the flush point had them */
-	REPAIR_REBUILD,	    /* there is none that can be used: a rebuild is due before anybody asks */
+	REPAIR_REBUILD, /* there is none that can be used: a rebuild is due before anybody asks */
 };
 
 /* The store is open for writing, and rollup_new has not been called. */
-TL_MUST enum tl_err repair_derived(struct tl_store *store, const char *data_dir,
-	enum repair *repair_out, struct tl_why *why);
+TL_MUST enum tl_err repair_derived(
+	struct tl_store *store, const char *data_dir, enum repair *repair_out, struct tl_why *why);
 
 #endif
