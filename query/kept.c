@@ -1,5 +1,6 @@
 #include "query/kept.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,6 +164,7 @@ is_keepable(enum tl_query_op op)
 	case TL_QUERY_HEALTH:
 	case TL_QUERY_KEYS_RESOLVE:
 	case TL_QUERY_EXPLAIN:
+	case TL_QUERY_LIVE:
 	case TL_QUERY_COUNT:
 		break;
 	}
@@ -239,6 +241,24 @@ kept_mark(const struct query_scene *scene, enum tl_query_op op, struct tl_slice 
 	snprintf(mark_out, KEPT_MARK_BYTES, "%016" PRIx64 "-%" PRIx64,
 		tl_siphash(scene->cache->secret, key), (uint64_t)made_ms);
 	return true;
+}
+
+void
+kept_digest(const struct query_scene *scene, const char *what, struct tl_slice of,
+	char digest_out[KEPT_DIGEST_BYTES])
+{
+	static const uint8_t no_secret[sizeof(scene->cache->secret)];
+	uint8_t bytes[64] = {0};
+	size_t what_bytes = strlen(what);
+
+	assert(4 + what_bytes + 1 + of.bytes <= sizeof(bytes));
+	tl_put_be32(bytes, scene->org->no);
+	memcpy(bytes + 4, what, what_bytes);
+	if (of.bytes > 0)
+		memcpy(bytes + 4 + what_bytes + 1, of.data, of.bytes);
+	snprintf(digest_out, KEPT_DIGEST_BYTES, "%016" PRIx64,
+		tl_siphash(scene->cache != NULL ? scene->cache->secret : no_secret,
+			tl_slice_of(bytes, sizeof(bytes))));
 }
 
 /* When the reply of a mark was made; -1 for what is no mark. */

@@ -71,6 +71,12 @@ void kept_reply_put(const struct query_scene *scene, enum tl_query_op op, struct
 bool kept_mark(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
 	int64_t made_ms, char mark_out[KEPT_MARK_BYTES]);
 
+/* A keyed hash of something of the scene's org, as hex; what tells one thing from another. */
+#define KEPT_DIGEST_BYTES 17
+
+void kept_digest(const struct query_scene *scene, const char *what, struct tl_slice of,
+	char digest_out[KEPT_DIGEST_BYTES]);
+
 /* Whether the request would have that reply again, but for its age of at most age_ms_max. */
 bool kept_mark_holds(const struct query_scene *scene, enum tl_query_op op, struct tl_slice request,
 	struct tl_slice mark, int64_t age_ms_max);

@@ -27,6 +27,7 @@ static const struct op ops[TL_QUERY_COUNT] = {
 	[TL_QUERY_RECONCILE] = {reconcile_run, false, TL_RIGHT_AUDIT, true, TL_RANGE_7D},
 	[TL_QUERY_HEALTH] = {health_run, true, TL_RIGHT_READ, false, TL_RANGE_7D},
 	[TL_QUERY_EXPLAIN] = {explain_run, false, TL_RIGHT_AUDIT, true, TL_RANGE_24H},
+	[TL_QUERY_LIVE] = {live_run, false, TL_RIGHT_READ, false, TL_RANGE_7D},
 	[TL_QUERY_KEYS_RESOLVE] = {keys_resolve_run, false, TL_RIGHT_RESOLVE, false, TL_RANGE_7D},
 };
 

@@ -22,6 +22,7 @@
 	X(TL_QUERY_TEAM, "team")                 \
 	X(TL_QUERY_DASHBOARD, "dashboard")       \
 	X(TL_QUERY_RECONCILE, "reconcile")       \
+	X(TL_QUERY_LIVE, "live")                 \
 	X(TL_QUERY_HEALTH, "health")             \
 	X(TL_QUERY_KEYS_RESOLVE, "keys_resolve") \
 	X(TL_QUERY_EXPLAIN, "explain")

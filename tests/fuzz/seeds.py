@@ -93,8 +93,8 @@ def frames():
 
 
 def queries():
-    ops = ["leaderboard", "dashboard", "series", "top_repos", "repos", "pulls", "models", "sessions",
-           "session", "team", "reconcile", "health", "keys_resolve", "explain"]
+    ops = ["leaderboard", "dashboard", "series", "top_repos", "repos", "pulls", "models", "live",
+           "sessions", "session", "team", "reconcile", "health", "keys_resolve", "explain"]
     more = [{}, {"range": "7d", "tz": "Europe/Berlin", "metric": "tokens", "tokens": "uncached"},
             {"from": "2026-11-01T00:00:00Z", "to": NOW_MS, "limit": 5, "cursor": "YWJj"},
             {"scope": "pr:github.com/acme/api#7", "split": True, "range": "30d"},

@@ -233,6 +233,142 @@ many_ask_while_views_move(void **state)
 	stop(&s);
 }
 
+/* One question of several: NULL leaves a pair out. */
+static void
+put_question(struct tl_buf *to, const char *op, const char *token, const char *have)
+{
+	struct tl_pack_open map = tl_pack_open_map(to);
+
+	tl_pack_key_int(to, &map, "v", 1);
+	tl_pack_key_str(to, &map, "op", op);
+	tl_pack_key_str(to, &map, "token", token);
+	if (have != NULL)
+		tl_pack_key_str(to, &map, "have", have);
+	tl_pack_close(to, &map);
+}
+
+static struct tl_pack_open
+begin_several(struct tl_buf *request, struct tl_pack_open *map)
+{
+	tl_buf_init(request, 0);
+	*map = tl_pack_open_map(request);
+	tl_pack_key_int(request, map, "v", 1);
+	tl_pack_key_str(request, map, "op", "several");
+	tl_pack_key(request, map, "asks");
+	return tl_pack_open_array(request);
+}
+
+static void
+end_several(struct served *s, struct tl_buf *request, struct tl_pack_open *map,
+	struct tl_pack_open *asks, uint32_t count)
+{
+	asks->count = count;
+	tl_pack_close(request, asks);
+	tl_pack_close(request, map);
+	call(s, s->client, tl_buf_slice(request));
+	tl_buf_fini(request);
+}
+
+static void
+several_are_answered_each_for_itself(void **state)
+{
+	struct served s;
+	struct place *p;
+	struct tl_buf request;
+	struct tl_pack_open map, asks;
+	char mark[64];
+
+	(void)state;
+	start(&s);
+	p = s.p;
+	ask(&s, s.client, "leaderboard", "token", s.admin, "have", "", NULL);
+	strcpy(mark, reply_text(p, "mark"));
+	asks = begin_several(&request, &map);
+	put_question(&request, "leaderboard", s.admin, mark);
+	put_question(&request, "series", s.admin, mark);
+	put_question(&request, "leaderboard", "nobody", mark);
+	put_question(&request, "leaderboard", s.admin, NULL);
+	put_question(&request, "live", s.admin, NULL);
+	put_question(&request, "leaderboard", s.admin, mark);
+	end_several(&s, &request, &map, &asks, 6);
+	assert_true(reply_bool(p, "ok"));
+	assert_int_equal(reply_count(p, "answers"), 6);
+	assert_true(reply_bool(p, "answers.0.same"));
+	assert_string_equal(reply_text(p, "answers.0.mark"), mark);
+	assert_false(reply_bool(p, "answers.1.same"));
+	assert_string_equal(reply_text(p, "answers.2.error.code"), "unauthenticated");
+	assert_string_equal(reply_text(p, "answers.3.error.field"), "have");
+	assert_int_equal(reply_int(p, "answers.4.as_of_ms"), NOW_MS);
+	assert_true(reply_bool(p, "answers.5.same"));
+
+	asks = begin_several(&request, &map);
+	for (int i = 0; i < 513; i++)
+		tl_pack_int(&request, 1);
+	end_several(&s, &request, &map, &asks, 513);
+	assert_string_equal(reply_text(p, "error.field"), "asks");
+	ask(&s, s.client, "several", NULL);
+	assert_string_equal(reply_text(p, "error.field"), "asks");
+	ask(&s, s.client, "several", "asks", "x", NULL);
+	assert_string_equal(reply_text(p, "error.field"), "asks");
+	stop(&s);
+}
+
+/* The digests of the last two live replies. */
+static bool
+has_moved(struct served *s, const char *token, const char *key, char before[64])
+{
+	char now[64];
+	bool moved;
+
+	ask(s, s->client, "live", "token", token, NULL);
+	strcpy(now, reply_text(s->p, key));
+	assert_int_equal(strlen(now), 16);
+	moved = strcmp(now, before) != 0;
+	strcpy(before, now);
+	return moved;
+}
+
+static void
+live_tells_the_own_changes_and_no_others(void **state)
+{
+	struct served s;
+	struct place *p;
+	char usage[64] = "", team[64] = "", user[64] = "", org[64] = "";
+	char first[TL_TOKEN_BYTES_MAX], second[TL_TOKEN_BYTES_MAX], service[TL_TOKEN_BYTES_MAX];
+
+	(void)state;
+	start(&s);
+	p = s.p;
+	place_token(p, TL_CREDENTIAL_PERSON, 1, false, first);
+	place_token(p, TL_CREDENTIAL_PERSON, 1, false, second);
+	place_token(p, TL_CREDENTIAL_SERVICE, 0, false, service);
+	assert_true(has_moved(&s, first, "usage", usage));
+	assert_true(has_moved(&s, first, "team", team));
+	assert_true(has_moved(&s, first, "user", user));
+	assert_false(has_moved(&s, second, "user", user));
+	assert_true(has_moved(&s, service, "user", user));
+	assert_true(has_moved(&s, service, "org", org));
+	assert_false(has_moved(&s, first, "org", org));
+	/* another org's usage */
+	OK(tl_view_publish(p->store, p->group_no, p->seq + 7,
+		&(struct tl_change){.org = 99, .low_ms = 1}, 1, &ok_why));
+	assert_false(has_moved(&s, first, "usage", usage));
+	assert_false(has_moved(&s, first, "team", team));
+	/* the own, and the own people */
+	place_request(p, NOW_MS - HOUR_MS, 0, 1, 10, 70);
+	place_publish(p);
+	assert_true(has_moved(&s, first, "usage", usage));
+	assert_false(has_moved(&s, first, "team", team));
+	place_member(p, 0xbb, TL_MEMBER_ACTIVE, "", "Bob", -1);
+	assert_false(has_moved(&s, first, "usage", usage));
+	assert_true(has_moved(&s, first, "team", team));
+	ask(&s, s.client, "live", "token", "nobody", NULL);
+	assert_string_equal(reply_text(p, "error.code"), "unauthenticated");
+	ask(&s, s.control, "live", NULL);
+	assert_string_equal(reply_text(p, "error.field"), "org");
+	stop(&s);
+}
+
 int
 main(void)
 {
@@ -241,6 +377,8 @@ main(void)
 		cmocka_unit_test(the_operator_names_the_org),
 		cmocka_unit_test(odd_frames_get_a_coded_reply),
 		cmocka_unit_test(many_ask_while_views_move),
+		cmocka_unit_test(several_are_answered_each_for_itself),
+		cmocka_unit_test(live_tells_the_own_changes_and_no_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
