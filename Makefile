@@ -29,7 +29,7 @@ CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -I. -MMD -MP $(WARN) $(CFLAGS_$(VARI
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 
 # Folders, one archive each. LINK_x: what stands below x, in link order.
-FOLDERS := base model wire net http store registry client import ingest rollup query queryapi ingestapi
+FOLDERS := base model wire net http store registry client import ingest rollup query queryapi queryweb ingestapi
 DIR_base := schema/base
 DIR_model := schema/model
 DIR_wire := schema/wire
@@ -43,6 +43,7 @@ DIR_ingest := ingest
 DIR_rollup := rollup
 DIR_query := query
 DIR_queryapi := query/api
+DIR_queryweb := query/web
 DIR_ingestapi := ingest/api
 
 LINK_base := base
@@ -76,7 +77,7 @@ lib = $(foreach f,$(1),$(BUILD)/lib$(f).a)
 PROGRAM_LINK_tallyd := $(LINK_all)
 PROGRAM_LINK_tally := import client net wire model base
 # Of query, the bridge takes lru alone: without -lrocksdb more does not link.
-PROGRAM_LINK_tally-http := ingestapi queryapi query http net wire model base
+PROGRAM_LINK_tally-http := ingestapi queryapi queryweb query http net wire model base
 PROGRAMS := $(foreach p,tallyd tally tally-http,$(if $(wildcard deploy/$(p).c),$(p)))
 
 .PHONY: all
@@ -97,11 +98,43 @@ $(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
 # What a main needs beside its archives.
 PARTS_tallyd := $(addprefix $(BUILD)/deploy/,accept.o opening.o orders.o dump.o derived.o exit_code.o \
 	offline.o ready.o roles.o stats_door.o tallyd_settings.o)
-PARTS_tally-http := $(addprefix $(BUILD)/deploy/,exit_code.o metrics.o)
+PARTS_tally-http := $(addprefix $(BUILD)/deploy/,exit_code.o metrics.o) $(BUILD)/query/web/table.o
 PARTS_tally := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c))
 
 # What the assembler includes is no dependency the compiler sees.
 $(BUILD)/query/api/document.o: query/api/schemas.json
+
+# The dashboard, once for all variants: built by npm where there is npm, WEB=prebuilt takes
+# query/web/dist of a release, WEB=none leaves it out.
+WEB ?= $(if $(shell command -v npm),npm,none)
+WEB_BUILD := $(patsubst build/%,build,$(BUILD))/web
+WEB_SOURCES := $(shell find query/web/src -type f) $(addprefix query/web/,index.html package.json \
+	vite.config.ts tsconfig.json)
+DIST_npm := $(WEB_BUILD)/dist
+DIST_prebuilt := query/web/dist
+NPM := npm --no-audit --no-fund --no-update-notifier --loglevel=error
+
+$(WEB_BUILD)/node_modules/.package-lock.json: query/web/package-lock.json
+	@mkdir -p $(WEB_BUILD)
+	@cp query/web/package.json query/web/package-lock.json $(WEB_BUILD)
+	$(call say,NPM)cd $(WEB_BUILD) && $(NPM) ci >npm.log 2>&1 || { tail -20 npm.log; exit 1; }
+	@touch $@
+
+$(DIST_npm)/index.html: $(WEB_SOURCES) $(WEB_BUILD)/node_modules/.package-lock.json
+	@rm -rf $(WEB_BUILD)/src && cp -r query/web/src $(filter-out query/web/src/%,$(filter query/web/%,$^)) $(WEB_BUILD)
+	$(call say,WEB)cd $(WEB_BUILD) && $(NPM) run build >build.log 2>&1 || { cat build.log; exit 1; }
+	@touch $@
+
+$(DIST_prebuilt)/index.html:
+	@echo 'WEB=prebuilt: there is no $(DIST_prebuilt); a release bundle has it' >&2; exit 1
+
+$(BUILD)/query/web/table.S: query/web/embed.sh $(addsuffix /index.html,$(DIST_$(WEB)))
+	@mkdir -p $(@D)
+	@[ -n '$(DIST_$(WEB))' ] || echo 'the dashboard is not built in: WEB=$(WEB), see make help' >&2
+	$(call say,WEB)query/web/embed.sh '$(or $(DIST_$(WEB)),$(WEB_BUILD)/none)' $@
+
+$(BUILD)/query/web/table.o: $(BUILD)/query/web/table.S
+	$(call say,AS)$(CC) -c $< -o $@
 
 define program
 $(BUILD)/$(1): $(BUILD)/deploy/$(1).o $(PARTS_$(1)) $(call lib,$(PROGRAM_LINK_$(1)))
@@ -312,6 +345,7 @@ help:
 	@echo 'make test-http  the HTTP API, also under linters from npm and Debian'
 	@echo 'make bench      speed, as ratios measured in one run'
 	@echo 'make asan tsan  the tests under sanitizers'
+	@echo 'make WEB=...    the dashboard: npm builds it, prebuilt takes query/web/dist, none leaves it out'
 	@echo 'make check      what every change must pass'
 	@echo 'make install    into DESTDIR and PREFIX ($(PREFIX))'
 

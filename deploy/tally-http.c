@@ -9,6 +9,7 @@
 #include "ingest/api/receive.h"
 #include "query/api/document.h"
 #include "query/api/routes.h"
+#include "query/web/assets.h"
 #include "schema/base/clock.h"
 #include "schema/base/conf.h"
 #include "schema/base/crypt.h"
@@ -16,7 +17,7 @@
 #include "schema/base/log.h"
 
 #define URL_BYTES (TL_CONF_STRING_BYTES + 32)
-#define ROUTES_MAX 64u
+#define ROUTES_MAX 96u
 #define HOSTS_MAX 16u
 #define KEPT_BYTES_MAX (32u << 20)
 #define ASK_TIMEOUT_MS 15000
@@ -83,6 +84,7 @@ struct bridge {
 	struct tl_http_route routes[ROUTES_MAX];
 	uint32_t route_count;
 	struct tl_relay relay;
+	struct assets *assets;
 	struct tl_http_server *server;
 	struct metrics *metrics; /* NULL: not served */
 };
@@ -116,6 +118,17 @@ add_routes(struct bridge *bridge, const struct tl_relay_route *table, uint32_t c
 			.run = table[i].run,
 			.what = &table[i],
 		};
+}
+
+/* Beside the API: the document does not list the pages. */
+static void
+add_dashboard(struct bridge *bridge)
+{
+	uint32_t count;
+	const struct tl_http_route *pages = assets_routes(bridge->assets, &count);
+
+	for (uint32_t i = 0; i < count && bridge->route_count < ROUTES_MAX; i++)
+		bridge->routes[bridge->route_count++] = pages[i];
 }
 
 static void
@@ -187,6 +200,10 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 	if (!err)
 		err = document_new(bridge->routes, bridge->route_count, &bridge->relay.document);
 	if (!err)
+		err = assets_new(&bridge->assets, why);
+	if (!err)
+		add_dashboard(bridge);
+	if (!err)
 		err = serve(bridge, why);
 	if (!err && strcmp(settings->metrics, "none") != 0)
 		err = metrics_start(settings->metrics, bridge->stats_url, bridge->server,
@@ -202,6 +219,7 @@ bridge_stop(struct bridge *bridge)
 	tl_relay_close(&bridge->relay);
 	routes_kept_free(bridge->relay.kept);
 	tl_http_body_drop(bridge->relay.document);
+	assets_free(bridge->assets);
 }
 
 static void

@@ -13,12 +13,14 @@
 #define GZIP_LEVEL 1
 #define GZIP_WINDOW_BITS (15 + 16) /* + 16: with gzip's head and trailer */
 #define GZIP_MEMORY_LEVEL 8
+#define INFLATE_STEP_BYTES (16u << 10)
 
 struct tl_http_body {
 	_Atomic uint32_t owner_count;
 	_Atomic(struct tl_http_body *) gzipped; /* NULL: not asked for yet */
 	uint8_t *data;
 	size_t bytes;
+	bool is_borrowed; /* data is somebody else's, for ever */
 };
 
 enum tl_err
@@ -53,7 +55,8 @@ tl_http_body_drop(struct tl_http_body *body)
 	if (body == NULL || atomic_fetch_sub(&body->owner_count, 1) > 1)
 		return;
 	tl_http_body_drop(body->gzipped);
-	free(body->data);
+	if (!body->is_borrowed)
+		free(body->data);
 	free(body);
 }
 
@@ -124,4 +127,54 @@ tl_http_body_gzip(struct tl_http_body *body)
 		gzipped = before;
 	}
 	return gzipped;
+}
+
+/* The whole stream into *out, which grows to what is there. */
+static enum tl_err
+inflate_all(struct tl_slice stream, struct tl_buf *out)
+{
+	z_stream state = {.next_in = stream.data, .avail_in = (uInt)stream.bytes};
+	int status = inflateInit2(&state, GZIP_WINDOW_BITS);
+
+	if (status != Z_OK)
+		return TL_ENOMEM;
+	while (status == Z_OK) {
+		uint8_t *at = tl_buf_reserve(out, INFLATE_STEP_BYTES);
+
+		if (at == NULL)
+			break;
+		state.next_out = at;
+		state.avail_out = INFLATE_STEP_BYTES;
+		status = inflate(&state, Z_NO_FLUSH);
+		tl_buf_advance(out, INFLATE_STEP_BYTES - state.avail_out);
+	}
+	inflateEnd(&state);
+	return status == Z_STREAM_END && state.avail_in == 0 ? TL_OK : TL_EFRAME_MALFORMED;
+}
+
+enum tl_err
+tl_http_body_of_gzip(struct tl_slice stream, size_t bytes_max, struct tl_http_body **body_out)
+{
+	struct tl_http_body *gzipped = calloc(1, sizeof(*gzipped));
+	struct tl_http_body *body = NULL;
+	struct tl_buf plain;
+	enum tl_err err = gzipped == NULL ? TL_ENOMEM : TL_OK;
+
+	tl_buf_init(&plain, bytes_max);
+	if (!err)
+		err = inflate_all(stream, &plain);
+	if (!err)
+		err = tl_http_body_of(&plain, &body);
+	tl_buf_fini(&plain);
+	if (err) {
+		free(gzipped);
+		return err;
+	}
+	*gzipped = (struct tl_http_body){.owner_count = 1,
+		.data = (uint8_t *)stream.data,
+		.bytes = stream.bytes,
+		.is_borrowed = true};
+	body->gzipped = gzipped;
+	*body_out = body;
+	return TL_OK;
 }

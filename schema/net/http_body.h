@@ -9,6 +9,13 @@ struct tl_http_body;
 /* Takes the buffer's content over and leaves the buffer empty; on failure it is as before. */
 TL_MUST enum tl_err tl_http_body_of(struct tl_buf *buf, struct tl_http_body **body_out);
 
+/*
+ * A body that is its gzip stream, which is borrowed and outlives all bodies made of it: bytes of
+ * the program. TL_EFRAME_MALFORMED for what is no gzip stream, or inflates to more than bytes_max.
+ */
+TL_MUST enum tl_err tl_http_body_of_gzip(
+	struct tl_slice stream, size_t bytes_max, struct tl_http_body **body_out);
+
 /* Another owner; and one less. Any thread. NULL is fine. */
 struct tl_http_body *tl_http_body_hold(struct tl_http_body *body);
 void tl_http_body_drop(struct tl_http_body *body);

@@ -152,7 +152,7 @@ def test_the_document_has_every_route_and_no_other():
             assert status == 405, (path, status)
             allowed = set(headers["allow"].split(", ")) - {"HEAD"}
             assert allowed == {method.upper() for method in entry}, (path, allowed)
-        for path in ("/", "/api", "/api/v1", "/api/v1/", "/api/v1/leaderboard/", "/api/v2/team",
+        for path in ("/api", "/api/v1", "/api/v1/", "/api/v1/leaderboard/", "/api/v2/team",
                      "/api/v1/sessions/", "/livez/x"):
             assert bridge.get(path, "", 404)["error"]["code"] == "not_found", path
 

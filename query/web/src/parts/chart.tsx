@@ -1,0 +1,189 @@
+/*
+ * Bars over time. uPlot draws shares of a round top value; what is read, in the bubble and on the
+ * axis, is made from the exact values. Arrow keys go from bin to bin.
+ */
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Window } from '../api/shapes';
+import { axisOf, exactOf, wholeOf, type Metric, type Value } from '../figures/metric';
+import { FULL, largest, sharesOf, stepsOver } from '../figures/scale';
+import { binOf, isMidnight, tickOf } from '../figures/time';
+import { theme } from '../theme';
+
+const HEIGHT = 232;
+const TICK_PX = 68;
+
+interface Props {
+	label: string;
+	window: Window;
+	metric: Metric;
+	bars: readonly Value[];
+}
+
+interface Drawn extends Props {
+	steps: bigint[];
+	shares: number[];
+	ticks: number[];
+}
+
+function drawnOf(props: Props): Drawn {
+	const wholes = props.bars.map(wholeOf);
+	const steps = stepsOver(largest(wholes));
+
+	return {
+		...props, steps,
+		shares: sharesOf(wholes, steps[steps.length - 1]!),
+		ticks: ticksOf(props.window),
+	};
+}
+
+/* Bins that may be written under: midnights where bins are shorter than days, else all. */
+function ticksOf({ bins, bin_edges_ms: edges, tz }: Window): number[] {
+	const all = Array.from({ length: bins }, (_, i) => i);
+	const midnights = all.filter((i) => isMidnight(edges[i]!, tz));
+
+	return midnights.length > 2 ? midnights : all;
+}
+
+function thinned(ticks: readonly number[], width: number): number[] {
+	const every = Math.max(1, Math.ceil((ticks.length * TICK_PX) / Math.max(width, 1)));
+
+	return ticks.filter((_, i) => i % every === 0);
+}
+
+function colour(name: string): string {
+	return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+function axisFont(): string {
+	return `11px ${colour('--font')}`;
+}
+
+function optionsOf(drawn: { current: Drawn }, width: number, point: (bin: number | null) => void): uPlot.Options {
+	const quiet = colour('--text-3');
+	const grid = { stroke: colour('--line'), width: 1 };
+	const bars = drawn.current.shares.length;
+	const fills = () => drawn.current.shares.map((_, i, all) =>
+		colour(i === all.length - 1 && isOpen(drawn.current.window) ? '--bar-open' : '--bar'));
+
+	return {
+		width, height: HEIGHT, padding: [8, 0, 0, 0], legend: { show: false },
+		cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
+		scales: {
+			x: { time: false, range: [-0.5, bars - 0.5] },
+			y: { range: [0, FULL] },
+		},
+		axes: [
+			{
+				stroke: quiet, font: axisFont(), grid: { show: false }, ticks: { show: false }, size: 28,
+				splits: (plot) => thinned(drawn.current.ticks, plot.bbox.width / devicePixelRatio),
+				values: (_, splits) =>
+					splits.map((i) => tickOf(drawn.current.window.bin_edges_ms[i]!, drawn.current.window.tz)),
+			},
+			{
+				stroke: quiet, font: axisFont(), grid, ticks: { show: false }, size: 52, gap: 8,
+				splits: () => drawn.current.steps.map((_, i, all) => Math.round((FULL * i) / Math.max(all.length - 1, 1))),
+				values: () => drawn.current.steps.map((step) => axisOf(drawn.current.metric, step)),
+			},
+		],
+		series: [
+			{},
+			{
+				points: { show: false },
+				paths: uPlot.paths.bars!({
+					size: [0.7, 56], radius: [0.2, 0], gap: 0,
+					disp: {
+						fill: { unit: 3, values: fills },
+						stroke: { unit: 3, values: fills },
+					},
+				}),
+			},
+		],
+		hooks: { setCursor: [(plot) => point(plot.cursor.left! < 0 ? null : plot.posToIdx(plot.cursor.left!))] },
+	};
+}
+
+/* The last bin is not over yet. */
+function isOpen(window: Window): boolean {
+	return window.range !== 'custom' || window.end_ms > Date.now();
+}
+
+export function Chart(props: Props) {
+	const box = useRef<HTMLDivElement>(null);
+	const plot = useRef<uPlot | null>(null);
+	const drawn = useRef<Drawn>(drawnOf(props));
+	const [bin, point] = useState<number | null>(null);
+	const last = props.bars.length - 1;
+	const form = `${props.metric} ${props.bars.length} ${theme.value}`;
+
+	drawn.current = drawnOf(props);
+	useEffect(() => {
+		const element = box.current!;
+		const width = () => Math.max(element.clientWidth, 120);
+		const made = new uPlot(optionsOf(drawn, width(), point), dataOf(drawn.current), element);
+		const resizes = new ResizeObserver(() => made.setSize({ width: width(), height: HEIGHT }));
+
+		plot.current = made;
+		resizes.observe(element);
+		return () => {
+			resizes.disconnect();
+			made.destroy();
+		};
+	}, [form]);
+	useEffect(() => plot.current?.setData(dataOf(drawn.current)), [props.bars, props.window]);
+
+	const onKey = (event: KeyboardEvent) => {
+		const to = { ArrowLeft: (bin ?? last + 1) - 1, ArrowRight: (bin ?? -1) + 1, Home: 0, End: last }[event.key];
+
+		if (event.key === 'Escape')
+			point(null);
+		if (to === undefined)
+			return;
+		event.preventDefault();
+		point(Math.max(0, Math.min(to, last)));
+	};
+	const at = bin === null ? null : Math.min(bin, last);
+
+	return (
+		<div class="chart" role="slider" tabIndex={0} aria-label={props.label} aria-orientation="horizontal"
+			aria-valuemin={0} aria-valuemax={Math.max(last, 0)} aria-valuenow={at ?? last}
+			aria-valuetext={sayBin(props, at ?? last)} onKeyDown={onKey}
+			onFocus={(event) => event.currentTarget.matches(':focus-visible') && point(at ?? last)}
+			onBlur={() => point(null)} onPointerLeave={() => point(null)}>
+			<div ref={box} class="chart-plot" aria-hidden="true" style={{ height: `${HEIGHT}px` }} />
+			{at !== null && plot.current !== null && <Bubble plot={plot.current} bin={at} {...props} />}
+		</div>
+	);
+}
+
+function dataOf({ shares }: Drawn): uPlot.AlignedData {
+	return [shares.map((_, i) => i), shares];
+}
+
+function sayBin({ window, metric, bars }: Props, bin: number): string {
+	const edges = window.bin_edges_ms;
+
+	if (bars[bin] === undefined)
+		return 'nothing';
+	return `${binOf(edges[bin]!, edges[bin + 1]!, window.tz)}: ${exactOf(metric, bars[bin]!)}`;
+}
+
+function Bubble({ plot, bin, window, metric, bars }: Props & { plot: uPlot; bin: number }) {
+	const left = plot.bbox.left / devicePixelRatio;
+	const slot = plot.bbox.width / devicePixelRatio / bars.length;
+	const middle = left + (bin + 0.5) * slot;
+	const share = bin / Math.max(bars.length - 1, 1);
+	const edges = window.bin_edges_ms;
+
+	return (
+		<>
+			<div class="chart-column" style={{ left: `${left + bin * slot}px`, width: `${slot}px` }} />
+			<div class="chart-bubble" style={{ left: `${middle}px`, transform: `translateX(${-share * 100}%)` }}>
+				<strong>{exactOf(metric, bars[bin]!)}</strong>
+				<span>{binOf(edges[bin]!, edges[bin + 1]!, window.tz)}</span>
+				{bin === bars.length - 1 && isOpen(window) && <em>in progress</em>}
+			</div>
+		</>
+	);
+}

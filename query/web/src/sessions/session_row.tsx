@@ -1,0 +1,53 @@
+/* A line of the list. The whole line leads to the session; member and repository narrow the list. */
+import type { Session } from '../api/shapes';
+import { compact, grouped, plural } from '../figures/count';
+import { ago, momentOf, now } from '../figures/time';
+import { agentName } from '../parts/agent_badge';
+import { Figure } from '../parts/figure';
+import { RepoName } from '../parts/repo_name';
+import { openedEmails } from '../people/sealed';
+import { addressWith } from '../place';
+
+export function memberOf(row: Session): string {
+	if (row.member_id === null)
+		return 'unattributed';
+	return openedEmails.value.get(row.member_id) ?? row.display_name ?? `${row.member_id.slice(0, 16)}...`;
+}
+
+export function SessionRow({ row, tz }: { row: Session; tz: string }) {
+	return (
+		<tr data-session={row.session}>
+			<th scope="row">
+				<a class="session-link" href={`/dashboard/sessions/${encodeURIComponent(row.session)}`}>
+					<bdi>{row.name ?? row.session}</bdi>
+				</a>
+				{row.name !== null && <small class="mono">{row.session}</small>}
+			</th>
+			<td>
+				{row.member_id === null
+					? <span class="quiet">{memberOf(row)}</span>
+					: <a class="plain" href={addressWith({ member: row.member_id })}><bdi>{memberOf(row)}</bdi></a>}
+			</td>
+			<td>{row.agent === null ? <span class="quiet">–</span> : agentName(row.agent)}</td>
+			<td>
+				{row.repo === null
+					? <span class="quiet">–</span>
+					: <a class="plain" href={addressWith({ repo: row.repo, pr: undefined })}><RepoName repo={row.repo} /></a>}
+				{row.pulls.length > 0 && <span class="quiet"> {pullsOf(row)}</span>}
+			</td>
+			<td class="number"><Figure metric="cost" value={row.cost_usd} /></td>
+			<td class="number"><data value={String(row.tokens)} data-hint={plural(row.tokens, 'token')}>{compact(row.tokens)}</data></td>
+			<td class="number">
+				{grouped(row.requests)}
+				{Number(row.errors) > 0 && <span class="failed" data-hint={`${plural(row.errors, 'request')} failed`}>{grouped(row.errors)}</span>}
+			</td>
+			<td><time data-hint={momentOf(row.last_ms, tz)}>{ago(row.last_ms, now.value)}</time></td>
+		</tr>
+	);
+}
+
+function pullsOf({ pulls }: Session): string {
+	const [first, ...rest] = pulls;
+
+	return `#${first!.number}${rest.length > 0 ? ` +${rest.length}` : ''}`;
+}

@@ -1,0 +1,42 @@
+/* The ranked team, as cards. */
+import type { TeamScreen } from '../api/team';
+import { addressWith, go, place } from '../place';
+import { Empty } from '../parts/state';
+import { useHeldOrder } from './held_order';
+import { MemberCard, PendingCard } from './member_card';
+import { SHOWN, windowParams, type View } from './view';
+
+export function Members({ screen, question, view }: { screen: TeamScreen; question: string; view: View }) {
+	const { rows, isOld, renew } = useHeldOrder(question, screen.members, (member) => member.member_id);
+	const sessionsOf = (id: string) =>
+		`/dashboard/sessions?${new URLSearchParams({ ...windowParams(view), member: id })}`;
+
+	return (
+		<section class="grid-section" aria-labelledby="members-title">
+			<h2 id="members-title" class="section-title">Members</h2>
+			{rows.length === 0 && (
+				<div class="panel">
+					<Empty icon="seats" title="Nobody is on the team yet">
+						People appear with their first request. <code>tally push</code> or a gateway brings it.
+					</Empty>
+				</div>
+			)}
+			<ol class="cards">
+				{rows.map(({ row, placed }) => row.pending
+					? <PendingCard key={row.member_id} member={row} />
+					: <MemberCard key={row.member_id} member={row} placed={placed} metric={screen.metric}
+						href={sessionsOf(row.member_id)} />)}
+			</ol>
+			{screen.next_cursor !== null && (
+				<button type="button" class="button more"
+					onClick={() => go(addressWith({ show: String(view.shown + 4 * SHOWN) }, place.peek()), 'replace')}>
+					Show more members
+				</button>
+			)}
+			{isOld && (
+				<button type="button" class="pill" onClick={renew}>The ranking changed. Show the new one</button>
+			)}
+			<span class="unseen" role="status">{isOld ? 'The ranking changed.' : ''}</span>
+		</section>
+	);
+}
