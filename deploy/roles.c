@@ -254,25 +254,37 @@ open_data(struct roles *r, struct commit **commit_out, struct tl_why *why)
 				   : start_writing(r, &opening, why);
 }
 
-static enum tl_err
-peers_start(const struct tallyd_settings *settings, struct tl_why *why)
+static struct tl_peers_limits
+peers_limits_of(const struct tallyd_settings *settings)
 {
-	int64_t count_max = 0;
-	enum tl_err err = tl_peers_start(
-		&(struct tl_peers_limits){
-			.count_max = settings->connections_max,
-			.per_address_max = settings->connections_per_address_max,
-			.frame_ms = settings->frame_ms_max,
-			.idle_ms = settings->idle_ms_max,
-			.partial_bytes_max = settings->partial_bytes_max,
-			.unread_bytes_max = settings->unread_bytes_max,
-		},
-		&count_max, why);
+	return (struct tl_peers_limits){
+		.count_max = settings->connections_max,
+		.per_address_max = settings->connections_per_address_max,
+		.frame_ms = settings->frame_ms_max,
+		.idle_ms = settings->idle_ms_max,
+		.partial_bytes_max = settings->partial_bytes_max,
+		.unread_bytes_max = settings->unread_bytes_max,
+	};
+}
 
-	if (!err && count_max < settings->connections_max)
+static void
+note_connections(const struct tallyd_settings *settings, int64_t count_max)
+{
+	if (count_max < settings->connections_max)
 		tl_log(TL_LOG_WARN,
 			"connections_max=%" PRId64 " is all the limit of open files allows",
 			count_max);
+}
+
+static enum tl_err
+peers_start(const struct tallyd_settings *settings, struct tl_why *why)
+{
+	struct tl_peers_limits limits = peers_limits_of(settings);
+	int64_t count_max = 0;
+	enum tl_err err = tl_peers_start(&limits, &count_max, why);
+
+	if (!err)
+		note_connections(settings, count_max);
 	return err;
 }
 
@@ -472,5 +484,8 @@ roles_have_room(const struct roles *r)
 void
 roles_reload(struct roles *r)
 {
+	struct tl_peers_limits limits = peers_limits_of(r->settings);
+
 	ingest_set_queue_bytes_max(r->now.ingest, r->settings->intake.queue_bytes_max);
+	note_connections(r->settings, tl_peers_limit(&limits));
 }

@@ -57,7 +57,9 @@ static const struct tl_conf_setting setting_table[] = {
 		"threads that decode, and as many that answer; 0: one a core"},
 };
 
-static const char *const reloads[] = {"log", "queue_bytes_max", NULL};
+static const char *const reloads[] = {"log", "queue_bytes_max", "partial_bytes_max",
+	"unread_bytes_max", "connections_max", "connections_per_address_max", "frame_ms_max",
+	"idle_ms_max", NULL};
 
 const struct tl_conf_table tallyd_conf_table = {
 	.program = "tallyd",

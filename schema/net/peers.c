@@ -86,12 +86,12 @@ static shutdown_call *shutdown_real;
 
 static struct {
 	/* fixed after start */
-	struct tl_peers_limits limits;
 	struct peer *peers; /* by descriptor */
 	uint32_t peer_capacity;
 	pthread_t sweeper;
 
 	_Atomic bool is_on;
+	_Atomic int64_t partial_bytes_max;
 	_Atomic int64_t partial_bytes; /* as of the last sweep, and what came since */
 	_Atomic uint64_t ended[TL_PEER_END_COUNT];
 
@@ -99,6 +99,7 @@ static struct {
 	pthread_mutex_t mtx;
 	pthread_cond_t stop;
 	bool stops;
+	struct tl_peers_limits limits;
 	int *open_fds; /* of those in PEER_OPEN, in no order */
 	uint32_t open_count;
 	uint32_t shut_count;
@@ -400,7 +401,7 @@ peer_read(struct peer *peer, const struct iovec *parts, int part_count, size_t b
 	}
 	held_bytes = atomic_load(&peer->in.held_bytes) - held_bytes;
 	if (atomic_fetch_add(&house.partial_bytes, held_bytes) + held_bytes >
-		house.limits.partial_bytes_max)
+		atomic_load(&house.partial_bytes_max))
 		partial_relieve();
 }
 
@@ -493,14 +494,15 @@ pipe_find(uint32_t pipe)
 bool
 tl_peers_owe(uint32_t pipe, size_t bytes)
 {
-	uint64_t unread_bytes_max = (uint64_t)house.limits.unread_bytes_max;
 	struct peer *peer;
+	uint64_t unread_bytes_max;
 	uint64_t unread_bytes;
 	bool goes_on = true;
 
 	if (!atomic_load(&house.is_on))
 		return true;
 	pthread_mutex_lock(&house.mtx);
+	unread_bytes_max = (uint64_t)house.limits.unread_bytes_max;
 	peer = pipe_find(pipe);
 	if (peer != NULL) {
 		bytes += is_ipc(peer) ? 9 : 8;
@@ -607,6 +609,19 @@ count_that_fits(int64_t count_max, uint32_t file_count)
 	return count_max < fits ? count_max : fits;
 }
 
+int64_t
+tl_peers_limit(const struct tl_peers_limits *limits)
+{
+	int64_t count_max = count_that_fits(limits->count_max, house.peer_capacity);
+
+	pthread_mutex_lock(&house.mtx);
+	house.limits = *limits;
+	house.limits.count_max = count_max;
+	pthread_mutex_unlock(&house.mtx);
+	atomic_store(&house.partial_bytes_max, limits->partial_bytes_max);
+	return count_max;
+}
+
 enum tl_err
 tl_peers_start(const struct tl_peers_limits *limits, int64_t *count_max_out, struct tl_why *why)
 {
@@ -616,9 +631,8 @@ tl_peers_start(const struct tl_peers_limits *limits, int64_t *count_max_out, str
 	pthread_once(&once, find_real);
 	tl_nng_repair_start();
 	mallopt(M_MMAP_THRESHOLD, TL_INFLOW_HEAP_BYTES_MAX);
-	house.limits = *limits;
 	house.peer_capacity = files_raise();
-	house.limits.count_max = count_that_fits(limits->count_max, house.peer_capacity);
+	*count_max_out = tl_peers_limit(limits);
 	/* From the second start of a process on, nng may still be ending connections of the first.
 	 */
 	if (house.peers == NULL)
@@ -636,7 +650,6 @@ tl_peers_start(const struct tl_peers_limits *limits, int64_t *count_max_out, str
 	}
 	tl_nng_on_sent(peer_sent);
 	atomic_store(&house.is_on, true);
-	*count_max_out = house.limits.count_max;
 	return TL_OK;
 }
 

@@ -53,6 +53,12 @@ const char *tl_peer_end_name(enum tl_peer_end end);
 TL_MUST enum tl_err tl_peers_start(
 	const struct tl_peers_limits *limits, int64_t *count_max_out, struct tl_why *why);
 
+/*
+ * Other limits, while servers run. Connections over a lower count stay until newer ones need their
+ * room. Returns the count that fits. Any thread.
+ */
+int64_t tl_peers_limit(const struct tl_peers_limits *limits);
+
 /* After the last server. */
 void tl_peers_stop(void);
 

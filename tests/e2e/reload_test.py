@@ -18,6 +18,34 @@ def reload(daemon, path, text, counter):
     return daemon.log().splitlines()[-1]
 
 
+def test_bounds_of_connections_change_under_open_ones():
+    handle, path = tempfile.mkstemp(prefix="tally-conf-")
+    os.close(handle)
+    try:
+        with Daemon("--config", path) as daemon:
+            silent = [daemon.ingest() for _ in range(3)]
+            for client in silent:
+                client.connect()
+            wait_for(lambda: daemon.stats()["connections"] >= 3, "the connections")
+            said = reload(daemon, path, "idle_ms_max = 100\nconnections_max = 60000\n", "reloads")
+            assert 'changed="connections_max idle_ms_max" at_the_next_start=""' in said, said
+            wait_for(lambda: daemon.stats()["connections_ended"]["idle"] >= 3, "the end of the idle")
+            reload(daemon, path, "connections_max = 8\n", "reloads")
+            crowd = [daemon.ingest() for _ in range(20)]
+            for client in crowd:
+                try:
+                    client.connect()
+                except OSError:
+                    pass  # it was full
+            wait_for(lambda: daemon.stats()["connections"] <= 8, "no more than there may be")
+            ended = daemon.stats()["connections_ended"]
+            assert ended["made_room"] + ended["count_full"] >= 12, ended
+            for client in silent + crowd:
+                client.close()
+    finally:
+        os.unlink(path)
+
+
 def test_settings_are_read_again_and_a_wrong_file_is_not():
     handle, path = tempfile.mkstemp(prefix="tally-conf-")
     os.close(handle)
