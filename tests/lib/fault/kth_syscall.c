@@ -2,7 +2,8 @@
  * A preload library that counts the calls that change files below a directory and lets the k-th go
  * wrong. TALLY_KTH_DIR: the directory. TALLY_KTH_STATE: a file of four int64 shared with whoever
  * watches: calls so far, k (0: never), stride (0: once; n: at k and at each n-th call after it),
- * and how often it struck; k may be written while the program runs. TALLY_KTH_ACTION: EIO, ENOSPC,
+ * and how often it struck; k may be written while the program runs. TALLY_KTH_SEED: of all calls from
+ * k on, one in n, drawn by seed and number, instead. TALLY_KTH_ACTION: EIO, ENOSPC,
  * EINTR, short (half of a write), kill, or sleep (TALLY_KTH_SLEEP_MS, before the call).
  * TALLY_KTH_CALLS: which calls count, by name with commas; without it all of write, pwrite,
  * fdatasync, fsync, fallocate, ftruncate, rename, unlink and open. TALLY_KTH_TRACE: a file that
@@ -37,6 +38,7 @@ struct state {
 static struct state *state;
 static const char *dir, *action, *calls;
 static int trace_fd = -1;
+static uint64_t seed; /* 0: at k and the strides after it */
 
 __attribute__((constructor)) static void
 load(void)
@@ -50,6 +52,8 @@ load(void)
 	calls = getenv("TALLY_KTH_CALLS");
 	if (path == NULL || dir == NULL || action == NULL)
 		return;
+	if (getenv("TALLY_KTH_SEED") != NULL)
+		seed = strtoull(getenv("TALLY_KTH_SEED"), NULL, 10);
 	if (trace != NULL)
 		trace_fd = (int)syscall(SYS_openat, AT_FDCWD, trace,
 			O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -93,18 +97,37 @@ trace(int64_t number, const char *name, const char *path)
 		abort();
 }
 
+/* splitmix64: the same number gives the same verdict whatever ran before. */
+static bool
+is_drawn(int64_t number, int64_t one_in)
+{
+	uint64_t z = seed + (uint64_t)number * UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return (z ^ z >> 31) % (uint64_t)one_in == 0;
+}
+
+static bool
+is_due(int64_t number, int64_t at, int64_t stride)
+{
+	if (at == 0 || number < at)
+		return false;
+	if (stride == 0)
+		return number == at;
+	return seed != 0 ? is_drawn(number, stride) : (number - at) % stride == 0;
+}
+
 static bool
 is_struck(const char *name, const char *path)
 {
-	int64_t number, at, stride;
+	int64_t number;
 
 	if (state == NULL || !is_counted(name) || !is_below(path))
 		return false;
 	number = atomic_fetch_add(&state->calls, 1) + 1;
-	at = atomic_load(&state->at);
-	stride = atomic_load(&state->stride);
 	trace(number, name, path);
-	if (at == 0 || number < at || (stride == 0 ? number != at : (number - at) % stride != 0))
+	if (!is_due(number, atomic_load(&state->at), atomic_load(&state->stride)))
 		return false;
 	atomic_fetch_add(&state->struck, 1);
 	return true;

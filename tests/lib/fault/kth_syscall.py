@@ -19,14 +19,16 @@ from fault.preload import preload  # noqa: E402
 class Kth:
     """The state shared with the program; it outlives the program's death."""
 
-    def __init__(self, path, directory, action, calls=None, sleep_ms=None, trace=None):
+    def __init__(self, path, directory, action, calls=None, sleep_ms=None, trace=None,
+                 seed=None):
         with open(path, "wb") as file:
             file.write(bytes(32))
         with open(path, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), 32)
         settings = {"TALLY_KTH_STATE": path, "TALLY_KTH_DIR": directory,
                     "TALLY_KTH_ACTION": action, "TALLY_KTH_CALLS": calls,
-                    "TALLY_KTH_SLEEP_MS": sleep_ms, "TALLY_KTH_TRACE": trace}
+                    "TALLY_KTH_SLEEP_MS": sleep_ms, "TALLY_KTH_TRACE": trace,
+                    "TALLY_KTH_SEED": seed and str(seed)}
         self.trace = trace
         self.settings = {name: value for name, value in settings.items() if value is not None}
 
