@@ -253,6 +253,16 @@ print_dict(struct tl_slice value, struct tl_buf *text)
 	return text->err;
 }
 
+static enum tl_err
+print_record(struct tl_slice key, struct tl_slice value, struct tl_buf *text)
+{
+	enum tl_err err;
+
+	tl_buf_put_str(text, " ");
+	err = tl_record_print(key, value, text, NULL);
+	return err ? err : text->err;
+}
+
 /* What is being dumped: a fixed family, or the days'. */
 struct source {
 	bool is_day;
@@ -287,7 +297,8 @@ print_value(const struct source *source, struct tl_slice key, struct tl_slice va
 		return print_dict(value, text);
 	case TL_FAMILY_QUARANTINE:
 		return print_quarantine(value, arena, text);
-	case TL_FAMILY_REGISTRY: /* holds the orgs' secrets: sizes only */
+	case TL_FAMILY_REGISTRY:
+		return print_record(key, value, text);
 	case TL_FAMILY_COUNT:
 		break;
 	}

@@ -287,6 +287,7 @@ pack_ingest(struct tl_buf *reply, struct tl_pack_open *map, const struct ingest_
 	pack_counter(reply, map, "rejected", &stats->rejected);
 	pack_counter(reply, map, "groups", &stats->groups);
 	pack_counter(reply, map, "commands", &stats->commands);
+	pack_counter(reply, map, "signins_stored", &stats->signins_stored);
 	pack_latency(reply, map, "ack", &stats->ack_us);
 	pack_latency(reply, map, "commit", &stats->commit_us);
 	pack_latency(reply, map, "fsync", &stats->fsync_us);

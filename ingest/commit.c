@@ -217,6 +217,8 @@ begin(struct commit *commit, struct commit_job *const *jobs, size_t job_count, i
 		err = dedupe_reserve(commit->dedupe, row_count);
 	if (!err)
 		err = tl_edit_begin(commit->roster, commit->write, &commit->edit);
+	if (!err)
+		tl_edit_keep_signins(commit->edit, TL_SIGNIN_STORE_MS);
 	return err;
 }
 
@@ -434,6 +436,28 @@ commit_group(struct commit *commit, struct commit_job *const *jobs, size_t job_c
 	group_end(&commit->group);
 	tl_histogram_add(&commit->stats->commit_us, tl_clock_mono_us() - start_us);
 	return TL_OK;
+}
+
+enum tl_err
+commit_signins(struct commit *commit, int64_t age_ms, struct tl_why *why)
+{
+	uint32_t count;
+	enum tl_err err;
+
+	assert(!commit->is_dead);
+	tl_write_reset(commit->write);
+	err = tl_edit_begin(commit->roster, commit->write, &commit->edit);
+	if (err)
+		return err;
+	count = tl_edit_keep_signins(commit->edit, age_ms);
+	if (count > 0)
+		err = tl_write_commit(commit->write, TL_SYNC, why);
+	commit->is_dead = err != TL_OK;
+	if (!err)
+		tl_counter_add(&commit->stats->signins_stored, count);
+	tl_edit_discard(commit->edit);
+	commit->edit = NULL;
+	return err;
 }
 
 uint64_t

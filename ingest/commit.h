@@ -48,6 +48,12 @@ void commit_free(struct commit *commit);
 TL_MUST enum tl_err commit_group(struct commit *commit, struct commit_job *const *jobs,
 	size_t job_count, int64_t now_ms, struct tl_why *why);
 
+/*
+ * Store when browsers were last seen, where the stored time is older by age_ms: one synced write,
+ * or none. A failure is the storage's, as above.
+ */
+TL_MUST enum tl_err commit_signins(struct commit *commit, int64_t age_ms, struct tl_why *why);
+
 /* The last durable group and sequence number. */
 uint64_t commit_group_no(const struct commit *commit);
 uint64_t commit_seq(const struct commit *commit);

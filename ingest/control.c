@@ -266,11 +266,21 @@ run_write(enum tl_command_op op, const struct control_call *call)
 		return control_member_update(call);
 	case TL_COMMAND_MEMBER_REMOVE:
 		return control_member_remove(call);
+	case TL_COMMAND_SIGNIN_CREATE:
+		return control_signin_create(call);
+	case TL_COMMAND_SIGNIN_END:
+		return control_signin_end(call);
+	case TL_COMMAND_SIGNIN_REVOKE:
+		return control_signin_revoke(call);
+	case TL_COMMAND_LINK_CREATE:
+		return control_link_create(call);
 	case TL_COMMAND_ORG_LIST:
 	case TL_COMMAND_TOKEN_LIST:
 	case TL_COMMAND_INVITE_LIST:
 	case TL_COMMAND_AGENT_REVEAL:
 	case TL_COMMAND_KEY_RESOLVE:
+	case TL_COMMAND_SIGNIN_SHOW:
+	case TL_COMMAND_SIGNIN_LIST:
 	case TL_COMMAND_PING:
 	case TL_COMMAND_STATS:
 	case TL_COMMAND_VERIFY:
@@ -297,6 +307,10 @@ run_read(enum tl_command_op op, const struct control_call *call)
 		return control_agent_reveal(call);
 	case TL_COMMAND_KEY_RESOLVE:
 		return control_key_resolve(call);
+	case TL_COMMAND_SIGNIN_SHOW:
+		return control_signin_show(call);
+	case TL_COMMAND_SIGNIN_LIST:
+		return control_signin_list(call);
 	case TL_COMMAND_PING:
 		return ping(call);
 	case TL_COMMAND_ORG_CREATE:
@@ -312,6 +326,10 @@ run_read(enum tl_command_op op, const struct control_call *call)
 	case TL_COMMAND_AGENT_DELETE:
 	case TL_COMMAND_MEMBER_UPDATE:
 	case TL_COMMAND_MEMBER_REMOVE:
+	case TL_COMMAND_SIGNIN_CREATE:
+	case TL_COMMAND_SIGNIN_END:
+	case TL_COMMAND_SIGNIN_REVOKE:
+	case TL_COMMAND_LINK_CREATE:
 	case TL_COMMAND_STATS:
 	case TL_COMMAND_VERIFY:
 	case TL_COMMAND_REBUILD:
@@ -336,7 +354,7 @@ enum tl_err
 control_write(const struct tl_command *command, const struct tl_caller *caller,
 	struct tl_edit *edit, int64_t now_ms, struct tl_buf *reply, struct tl_why *why)
 {
-	/* An invitation is accepted by somebody who is nobody yet. */
+	/* An invitation is accepted, a link used, by somebody who is nobody yet. */
 	static const struct tl_caller nobody = {.type = TL_CREDENTIAL_AGENT};
 	const struct control_call call = {
 		.map = command->map,

@@ -10,14 +10,15 @@
 #include "schema/wire/command_wire.h"
 
 /*
- * Run a writing command (tl_command_writes) for caller, who may be NULL for invite_accept: its code
- * is the credential. On success the whole reply map is appended to reply, secrets included: they
- * are shown here once. On failure why says what is wrong.
+ * Run a writing command (tl_command_writes) for caller, who may be NULL for invite_accept and
+ * signin_create: their code is the credential. On success the whole reply map is appended to reply,
+ * secrets included: they are shown here once. On failure why says what is wrong.
  */
 TL_MUST enum tl_err control_write(const struct tl_command *command, const struct tl_caller *caller,
 	struct tl_edit *edit, int64_t now_ms, struct tl_buf *reply, struct tl_why *why);
 
-/* Run a command that only reads the registry: lists, key_resolve, agent_reveal, ping. */
+/* Run a command that only reads the registry: lists, key_resolve, agent_reveal, signin_show, ping.
+ */
 TL_MUST enum tl_err control_read(const struct tl_command *command, const struct tl_caller *caller,
 	const struct tl_registry *registry, int64_t now_ms, struct tl_buf *reply,
 	struct tl_why *why);

@@ -258,6 +258,8 @@ control_member_remove(const struct control_call *call)
 		err = tl_edit_put_member(call->edit, org_no, &member, &member.no);
 		if (!err)
 			err = control_end_member_tokens(call, org_no, member.no, call->now_ms);
+		if (!err)
+			err = control_end_member_signins(call, org_no, member.no);
 		if (err)
 			return err;
 	}

@@ -91,6 +91,10 @@ TL_MUST enum tl_err control_end_agent_keys(
 TL_MUST enum tl_err control_end_member_tokens(
 	const struct control_call *call, uint32_t org_no, uint32_t member_no, int64_t ends_ms);
 
+/* End all sign-ins of a member, and the links made for them. */
+TL_MUST enum tl_err control_end_member_signins(
+	const struct control_call *call, uint32_t org_no, uint32_t member_no);
+
 /* The commands; control.c picks one. */
 TL_MUST enum tl_err control_token_create(const struct control_call *call);
 TL_MUST enum tl_err control_token_revoke(const struct control_call *call);
@@ -107,5 +111,11 @@ TL_MUST enum tl_err control_agent_update(const struct control_call *call);
 TL_MUST enum tl_err control_agent_rotate(const struct control_call *call);
 TL_MUST enum tl_err control_agent_reveal(const struct control_call *call);
 TL_MUST enum tl_err control_agent_delete(const struct control_call *call);
+TL_MUST enum tl_err control_signin_create(const struct control_call *call);
+TL_MUST enum tl_err control_signin_show(const struct control_call *call);
+TL_MUST enum tl_err control_signin_end(const struct control_call *call);
+TL_MUST enum tl_err control_signin_list(const struct control_call *call);
+TL_MUST enum tl_err control_signin_revoke(const struct control_call *call);
+TL_MUST enum tl_err control_link_create(const struct control_call *call);
 
 #endif

@@ -165,6 +165,15 @@ refuse_jobs(struct ingest *ingest, struct jobs *group, enum tl_err err)
 		intake_refuse(&ingest->intake, group->jobs[i], err, NULL);
 }
 
+/* Nobody of this group is acknowledged, and nobody after it. */
+static void
+fail_storage(struct ingest *ingest)
+{
+	ingest->has_failed = true;
+	if (ingest->options.gate != NULL)
+		tl_gate_close(ingest->options.gate, TL_GATE_STORAGE);
+}
+
 static void
 run_group(struct ingest *ingest, struct jobs *group)
 {
@@ -189,11 +198,25 @@ run_group(struct ingest *ingest, struct jobs *group)
 		send_replies(ingest, group);
 		return;
 	}
-	/* Nobody of this group is acknowledged, and nobody after it. */
-	ingest->has_failed = true;
-	if (ingest->options.gate != NULL)
-		tl_gate_close(ingest->options.gate, TL_GATE_STORAGE);
+	fail_storage(ingest);
 	refuse_jobs(ingest, group, TL_ESTORAGE_UNAVAILABLE);
+	if (ingest->options.on_storage_failure != NULL)
+		ingest->options.on_storage_failure(ingest->options.arg, err, why.text);
+}
+
+/* When nobody wants anything of the writer: what it may do late. */
+static void
+keep_signins(struct ingest *ingest, int64_t age_ms)
+{
+	struct tl_why why = {.text = ""};
+	enum tl_err err;
+
+	if (ingest->has_failed || tl_gate_err(ingest->options.gate))
+		return;
+	err = commit_signins(ingest->commit, age_ms, &why);
+	if (!err)
+		return;
+	fail_storage(ingest);
 	if (ingest->options.on_storage_failure != NULL)
 		ingest->options.on_storage_failure(ingest->options.arg, err, why.text);
 }
@@ -210,6 +233,8 @@ run_writer(void *arg)
 		err = take_jobs(ingest, &group);
 		if (!err)
 			run_group(ingest, &group);
+		else
+			keep_signins(ingest, err == TL_ECLOSED ? 0 : TL_SIGNIN_STORE_MS);
 		atomic_fetch_add(&ingest->stats.writer_turns, 1);
 	}
 	return NULL;

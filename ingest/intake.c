@@ -153,15 +153,21 @@ is_order(enum tl_command_op op)
 	       op == TL_COMMAND_DUMP || op == TL_COMMAND_ACCEPT_CLOCK;
 }
 
-/* Who gives the command. An invitation's code is its own credential. */
+/* An invitation's code, or a link's, is a credential of its own. */
+static bool
+carries_code(enum tl_command_op op)
+{
+	return op == TL_COMMAND_INVITE_ACCEPT || op == TL_COMMAND_SIGNIN_CREATE;
+}
+
+/* Who gives the command. */
 static enum tl_err
 find_caller(struct intake_worker *worker, struct intake_job *job,
 	const struct tl_registry *registry, int64_t now_ms, struct tl_why *why)
 {
 	const struct tl_command *command = &job->commit.command;
 
-	if (command->op == TL_COMMAND_INVITE_ACCEPT && command->token.bytes == 0 &&
-		!worker->is_operator) {
+	if (carries_code(command->op) && command->token.bytes == 0 && !worker->is_operator) {
 		job->commit.caller = (struct tl_caller){.type = TL_CREDENTIAL_AGENT};
 		return TL_OK;
 	}

@@ -93,12 +93,20 @@ put_secret(uint8_t secret[SECRET_BYTES], char text_out[SECRET_DIGITS])
 }
 
 void
+tl_key_id_make(const char *tag, uint64_t number, char key_id_out[TL_KEY_ID_BYTES])
+{
+	char id_text[ID_DIGITS];
+
+	put_number(number, ID_DIGITS, id_text);
+	snprintf(key_id_out, TL_KEY_ID_BYTES, PREFIX "%.3s_%.*s", tag, ID_DIGITS, id_text);
+}
+
+void
 tl_token_make(enum tl_credential_type type, struct tl_credential *credential,
 	char token_out[TL_TOKEN_BYTES_MAX])
 {
 	uint8_t secret[SECRET_BYTES];
 	char secret_text[SECRET_DIGITS];
-	char id_text[ID_DIGITS];
 	char check_text[CHECK_DIGITS];
 	uint64_t id;
 	int bytes;
@@ -106,10 +114,8 @@ tl_token_make(enum tl_credential_type type, struct tl_credential *credential,
 	assert(type < TYPE_COUNT);
 	tl_random(&id, sizeof(id));
 	tl_random(secret, sizeof(secret));
-	put_number(id, ID_DIGITS, id_text);
 	put_secret(secret, secret_text);
-	snprintf(credential->key_id, sizeof(credential->key_id), PREFIX "%s_%.*s", types[type].tag,
-		ID_DIGITS, id_text);
+	tl_key_id_make(types[type].tag, id, credential->key_id);
 	bytes = snprintf(token_out, TL_TOKEN_BYTES_MAX, "%s_%.*s", credential->key_id,
 		SECRET_DIGITS, secret_text);
 	put_number(tl_crc32(tl_slice_of(token_out, (size_t)bytes)), CHECK_DIGITS, check_text);
@@ -201,22 +207,62 @@ resolve_operator(const struct tl_registry *registry, struct tl_slice org_name,
 	return TL_OK;
 }
 
-/* False when a person's member is off the team: the token is as good as revoked. */
+/* False when the person's member is off the team: the credential is as good as revoked. */
 static bool
-read_member(const struct tl_registry *registry, const struct tl_credential *credential,
-	struct tl_caller *caller)
+read_member(const struct tl_registry *registry, struct tl_caller *caller)
 {
-	const struct tl_org *org = tl_registry_org(registry, credential->org_no);
+	const struct tl_org *org = tl_registry_org(registry, caller->org_no);
 	const struct tl_member *member;
 
-	caller->is_admin = credential->is_admin;
-	if (credential->member_no == 0)
+	if (caller->member_no == 0)
 		return true;
-	member = org ? tl_org_member(org, credential->member_no) : NULL;
+	member = org ? tl_org_member(org, caller->member_no) : NULL;
 	if (!member || member->state == TL_MEMBER_REMOVED)
 		return false;
 	caller->is_admin = member->role == TL_ROLE_ADMIN;
 	return true;
+}
+
+static bool
+is_valid(const struct tl_credential *credential, int64_t now_ms)
+{
+	return credential && (credential->revoked_ms == 0 || now_ms < credential->revoked_ms);
+}
+
+/* False when it has ended, or the token that began it has. */
+static bool
+resolve_signin(const struct tl_registry *registry, const struct tl_signin *signin, int64_t now_ms,
+	struct tl_caller *caller)
+{
+	if (signin->is_link || !tl_signin_is_live(signin, now_ms))
+		return false;
+	if (signin->key_id[0] != '\0' &&
+		!is_valid(tl_registry_key(registry, tl_slice_str(signin->key_id)), now_ms))
+		return false;
+	caller->type = TL_CREDENTIAL_PERSON;
+	caller->is_signin = true;
+	caller->org_no = signin->org_no;
+	caller->member_no = signin->member_no;
+	caller->is_admin = signin->is_admin;
+	tl_signin_id(signin, caller->key_id);
+	if (!read_member(registry, caller))
+		return false;
+	tl_registry_use_signin(registry, signin, now_ms);
+	return true;
+}
+
+static bool
+resolve_token(const struct tl_registry *registry, const struct tl_credential *credential,
+	int64_t now_ms, struct tl_caller *caller)
+{
+	if (!is_valid(credential, now_ms))
+		return false;
+	caller->type = credential->type;
+	caller->org_no = credential->org_no;
+	caller->member_no = credential->member_no;
+	caller->is_admin = credential->is_admin;
+	memcpy(caller->key_id, credential->key_id, sizeof(caller->key_id));
+	return credential->type != TL_CREDENTIAL_PERSON || read_member(registry, caller);
 }
 
 enum tl_err
@@ -224,25 +270,23 @@ tl_caller_resolve(const struct tl_registry *registry, struct tl_slice token,
 	struct tl_slice org_name, bool is_operator, int64_t now_ms, struct tl_caller *caller_out,
 	struct tl_why *why)
 {
-	const struct tl_credential *credential;
+	const struct tl_signin *signin;
 	const struct tl_org *org;
 	struct tl_caller caller = {0};
+	bool is_known;
 
 	/* A token says who is asking, on the control socket as elsewhere. */
 	if (is_operator && token.bytes == 0)
 		return resolve_operator(registry, org_name, caller_out, why);
-	credential = tl_registry_credential(registry, token);
-	if (!credential || (credential->revoked_ms != 0 && now_ms >= credential->revoked_ms))
-		return tl_fail(why, TL_EUNAUTHENTICATED, UNAUTHENTICATED);
-	caller.type = credential->type;
-	caller.org_no = credential->org_no;
-	caller.member_no = credential->member_no;
-	memcpy(caller.key_id, credential->key_id, sizeof(caller.key_id));
-	if (credential->type == TL_CREDENTIAL_PERSON && !read_member(registry, credential, &caller))
+	signin = tl_registry_signin(registry, token);
+	is_known = signin ? resolve_signin(registry, signin, now_ms, &caller)
+			  : resolve_token(registry, tl_registry_credential(registry, token), now_ms,
+				    &caller);
+	if (!is_known)
 		return tl_fail(why, TL_EUNAUTHENTICATED, UNAUTHENTICATED);
 	if (org_name.bytes > 0) {
 		/* A foreign org and one that does not exist are the same to the caller. */
-		org = tl_registry_org(registry, credential->org_no);
+		org = tl_registry_org(registry, caller.org_no);
 		if (!org || !tl_slice_eq(org_name, tl_slice_str(org->name)))
 			return tl_fail(why, TL_ENOT_FOUND, "org: no such org");
 	}
@@ -251,15 +295,16 @@ tl_caller_resolve(const struct tl_registry *registry, struct tl_slice token,
 }
 
 static bool
-person_may(bool is_admin, enum tl_right right)
+person_may(const struct tl_caller *caller, enum tl_right right)
 {
 	switch (right) {
 	case TL_RIGHT_READ:
 		return true;
 	case TL_RIGHT_IMPORT:
+		return caller->is_admin && !caller->is_signin;
 	case TL_RIGHT_AUDIT:
 	case TL_RIGHT_MANAGE:
-		return is_admin;
+		return caller->is_admin;
 	case TL_RIGHT_PUSH:
 	case TL_RIGHT_RESOLVE:
 	case TL_RIGHT_OPERATE:
@@ -282,7 +327,7 @@ may(const struct tl_caller *caller, enum tl_right right)
 	case TL_CREDENTIAL_AGENT:
 		return false;
 	case TL_CREDENTIAL_PERSON:
-		return person_may(caller->is_admin, right);
+		return person_may(caller, right);
 	case TL_CREDENTIAL_SERVICE:
 		return right == TL_RIGHT_READ || right == TL_RIGHT_AUDIT;
 	}

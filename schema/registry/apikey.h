@@ -41,6 +41,9 @@ struct tl_credential {
 	const char *name;
 };
 
+/* "tally_<tag>_" and the number in 8 digits; tag has at most 3 letters. */
+void tl_key_id_make(const char *tag, uint64_t number, char key_id_out[TL_KEY_ID_BYTES]);
+
 /* A new secret of the type: fills key_id and hash, and the token to show once. */
 void tl_token_make(enum tl_credential_type type, struct tl_credential *credential,
 	char token_out[TL_TOKEN_BYTES_MAX]);
@@ -64,17 +67,20 @@ enum tl_right {
 /* Who is asking: resolved once per request, never cached. */
 struct tl_caller {
 	bool is_operator; /* came by the control socket */
+	bool is_signin; /* a browser's session: a person, who reads and manages but sends nothing */
 	enum tl_credential_type type;
 	uint32_t org_no; /* the org this request is about; 0: every org (gateway) */
 	uint32_t member_no;
 	bool is_admin;
-	char key_id[TL_KEY_ID_BYTES]; /* "operator" for the operator */
+	char key_id[TL_KEY_ID_BYTES]; /* "operator" for the operator, "tally_sid_..." for a sign-in
+				       */
 };
 
 struct tl_registry;
 
 /*
- * token (empty is allowed only for the operator) -> caller. org_name chooses the org for an
+ * token (empty is allowed only for the operator) -> caller. The secret of a sign-in is a token as
+ * well; resolving it is a use of it. org_name chooses the org for an
  * operator; for anybody else it must be empty or their own. TL_EUNAUTHENTICATED, TL_ENOT_FOUND.
  */
 TL_MUST enum tl_err tl_caller_resolve(const struct tl_registry *registry, struct tl_slice token,

@@ -129,6 +129,23 @@ own_credentials(struct tl_edit *edit)
 	return TL_OK;
 }
 
+static enum tl_err
+own_signins(struct tl_edit *edit)
+{
+	struct tl_signins *clone;
+	enum tl_err err;
+
+	err = own_registry(edit);
+	if (err || tl_shared_is_own(edit->next->signins))
+		return err;
+	err = tl_signins_clone(edit->next->signins, &clone);
+	if (err)
+		return err;
+	tl_signins_drop(edit->next->signins);
+	edit->next->signins = clone;
+	return TL_OK;
+}
+
 /* The row of the record whose bytes are in edit->value. */
 static void
 put_row(struct tl_edit *edit, uint32_t org_no, enum tl_record_kind kind, uint32_t no)
@@ -317,6 +334,70 @@ tl_edit_put_credential(struct tl_edit *edit, const struct tl_credential *credent
 out:
 	tl_record_drop(copy);
 	return err;
+}
+
+static enum tl_err
+put_signin_row(struct tl_edit *edit, const struct tl_signin *signin)
+{
+	tl_buf_reset(&edit->value);
+	tl_signin_encode(signin, &edit->value);
+	if (!edit->value.err)
+		put_row(edit, signin->org_no, TL_RECORD_SIGNIN, signin->no);
+	return edit->value.err;
+}
+
+enum tl_err
+tl_edit_put_signin(
+	struct tl_edit *edit, const struct tl_signin *signin, int64_t now_ms, uint32_t *no_out)
+{
+	struct tl_signin *copy;
+	enum tl_err err;
+
+	if (!tl_edit_org(edit, signin->org_no))
+		return TL_ENOT_FOUND;
+	copy = tl_signin_copy(signin);
+	if (!copy)
+		return TL_ENOMEM;
+	err = own_signins(edit);
+	if (!err && copy->no == 0)
+		copy->no = tl_signins_free_no(edit->next->signins, copy, now_ms);
+	if (!err)
+		err = tl_signins_put(edit->next->signins, copy);
+	if (err) {
+		tl_record_drop(copy);
+		return err;
+	}
+	*no_out = copy->no;
+	return put_signin_row(edit, copy);
+}
+
+enum tl_err
+tl_edit_end_signin(struct tl_edit *edit, const struct tl_signin *signin)
+{
+	struct tl_signin ended = {.org_no = signin->org_no, .no = signin->no};
+	uint32_t no;
+
+	return tl_edit_put_signin(edit, &ended, 0, &no);
+}
+
+uint32_t
+tl_edit_keep_signins(struct tl_edit *edit, int64_t age_ms)
+{
+	const struct tl_signins *signins = tl_edit_registry(edit)->signins;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < signins->count; i++) {
+		struct tl_signin *signin = signins->list[i];
+		int64_t used_ms = atomic_load(&signin->used_ms);
+
+		if (used_ms == signin->stored_ms || used_ms - signin->stored_ms < age_ms)
+			continue;
+		if (put_signin_row(edit, signin))
+			break; /* without memory: the next time */
+		signin->stored_ms = used_ms;
+		count++;
+	}
+	return count;
 }
 
 /* text as a string in text_out, which has room for bytes_max and the terminator. */

@@ -19,6 +19,8 @@
 #define AGENT_LIVE 2u
 #define AGENT_COMPRESSION 4u
 #define CREDENTIAL_ADMIN 1u
+#define SIGNIN_ADMIN 1u
+#define SIGNIN_LINK 2u
 
 /* Before each counted object; its size keeps what follows aligned for anything. */
 struct shared {
@@ -446,5 +448,54 @@ tl_credential_decode(
 	if (!credential)
 		return TL_ENOMEM;
 	*credential_out = credential;
+	return TL_OK;
+}
+
+void
+tl_signin_encode(const struct tl_signin *signin, struct tl_buf *value)
+{
+	unsigned flags =
+		(signin->is_admin ? SIGNIN_ADMIN : 0) | (signin->is_link ? SIGNIN_LINK : 0);
+
+	tl_buf_put_u8(value, RECORD_VERSION);
+	tl_buf_put_u8(value, (uint8_t)flags);
+	tl_buf_put(value, signin->hash, sizeof(signin->hash));
+	tl_buf_put_varint(value, signin->member_no);
+	tl_buf_put_zigzag(value, signin->created_ms);
+	tl_buf_put_zigzag(value, signin->ends_ms);
+	tl_buf_put_zigzag(value, atomic_load(&signin->used_ms));
+	put_text(value, tl_slice_str(signin->key_id));
+}
+
+enum tl_err
+tl_signin_decode(struct tl_slice value, struct tl_signin **signin_out, struct tl_why *why)
+{
+	struct tl_cursor cur = tl_cursor_of(value);
+	struct tl_signin fields = {0};
+	struct tl_signin *signin;
+	struct tl_slice key_id;
+	unsigned flags;
+	enum tl_err err;
+
+	err = take_version(&cur, "sign-in", why);
+	if (err)
+		return err;
+	flags = take_below(&cur, SIGNIN_LINK << 1);
+	fields.is_admin = (flags & SIGNIN_ADMIN) != 0;
+	fields.is_link = (flags & SIGNIN_LINK) != 0;
+	take_bytes(&cur, fields.hash, sizeof(fields.hash));
+	fields.member_no = take_no(&cur);
+	fields.created_ms = tl_cursor_zigzag(&cur);
+	fields.ends_ms = tl_cursor_zigzag(&cur);
+	atomic_init(&fields.used_ms, tl_cursor_zigzag(&cur));
+	key_id = take_text(&cur, sizeof(fields.key_id) - 1);
+	err = check_end(&cur, "sign-in", why);
+	if (err)
+		return err;
+	memcpy(fields.key_id, key_id.data, key_id.bytes);
+	signin = tl_signin_copy(&fields);
+	if (!signin)
+		return TL_ENOMEM;
+	*signin_out = signin;
 	return TL_OK;
 }

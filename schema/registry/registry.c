@@ -33,7 +33,10 @@ tl_registry_new(void)
 	if (!registry)
 		return NULL;
 	registry->credentials = tl_credentials_new();
-	if (!registry->credentials) {
+	registry->signins = tl_signins_new();
+	if (!registry->credentials || !registry->signins) {
+		tl_credentials_drop(registry->credentials);
+		tl_signins_drop(registry->signins);
 		tl_shared_free(registry);
 		return NULL;
 	}
@@ -62,6 +65,7 @@ tl_registry_clone(const struct tl_registry *registry, struct tl_registry **clone
 		tl_shared_hold(clone->orgs[i]);
 	}
 	tl_shared_hold(clone->credentials);
+	tl_shared_hold(clone->signins);
 	*clone_out = clone;
 	return TL_OK;
 }
@@ -91,6 +95,7 @@ tl_registry_unpin(const struct tl_registry *registry)
 	for (uint32_t i = 0; i < registry->org_count; i++)
 		tl_org_state_drop(registry->orgs[i]);
 	tl_credentials_drop(registry->credentials);
+	tl_signins_drop(registry->signins);
 	free(registry->orgs);
 	tl_shared_free(registry);
 }
@@ -137,6 +142,8 @@ struct load {
 	struct tl_org_state *state; /* of the newest org; NULL before the first */
 	uint32_t credential_no;	    /* the last of the org being read */
 	uint32_t credential_org_no;
+	uint32_t signin_no; /* the same for sign-ins */
+	uint32_t signin_org_no;
 };
 
 static enum tl_err
@@ -238,6 +245,34 @@ load_credential(
 	return TL_OK;
 }
 
+/* Behind the org's other records, so the ones of the same org stand together. */
+static enum tl_err
+load_signin(
+	struct load *load, uint32_t org_no, uint32_t no, struct tl_slice value, struct tl_why *why)
+{
+	struct tl_signin *signin;
+	enum tl_err err;
+
+	if (org_no != load->signin_org_no) {
+		load->signin_org_no = org_no;
+		load->signin_no = 0;
+	}
+	if (no != load->signin_no + 1)
+		return tl_fail(why, TL_ESTORAGE_CORRUPT, "numbers are not dense");
+	err = tl_signin_decode(value, &signin, why);
+	if (err)
+		return err;
+	signin->org_no = org_no;
+	signin->no = no;
+	err = tl_signins_put(load->registry->signins, signin);
+	if (err) {
+		tl_record_drop(signin);
+		return err;
+	}
+	load->signin_no = no;
+	return TL_OK;
+}
+
 static enum tl_err
 load_row(struct load *load, uint32_t org_no, uint8_t kind, uint32_t no, struct tl_slice value,
 	struct tl_why *why)
@@ -252,6 +287,8 @@ load_row(struct load *load, uint32_t org_no, uint8_t kind, uint32_t no, struct t
 		return load_member(load, no, value, why);
 	if (kind == TL_RECORD_AGENT && load->state)
 		return load_agent(load, no, value, why);
+	if (kind == TL_RECORD_SIGNIN && load->state)
+		return load_signin(load, org_no, no, value, why);
 	return tl_fail(why, TL_ESTORAGE_CORRUPT, "no such kind of record");
 }
 
@@ -394,6 +431,26 @@ tl_registry_credential_next(const struct tl_registry *registry, uint32_t org_no,
 
 		if (credential->org_no == org_no)
 			return credential;
+	}
+	return NULL;
+}
+
+const struct tl_signin *
+tl_registry_signin(const struct tl_registry *registry, struct tl_slice secret)
+{
+	return tl_signins_find(registry->signins, secret);
+}
+
+const struct tl_signin *
+tl_registry_signin_next(const struct tl_registry *registry, uint32_t org_no, size_t *cursor)
+{
+	const struct tl_signins *signins = registry->signins;
+
+	while (*cursor < signins->count) {
+		const struct tl_signin *signin = signins->list[(*cursor)++];
+
+		if (signin->org_no == org_no)
+			return signin;
 	}
 	return NULL;
 }

@@ -13,6 +13,7 @@
 #include "schema/model/limits.h"
 #include "schema/model/window.h"
 #include "schema/registry/apikey.h"
+#include "schema/registry/signin.h"
 #include "schema/store/write.h"
 
 enum tl_role {
@@ -115,6 +116,23 @@ const struct tl_credential *tl_registry_key(
 const struct tl_credential *tl_registry_credential_next(
 	const struct tl_registry *registry, uint32_t org_no, size_t *cursor);
 
+/* The sign-in, or the unused link, behind a secret; NULL when there is none. Whether it is still
+ * live is the caller's to ask. */
+const struct tl_signin *tl_registry_signin(
+	const struct tl_registry *registry, struct tl_slice secret);
+
+/* All of an org, ended ones included: *cursor starts at 0. */
+const struct tl_signin *tl_registry_signin_next(
+	const struct tl_registry *registry, uint32_t org_no, size_t *cursor);
+
+/* signin was used at now_ms: its 8 hours begin anew. Any thread. */
+void tl_registry_use_signin(
+	const struct tl_registry *registry, const struct tl_signin *signin, int64_t now_ms);
+
+/* Append a stored record as text, " name=value" each, without what is secret. */
+TL_MUST enum tl_err tl_record_print(
+	struct tl_slice key, struct tl_slice value, struct tl_buf *text, struct tl_why *why);
+
 /* Editing: writer thread only. One edit at a time; begins from the newest snapshot. */
 struct tl_edit;
 
@@ -145,6 +163,16 @@ TL_MUST enum tl_err tl_edit_put_agent(
 	struct tl_edit *edit, uint32_t org_no, const struct tl_agent *agent, uint32_t *no_out);
 TL_MUST enum tl_err tl_edit_put_credential(
 	struct tl_edit *edit, const struct tl_credential *credential);
+
+/* no == 0 takes a place at now_ms that is free. */
+TL_MUST enum tl_err tl_edit_put_signin(
+	struct tl_edit *edit, const struct tl_signin *signin, int64_t now_ms, uint32_t *no_out);
+
+/* The sign-in ends: its secret is forgotten. */
+TL_MUST enum tl_err tl_edit_end_signin(struct tl_edit *edit, const struct tl_signin *signin);
+
+/* Rows of the sign-ins whose stored use is older than the last by age_ms or more; how many. */
+uint32_t tl_edit_keep_signins(struct tl_edit *edit, int64_t age_ms);
 
 /*
  * The member an event names, made (active, role member) when new, activated when pending or

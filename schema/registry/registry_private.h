@@ -13,6 +13,7 @@
 /* Bounds that only a flood of invented people reaches. */
 #define TL_MEMBERS_MAX (1u << 20)
 #define TL_AGENTS_MAX (1u << 22)
+#define TL_SIGNINS_MAX (1u << 18)
 
 /* Kinds of records: the second part of a registry key. */
 enum tl_record_kind {
@@ -20,6 +21,7 @@ enum tl_record_kind {
 	TL_RECORD_MEMBER,
 	TL_RECORD_AGENT,
 	TL_RECORD_CREDENTIAL, /* dense per org; org 0: of the installation */
+	TL_RECORD_SIGNIN,
 };
 
 /* Counted memory: zeroed, with a count of one; NULL when there is none. */
@@ -40,12 +42,14 @@ void tl_record_drop(const void *record);
 struct tl_member *tl_member_copy(const struct tl_member *member);
 struct tl_agent *tl_agent_copy(const struct tl_agent *agent);
 struct tl_credential *tl_credential_copy(const struct tl_credential *credential);
+struct tl_signin *tl_signin_copy(const struct tl_signin *signin);
 
 /* The bytes of a record. */
 void tl_org_encode(const struct tl_org *org, struct tl_buf *value);
 void tl_member_encode(const struct tl_member *member, struct tl_buf *value);
 void tl_agent_encode(const struct tl_agent *agent, struct tl_buf *value);
 void tl_credential_encode(const struct tl_credential *credential, struct tl_buf *value);
+void tl_signin_encode(const struct tl_signin *signin, struct tl_buf *value);
 
 /* And back, into new counted records. TL_ESTORAGE_CORRUPT, TL_EFORMAT_TOO_NEW, TL_ENOMEM. */
 TL_MUST enum tl_err tl_member_decode(
@@ -54,6 +58,10 @@ TL_MUST enum tl_err tl_agent_decode(
 	struct tl_slice value, struct tl_agent **agent_out, struct tl_why *why);
 TL_MUST enum tl_err tl_credential_decode(
 	struct tl_slice value, struct tl_credential **credential_out, struct tl_why *why);
+
+/* org_no and no are the key's: the caller sets them. */
+TL_MUST enum tl_err tl_signin_decode(
+	struct tl_slice value, struct tl_signin **signin_out, struct tl_why *why);
 
 /* org_out->name is name_text. */
 TL_MUST enum tl_err tl_org_decode(struct tl_slice value, struct tl_org *org_out,
@@ -114,12 +122,34 @@ const struct tl_credential *tl_credentials_find(
 TL_MUST enum tl_err tl_credentials_put(struct tl_credentials *credentials,
 	const struct tl_credential *credential, uint32_t *no_inout);
 
+/* All sign-ins, sorted by hash. The records are shared: who may find one may note its use. */
+struct tl_signins {
+	struct tl_signin **list;
+	uint32_t count;
+	uint32_t capacity;
+};
+
+struct tl_signins *tl_signins_new(void);
+TL_MUST enum tl_err tl_signins_clone(
+	const struct tl_signins *signins, struct tl_signins **clone_out);
+void tl_signins_drop(const struct tl_signins *signins);
+struct tl_signin *tl_signins_find(const struct tl_signins *signins, struct tl_slice secret);
+
+/* Add, or replace the one with the same number. On success the list holds the record. */
+TL_MUST enum tl_err tl_signins_put(struct tl_signins *signins, struct tl_signin *signin);
+
+/* A number for a new one: of one that ended, of the owner's oldest when there are too many, or the
+ * next. */
+uint32_t tl_signins_free_no(
+	const struct tl_signins *signins, const struct tl_signin *wanted, int64_t now_ms);
+
 struct tl_registry {
 	uint64_t generation;
 	struct tl_org_state **orgs; /* org no - 1 -> state */
 	uint32_t org_count;
 	uint32_t org_capacity;
 	struct tl_credentials *credentials;
+	struct tl_signins *signins;
 };
 
 /* An empty one of generation 0, and one that shares everything with registry. */

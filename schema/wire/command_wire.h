@@ -31,6 +31,12 @@
 	X(TL_COMMAND_MEMBER_UPDATE, "member_update", true) \
 	X(TL_COMMAND_MEMBER_REMOVE, "member_remove", true) \
 	X(TL_COMMAND_KEY_RESOLVE, "key_resolve", false)    \
+	X(TL_COMMAND_SIGNIN_CREATE, "signin_create", true) \
+	X(TL_COMMAND_SIGNIN_SHOW, "signin_show", false)    \
+	X(TL_COMMAND_SIGNIN_END, "signin_end", true)       \
+	X(TL_COMMAND_SIGNIN_LIST, "signin_list", false)    \
+	X(TL_COMMAND_SIGNIN_REVOKE, "signin_revoke", true) \
+	X(TL_COMMAND_LINK_CREATE, "link_create", true)     \
 	X(TL_COMMAND_PING, "ping", false)                  \
 	X(TL_COMMAND_STATS, "stats", false)                \
 	X(TL_COMMAND_VERIFY, "verify", false)              \

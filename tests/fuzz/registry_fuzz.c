@@ -51,6 +51,18 @@ check_credential(struct tl_slice value, struct tl_buf *again)
 	tl_record_drop(credential);
 }
 
+static void
+check_signin(struct tl_slice value, struct tl_buf *again)
+{
+	struct tl_signin *signin;
+
+	if (tl_signin_decode(value, &signin, NULL))
+		return;
+	tl_signin_encode(signin, again);
+	assert(tl_slice_eq(tl_buf_slice(again), value));
+	tl_record_drop(signin);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -61,7 +73,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		return 0;
 	value = tl_slice_of(data + 1, bytes - 1);
 	tl_buf_reset(&again);
-	switch (data[0] % 4) {
+	switch (data[0] % 5) {
 	case 0:
 		check_org(value, &again);
 		break;
@@ -73,6 +85,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		break;
 	case 3:
 		check_credential(value, &again);
+		break;
+	case 4:
+		check_signin(value, &again);
 		break;
 	}
 	return 0;

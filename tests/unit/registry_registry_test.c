@@ -19,7 +19,7 @@
 /* 2026-11-21T10:00:00Z */
 #define NOW_MS 1795255200000LL
 
-enum { ORG = 1, MEMBER, AGENT, CREDENTIAL };
+enum { ORG = 1, MEMBER, AGENT, CREDENTIAL, SIGNIN };
 
 /* A store in a folder of its own, with an org. */
 struct place {
@@ -185,6 +185,37 @@ put_sample_credentials(struct tl_edit *edit)
 	assert_int_equal(tl_edit_put_credential(edit, &gateway), TL_OK);
 }
 
+static void
+put_sample_signins(struct tl_edit *edit)
+{
+	struct tl_signin signin = {
+		.org_no = 1,
+		.is_admin = true,
+		.key_id = "tally_pat_ab12cd34",
+		.created_ms = NOW_MS,
+		.ends_ms = NOW_MS + 7 * 86400000LL,
+		.used_ms = NOW_MS + 60000,
+	};
+	struct tl_signin link = {
+		.org_no = 1,
+		.is_link = true,
+		.member_no = 2,
+		.created_ms = NOW_MS,
+		.ends_ms = NOW_MS + 600000,
+		.used_ms = NOW_MS,
+	};
+	uint32_t no = 0;
+
+	for (int i = 0; i < 32; i++) {
+		signin.hash[i] = (uint8_t)(0xa0 + i);
+		link.hash[i] = (uint8_t)(0xa0 + i);
+	}
+	assert_int_equal(tl_edit_put_signin(edit, &signin, NOW_MS, &no), TL_OK);
+	assert_int_equal(no, 1);
+	assert_int_equal(tl_edit_put_signin(edit, &link, NOW_MS, &no), TL_OK);
+	assert_int_equal(no, 2);
+}
+
 /* One of each, with every field set; golden/registry.hex was made from the same values by hand. */
 static void
 put_samples(struct tl_edit *edit)
@@ -240,6 +271,7 @@ put_samples(struct tl_edit *edit)
 	assert_int_equal(tl_edit_put_agent(edit, 1, &agent, &no), TL_OK);
 	assert_int_equal(no, 1);
 	put_sample_credentials(edit);
+	put_sample_signins(edit);
 }
 
 static const struct {
@@ -254,6 +286,8 @@ static const struct {
 	{"agent", 1, AGENT, 1},
 	{"credential", 1, CREDENTIAL, 1},
 	{"credential_installation", 0, CREDENTIAL, 1},
+	{"signin", 1, SIGNIN, 1},
+	{"signin_link", 1, SIGNIN, 2},
 };
 
 /* The hex after "name " on its line of the golden file. */
