@@ -66,6 +66,11 @@ show() {
     "$bin/tally" pulls --range 7d --limit 8
 }
 
+in_a_browser() {
+    title "In a browser, signed in by this address (once, within ten minutes)"
+    "$bin/tally" login-link --http "http://127.0.0.1:$port"
+}
+
 over_http() {
     title "The same over HTTP: http://127.0.0.1:$port/api/v1/openapi.json lists what can be asked"
     echo "  curl -H 'Authorization: Bearer $admin' 'http://127.0.0.1:$port/api/v1/leaderboard?range=24h&limit=1'"
@@ -75,6 +80,7 @@ ends=$((SECONDS + seconds))
 sleep 1
 show
 over_http
+in_a_browser
 title "tally verify: every figure recounted from the raw events"
 "$bin/tally" verify
 

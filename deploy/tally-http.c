@@ -7,6 +7,7 @@
 #include "deploy/exit_code.h"
 #include "deploy/metrics.h"
 #include "ingest/api/receive.h"
+#include "ingest/api/session.h"
 #include "query/api/document.h"
 #include "query/api/routes.h"
 #include "query/web/assets.h"
@@ -115,7 +116,7 @@ add_routes(struct bridge *bridge, const struct tl_relay_route *table, uint32_t c
 			.method = table[i].method,
 			.path = table[i].path,
 			.body_bytes_max = table[i].body_bytes_max,
-			.run = table[i].run,
+			.run = tl_relay_run,
 			.what = &table[i],
 		};
 }
@@ -186,6 +187,8 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 	table = routes_of(&count);
 	add_routes(bridge, table, count);
 	table = receive_routes(&count);
+	add_routes(bridge, table, count);
+	table = session_routes(&count);
 	add_routes(bridge, table, count);
 	find_url(settings, settings->query, "query", bridge->query_url);
 	find_url(settings, settings->ingest, "ingest", bridge->ingest_url);

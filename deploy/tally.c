@@ -10,6 +10,7 @@ static const struct cli_command command_table[] = {
 	{"org", "create and list orgs, change their settings", cmd_org},
 	{"keys", "tokens and agents' keys: create, list, rotate, revoke", cmd_keys},
 	{"members", "invite, rename, set rates, remove", cmd_members},
+	{"login-link", "an address that signs a browser in, once", cmd_login_link},
 	{"push", "push usage events from a file or standard input", cmd_push},
 	{"import", "bring in transcripts of claude-code or codex", cmd_import},
 	{"top", "who spends what: the ranked team, with sparklines", cmd_top},

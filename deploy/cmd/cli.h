@@ -105,6 +105,7 @@ struct cli_command {
 };
 
 int cmd_up(int argc, char **argv);
+int cmd_login_link(int argc, char **argv);
 int cmd_accept_loss(int argc, char **argv);
 int cmd_org(int argc, char **argv);
 int cmd_keys(int argc, char **argv);

@@ -90,6 +90,7 @@ show_org_created(struct tl_slice reply)
 	puts("The tokens are shown once; only their hashes are kept.");
 	puts("Gateways push with the gateway token; people ask with the admin token:");
 	puts("  export TALLY_TOKEN=<admin token>; tally top");
+	puts("A browser signs in with the admin token, or by the address of: tally login-link");
 }
 
 static const struct table_column org_columns[] = {{"org", TABLE_LEFT, 40},

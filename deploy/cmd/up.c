@@ -1,7 +1,7 @@
 /*
  * tally up: tallyd and the bridge in the foreground, both found beside this program. tallyd's end
  * is the end of all, with its exit code; the bridge holds nothing and is started again when it
- * dies.
+ * dies. Who starts it by hand gets an address that signs the browser in.
  */
 #include <errno.h>
 #include <signal.h>
@@ -32,7 +32,9 @@ struct child {
 
 struct up {
 	struct child daemon, bridge;
+	struct child link; /* prints the address once the daemon is there, and ends */
 	bool has_bridge;
+	bool has_link; /* a terminal is there to print it to: a log must not keep it */
 	bool is_stopping;
 	int64_t bridge_due_ms; /* 0: nothing is due */
 	int exit_code;
@@ -200,6 +202,15 @@ take(const char *name, int argc, char **argv, int *idx)
 	return argv[++*idx];
 }
 
+/* False for "none", and for a port that only the bridge will know. */
+static bool
+has_port(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+
+	return colon != NULL && strcmp(colon, ":0") != 0;
+}
+
 static void
 share_options(struct up *up, int argc, char **argv)
 {
@@ -207,11 +218,17 @@ share_options(struct up *up, int argc, char **argv)
 	const char *value;
 
 	up->has_bridge = true;
+	up->has_link = isatty(STDOUT_FILENO) != 0;
+	add(&up->link, "login-link");
+	add(&up->link, "--wait=60");
 	for (int i = 1; i < argc; i++) {
 		if ((value = take("--http", argc, argv, &i)) != NULL) {
 			up->has_bridge = strcmp(value, "none") != 0;
 			add(&up->bridge, "--listen");
 			add(&up->bridge, value);
+			add(&up->link, "--http");
+			add(&up->link, value);
+			up->has_link = up->has_link && has_port(value);
 		} else if ((value = take("--metrics", argc, argv, &i)) != NULL) {
 			add(&up->bridge, "--metrics");
 			add(&up->bridge, value);
@@ -231,6 +248,8 @@ share_options(struct up *up, int argc, char **argv)
 		add(&up->daemon, data);
 		add(&up->bridge, "--data");
 		add(&up->bridge, data);
+		add(&up->link, "--data");
+		add(&up->link, data);
 	}
 }
 
@@ -238,7 +257,8 @@ static int
 help(void)
 {
 	puts("Usage: tally up [OPTION...]\n\n"
-	     "Starts tallyd and, beside it, tally-http, which is started again when it dies.\n\n"
+	     "Starts tallyd and, beside it, tally-http, which is started again when it dies. On a\n"
+	     "terminal it prints an address that signs the browser in.\n\n"
 	     "  --data TEXT\n        data directory; default $TALLY_DATA or ./data\n"
 	     "  --http TEXT\n        address of the HTTP API, 'none' for none (default "
 	     "127.0.0.1:8787)\n"
@@ -261,7 +281,8 @@ cmd_up(int argc, char **argv)
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
 		return help();
 	if (!child_init(&up.daemon, "tallyd", argc) ||
-		!child_init(&up.bridge, "tally-http", argc)) {
+		!child_init(&up.bridge, "tally-http", argc) ||
+		!child_init(&up.link, "tally", argc)) {
 		cli_error("up: tallyd was not found");
 		goto out;
 	}
@@ -279,10 +300,13 @@ cmd_up(int argc, char **argv)
 	}
 	if (up.has_bridge && !child_start(&up.bridge))
 		stop(&up, CLI_UNAVAILABLE);
+	if (up.has_bridge && up.has_link && !up.is_stopping && !child_start(&up.link))
+		cli_error("up: no process for an address: tally login-link prints one");
 	code = supervise(&up, &set);
 
 out:
 	free(up.daemon.args);
 	free(up.bridge.args);
+	free(up.link.args);
 	return code;
 }

@@ -31,14 +31,29 @@ static const char head[] =
 	"\"tags\":[{\"name\":\"figures\",\"description\":\"What was used, by whom, on what.\"},"
 	"{\"name\":\"gateways\",\"description\":\"For what stands between agents and models.\"},"
 	"{\"name\":\"admin\",\"description\":\"People, agents, tokens and settings.\"},"
+	"{\"name\":\"session\",\"description\":\"Browsers, signed in by a cookie. What changes "
+	"something with it carries X-Tally: 1 and the Origin of this server.\"},"
 	"{\"name\":\"service\",\"description\":\"About this server.\"}],\"paths\":{";
 
 static const char tail[] =
 	"\"securitySchemes\":{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":"
-	"\"A token as tally prints it once: tally_pat_..., tally_svc_... or tally_gw_...\"}},"
+	"\"A token as tally prints it once: tally_pat_..., tally_svc_... or tally_gw_...\"},"
+	"\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"tally_sid\",\"description\":"
+	"\"A "
+	"browser's session; behind TLS the cookie is called __Host-sid.\"}},"
 	"\"responses\":{\"Error\":{\"description\":\"Refused; nothing was done.\",\"content\":{"
 	"\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Error\"}}}}},"
 	"\"schemas\":";
+
+static const struct {
+	const char *word, *security;
+} who[] = {
+	[TL_RELAY_ANYBODY] = {"anybody", "[]"},
+	[TL_RELAY_MEMBER] = {"member", "[{\"token\":[]},{\"session\":[]}]"},
+	[TL_RELAY_ADMIN] = {"admin", "[{\"token\":[]},{\"session\":[]}]"},
+	[TL_RELAY_GATEWAY] = {"gateway", "[{\"token\":[]}]"},
+	[TL_RELAY_ANY_TOKEN] = {"any", "[{\"token\":[]},{\"session\":[]}]"},
+};
 
 static const struct tl_relay_route *
 route_of(const struct tl_http_route *http)
@@ -201,8 +216,8 @@ put_operation(struct tl_buf *text, const struct tl_relay_route *route)
 	put_text(text, "summary", route->summary);
 	tl_buf_put_str(text, ",");
 	put_text(text, "description", route->summary);
-	tl_buf_put_str(text, route->who == TL_RELAY_ANYBODY ? ",\"security\":[]"
-							    : ",\"security\":[{\"token\":[]}]");
+	tl_buf_printf(text, ",\"x-tally-op\":\"%s\",\"x-tally-who\":\"%s\",\"security\":%s",
+		route->op != NULL ? route->op : "", who[route->who].word, who[route->who].security);
 	put_parameters(text, route);
 	put_body(text, route);
 	tl_buf_printf(text,

@@ -135,6 +135,11 @@ enum tl_retry {
 		"this path does not take that content type")                                       \
 	X(TL_EHEADER_TOO_LARGE, "header_too_large", 431, TL_RETRY_NEVER,                           \
 		"the request's head is larger than the limit")                                     \
+	/* browsers */                                                                             \
+	X(TL_ECSRF_FAILED, "csrf_failed", 403, TL_RETRY_NEVER,                                     \
+		"the request does not show that a page of this server made it")                    \
+	X(TL_EORIGIN_NOT_ALLOWED, "origin_not_allowed", 403, TL_RETRY_NEVER,                       \
+		"the request comes from another origin")                                           \
 	X(TL_EINTERNAL, "internal", 500, TL_RETRY_SAME, "an internal error")
 
 enum tl_err {

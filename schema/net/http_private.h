@@ -57,7 +57,7 @@ struct tl_http_request {
 	uint64_t answer_bytes;
 	struct {
 		const char *name;
-		char value[128];
+		char value[TL_HTTP_REPLY_HEADER_BYTES];
 	} headers[TL_HTTP_REPLY_HEADERS_MAX];
 	uint32_t header_count;
 	bool must_close;

@@ -4,6 +4,7 @@
 
 #include "schema/base/log.h"
 #include "schema/model/limits.h"
+#include "schema/net/http_browser.h"
 #include "schema/wire/json.h"
 #include "schema/wire/reader.h"
 
@@ -34,11 +35,61 @@ tl_relay_close(struct tl_relay *relay)
 	}
 }
 
+static struct tl_slice
+find_cookie(const struct tl_http_request *request)
+{
+	return tl_http_cookie_find(tl_http_request_header(request, "Cookie"),
+		tl_http_cookie_name(tl_http_request_is_tls(request)));
+}
+
+struct tl_slice
+tl_relay_credential(const struct tl_http_request *request)
+{
+	struct tl_slice token = tl_http_request_bearer(request);
+
+	return token.bytes > 0 ? token : find_cookie(request);
+}
+
+/* A browser adds the cookie whoever wrote the page; a bearer token nobody adds by accident. */
+static enum tl_err
+check_origin(const struct tl_http_request *request, const struct tl_relay_route *route,
+	struct tl_why *why)
+{
+	struct tl_http_origin origin = {
+		.origin = tl_http_request_header(request, "Origin"),
+		.fetch_site = tl_http_request_header(request, "Sec-Fetch-Site"),
+		.host = tl_http_request_header(request, "Host"),
+		.tally = tl_http_request_header(request, "X-Tally"),
+		.content_type = tl_http_request_header(request, "Content-Type"),
+		.is_tls = tl_http_request_is_tls(request),
+	};
+
+	if (tl_http_request_method(request) == TL_HTTP_GET)
+		return TL_OK;
+	if (!route->sets_cookie &&
+		(tl_http_request_bearer(request).bytes > 0 || find_cookie(request).bytes == 0))
+		return TL_OK;
+	return tl_http_origin_check(&origin, why);
+}
+
+void
+tl_relay_run(struct tl_http_request *request, const struct tl_http_route *http, void *arg)
+{
+	const struct tl_relay_route *route = http->what;
+	struct tl_why why = {""};
+	enum tl_err err = check_origin(request, route, &why);
+
+	if (err)
+		tl_relay_refuse(request, err, NULL, why.text);
+	else
+		route->run(request, http, arg);
+}
+
 struct tl_pack_open
 tl_relay_question(struct tl_buf *question, const struct tl_http_request *request,
 	const struct tl_relay_route *route)
 {
-	struct tl_slice token = tl_http_request_bearer(request);
+	struct tl_slice token = tl_relay_credential(request);
 	struct tl_slice id = tl_http_request_id(request);
 	struct tl_pack_open map = tl_pack_open_map(question);
 

@@ -34,9 +34,10 @@ struct tl_relay_field {
 /* Who may ask; for the document alone. */
 enum tl_relay_who {
 	TL_RELAY_ANYBODY,
-	TL_RELAY_MEMBER,  /* personal or service token */
-	TL_RELAY_ADMIN,	  /* a token of an admin */
-	TL_RELAY_GATEWAY, /* a gateway's token */
+	TL_RELAY_MEMBER,    /* personal or service token, a session */
+	TL_RELAY_ADMIN,	    /* a token or a session of an admin */
+	TL_RELAY_GATEWAY,   /* a gateway's token */
+	TL_RELAY_ANY_TOKEN, /* whoever has a credential of any kind */
 };
 
 /*
@@ -56,6 +57,7 @@ struct tl_relay_route {
 	const char *summary; /* one sentence */
 	const char *body;    /* the schema of a body that is no list of fields */
 	const char *reply;   /* the schema of the reply */
+	bool sets_cookie;    /* asked from pages of ours alone, whoever asks */
 };
 
 struct tl_relay {
@@ -69,6 +71,15 @@ struct tl_relay {
 TL_MUST enum tl_err tl_relay_open(struct tl_relay *relay, const char *query_url,
 	const char *ingest_url, int64_t timeout_ms, struct tl_why *why);
 void tl_relay_close(struct tl_relay *relay);
+
+/*
+ * What every route runs through: a request that would change something on behalf of a browser must
+ * come from a page of this server (http_browser). Then the route's own run.
+ */
+void tl_relay_run(struct tl_http_request *request, const struct tl_http_route *http, void *arg);
+
+/* Who is asking: the bearer token, else the session in the cookie, else empty. */
+struct tl_slice tl_relay_credential(const struct tl_http_request *request);
 
 /* A question begins: v, op, the token if there is one, the path's {name}. The caller closes it. */
 struct tl_pack_open tl_relay_question(struct tl_buf *question,

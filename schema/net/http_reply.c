@@ -83,7 +83,7 @@ encode(struct tl_http_request *request, struct tl_http_body *body)
 
 	if (tl_http_body_slice(body).bytes < GZIP_BYTES_MIN)
 		return body;
-	tl_http_reply_header(request, "Vary", "Accept, Accept-Encoding, Authorization");
+	tl_http_reply_header(request, "Vary", "Accept, Accept-Encoding, Authorization, Cookie");
 	if (!tl_http_head_takes(tl_http_request_header(request, "Accept-Encoding"), "gzip"))
 		return body;
 	gzipped = tl_http_body_hold(tl_http_body_gzip(body));

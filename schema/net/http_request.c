@@ -57,6 +57,12 @@ tl_http_request_header(const struct tl_http_request *request, const char *name)
 	return value != NULL ? tl_slice_str(value) : tl_slice_of(NULL, 0);
 }
 
+bool
+tl_http_request_is_tls(const struct tl_http_request *request)
+{
+	return request->server->options.is_behind_tls;
+}
+
 struct tl_slice
 tl_http_request_bearer(const struct tl_http_request *request)
 {

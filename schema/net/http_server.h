@@ -68,6 +68,9 @@ struct tl_slice tl_http_request_body(const struct tl_http_request *request);
 /* A name for this request, in its reply's X-Request-Id and in logs. */
 const char *tl_http_request_name(const struct tl_http_request *request);
 
+/* Whether the asker speaks TLS with a proxy before us. */
+bool tl_http_request_is_tls(const struct tl_http_request *request);
+
 /* The secret behind "Authorization: Bearer"; empty when there is none. */
 struct tl_slice tl_http_request_bearer(const struct tl_http_request *request);
 
@@ -79,6 +82,8 @@ void tl_http_reply(struct tl_http_request *request, int status, const char *cont
 	struct tl_http_body *body);
 void tl_http_reply_error(
 	struct tl_http_request *request, enum tl_err err, const struct tl_error_detail *detail);
+
+#define TL_HTTP_REPLY_HEADER_BYTES 192
 
 /* Before the answer; value is copied. */
 void tl_http_reply_header(struct tl_http_request *request, const char *name, const char *value);

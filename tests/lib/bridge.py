@@ -31,6 +31,7 @@ class Bridge:
 
     def __enter__(self):
         with open(self.log_path, "ab") as log:
+            self.log_start = log.tell()
             self.process = subprocess.Popen(
                 [os.path.join(BUILD, "tally-http"), "--listen", "127.0.0.1:0", "--metrics",
                  "127.0.0.1:0", "--data",
@@ -42,7 +43,8 @@ class Bridge:
         if self.process.poll() is not None:
             raise AssertionError("tally-http ended with %d: %s" % (
                 self.process.returncode, self.log()))
-        found = re.findall(r"ready http_port=(\d+) metrics_port=(\d+)", self.log())
+        found = re.findall(r"ready http_port=(\d+) metrics_port=(\d+)",
+                           self.log()[self.log_start:])
         self.port, self.metrics_port = map(int, found[-1]) if found else (0, 0)
         return self.port
 
