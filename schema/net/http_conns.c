@@ -1,6 +1,7 @@
 #include "schema/net/http_conns.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -151,6 +152,7 @@ allowed_ms(const struct tl_http_deadlines *deadlines, enum tl_http_phase phase, 
 	case TL_HTTP_IDLE:
 		return deadlines->idle_ms;
 	case TL_HTTP_WORK:
+	case TL_HTTP_STREAM:
 	case TL_HTTP_PHASE_COUNT:
 		break;
 	}
@@ -240,6 +242,21 @@ tl_http_conn_phase(struct tl_http_conns *conns, struct tl_http_conn *conn, enum 
 	pthread_mutex_lock(&conns->mtx);
 	enter(conns, conn, phase, bytes);
 	pthread_mutex_unlock(&conns->mtx);
+}
+
+bool
+tl_http_conn_is_gone(const struct tl_http_conn *conn)
+{
+	struct pollfd fd = {.fd = conn != NULL ? conn->fd : -1, .events = POLLRDHUP};
+
+	return poll(&fd, 1, 0) > 0;
+}
+
+void
+tl_http_conn_shut(const struct tl_http_conn *conn)
+{
+	if (conn != NULL)
+		shutdown(conn->fd, SHUT_RDWR);
 }
 
 uint32_t

@@ -13,12 +13,13 @@
 #include "schema/base/counter.h"
 
 /* X(symbol, name) */
-#define TL_HTTP_PHASE_LIST(X)                                                            \
-	X(TL_HTTP_HEAD, "head")	  /* of a request, or nothing yet on a new connection */ \
-	X(TL_HTTP_BODY, "body")	  /* being received */                                   \
-	X(TL_HTTP_WORK, "work")	  /* being answered: the server's own time */            \
-	X(TL_HTTP_WRITE, "write") /* the answer is on its way */                         \
-	X(TL_HTTP_IDLE, "idle")	  /* between requests */
+#define TL_HTTP_PHASE_LIST(X)                                                              \
+	X(TL_HTTP_HEAD, "head")	    /* of a request, or nothing yet on a new connection */ \
+	X(TL_HTTP_BODY, "body")	    /* being received */                                   \
+	X(TL_HTTP_WORK, "work")	    /* being answered: the server's own time */            \
+	X(TL_HTTP_WRITE, "write")   /* the answer is on its way */                         \
+	X(TL_HTTP_STREAM, "stream") /* so is one that goes on, for as long as it does */   \
+	X(TL_HTTP_IDLE, "idle")	    /* between requests */
 
 enum tl_http_phase {
 #define X(symbol, name) symbol,
@@ -67,6 +68,13 @@ void tl_http_conn_close(struct tl_http_conns *conns, struct tl_http_conn *conn);
 /* The connection enters a phase, or goes on in it; bytes: of its body or its answer, so far. */
 void tl_http_conn_phase(struct tl_http_conns *conns, struct tl_http_conn *conn,
 	enum tl_http_phase phase, uint64_t bytes);
+
+/*
+ * Whether the peer has closed; and close it from here: its owner sees end-of-file. For a connection
+ * that stays open meanwhile.
+ */
+bool tl_http_conn_is_gone(const struct tl_http_conn *conn);
+void tl_http_conn_shut(const struct tl_http_conn *conn);
 
 /* How many are in a phase. */
 uint32_t tl_http_conns_count(struct tl_http_conns *conns, enum tl_http_phase phase);

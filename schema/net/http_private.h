@@ -23,6 +23,11 @@ struct tl_http_server {
 	struct tl_buf timeout_reply;
 	char name_prefix[9];
 
+	/* guarded by stream_mtx */
+	pthread_mutex_t stream_mtx;
+	struct tl_http_stream *streams;
+	bool is_closed_to_streams;
+
 	/* any thread */
 	_Atomic uint64_t request_no;
 	struct tl_http_stats stats;
@@ -61,6 +66,7 @@ struct tl_http_request {
 	} headers[TL_HTTP_REPLY_HEADERS_MAX];
 	uint32_t header_count;
 	bool must_close;
+	struct tl_http_stream *stream; /* NULL: the answer is a body */
 };
 
 /* A socket that listens on the address, and which port it got. */
@@ -74,5 +80,13 @@ enum MHD_Result tl_http_request_handle(void *cls, struct MHD_Connection *connect
 	size_t *data_bytes, void **con_cls);
 void tl_http_request_end(void *cls, struct MHD_Connection *connection, void **con_cls,
 	enum MHD_RequestTerminationCode code);
+
+/* The answer is response, which is taken over; answer_bytes long, 0: nobody knows. */
+void tl_http_reply_response(struct tl_http_request *request, int status, const char *content_type,
+	struct MHD_Response *response, uint64_t answer_bytes);
+
+/* The stream's request is over; and all streams are, the server stops. */
+void tl_http_stream_request_ended(struct tl_http_stream *stream);
+void tl_http_streams_cut(struct tl_http_server *server);
 
 #endif

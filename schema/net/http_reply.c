@@ -98,20 +98,28 @@ void
 tl_http_reply(struct tl_http_request *request, int status, const char *content_type,
 	struct tl_http_body *body)
 {
+	struct MHD_Response *response;
 	struct tl_slice bytes;
 
-	assert(request->response == NULL);
 	if (body != NULL)
 		body = encode(request, body);
 	bytes = tl_http_body_slice(body);
-	request->response = MHD_create_response_from_buffer_with_free_callback_cls(
+	response = MHD_create_response_from_buffer_with_free_callback_cls(
 		bytes.bytes, (void *)bytes.data, body_dropped, body);
-	if (request->response == NULL) {
+	if (response == NULL)
 		tl_http_body_drop(body);
-		return;
-	}
+	else
+		tl_http_reply_response(request, status, content_type, response, bytes.bytes);
+}
+
+void
+tl_http_reply_response(struct tl_http_request *request, int status, const char *content_type,
+	struct MHD_Response *response, uint64_t answer_bytes)
+{
+	assert(request->response == NULL);
+	request->response = response;
 	request->status = status;
-	request->answer_bytes = bytes.bytes;
+	request->answer_bytes = answer_bytes;
 	put_headers(request, content_type);
 	tl_counter_add(&request->server->stats.replies[status / 100 % 6], 1);
 }

@@ -98,8 +98,8 @@ answer(struct tl_http_request *request)
 {
 	if (request->response == NULL)
 		return MHD_NO;
-	tl_http_conn_phase(
-		request->server->conns, request->conn, TL_HTTP_WRITE, request->answer_bytes);
+	tl_http_conn_phase(request->server->conns, request->conn,
+		request->stream != NULL ? TL_HTTP_STREAM : TL_HTTP_WRITE, request->answer_bytes);
 	return MHD_queue_response(
 		request->connection, (unsigned int)request->status, request->response);
 }
@@ -142,6 +142,8 @@ tl_http_request_end(void *cls, struct MHD_Connection *connection, void **con_cls
 	(void)code;
 	if (request == NULL)
 		return;
+	if (request->stream != NULL)
+		tl_http_stream_request_ended(request->stream);
 	tl_http_conn_phase(request->server->conns, request->conn, TL_HTTP_IDLE, 0);
 	if (request->response != NULL)
 		MHD_destroy_response(request->response);

@@ -146,6 +146,7 @@ tl_http_server_start(const struct tl_http_options *options, struct tl_http_serve
 	if (server == NULL)
 		return TL_ENOMEM;
 	server->options = *options;
+	pthread_mutex_init(&server->stream_mtx, NULL);
 	tl_random(random, sizeof(random));
 	tl_hex(random, sizeof(random), server->name_prefix);
 	err = make_timeout_reply(&server->timeout_reply);
@@ -197,6 +198,7 @@ tl_http_server_stop(struct tl_http_server *server)
 		return;
 	if (server->daemon != NULL)
 		listen_fd = MHD_quiesce_daemon(server->daemon);
+	tl_http_streams_cut(server);
 	if (server->queue != NULL)
 		tl_queue_close(server->queue);
 	for (uint32_t i = 0; i < server->worker_count; i++)
@@ -209,6 +211,7 @@ tl_http_server_stop(struct tl_http_server *server)
 	tl_http_conns_stop(server->conns);
 	tl_queue_free(server->queue);
 	tl_buf_fini(&server->timeout_reply);
+	pthread_mutex_destroy(&server->stream_mtx);
 	free(server);
 }
 

@@ -1,20 +1,10 @@
 /* The server with routes of its own and short deadlines, spoken to byte by byte. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <arpa/inet.h>
+#include "http_peer.h"
+
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "schema/base/clock.h"
 #include "schema/base/crypt.h"
-#include "schema/net/http_server.h"
 
 #define BIG_BYTES 100000
 
@@ -126,45 +116,6 @@ start(const struct tl_http_options *change)
 	if (tl_http_server_start(&options, &server, &why))
 		fail_msg("%s", why.text);
 	return server;
-}
-
-static int
-dial(const struct tl_http_server *server)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET,
-		.sin_port = htons(tl_http_server_port(server)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct timeval timeout = {.tv_sec = 20};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
-}
-
-static void
-say(int fd, const char *text)
-{
-	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-/* Until the server closes. */
-static void
-hear_all(int fd, struct tl_buf *heard)
-{
-	ssize_t got;
-
-	tl_buf_reset(heard);
-	do {
-		uint8_t *at = tl_buf_reserve(heard, 65536);
-
-		got = recv(fd, at, 65536, 0);
-		if (got > 0)
-			tl_buf_advance(heard, (size_t)got);
-	} while (got > 0);
-	tl_buf_put_u8(heard, 0);
-	close(fd);
 }
 
 static int
