@@ -190,6 +190,10 @@ session_put(struct query_job *job, struct tl_pack_open *map, uint32_t session,
 	tl_pack_key_slice(job->reply, map, "session", id);
 	put_text(job, map, "name", name);
 	reply_member_id(job, map, "member_id", member);
+	if (member != NULL)
+		reply_member_name(job, map, "display_name", member);
+	else
+		tl_pack_key_str(job->reply, map, "display_name", NULL);
 	tl_pack_key_str(job->reply, map, "agent", agent != NULL ? agent->type : NULL);
 	put_text(job, map, "repo", repo);
 	err = put_pulls(job, map, row, why);

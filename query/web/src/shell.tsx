@@ -13,7 +13,7 @@ import { chooseTheme, themeChoice, type ThemeChoice } from './theme';
 
 const PAGES = [
 	{ path: '/dashboard', name: 'Team' },
-	{ path: '/dashboard/team', name: 'Table' },
+	{ path: '/dashboard/team', name: 'Team table' },
 	{ path: '/dashboard/sessions', name: 'Sessions' },
 ];
 
@@ -57,7 +57,7 @@ const LIVE = {
 function Live() {
 	const { text, hint } = LIVE[link.value];
 
-	return <span class={`live live-${link.value}`} role="status" data-hint={hint}><i class="pulse" />{text}</span>;
+	return <span class={`live live-${link.value}`} role="status" data-hint={hint}><i class="pulse" /><span>{text}</span></span>;
 }
 
 function Seats() {
@@ -93,13 +93,15 @@ function Theme() {
 function SignOut() {
 	if (signIn.value.state !== 'in')
 		return null;
+	const name = signIn.value.who?.display_name;
+	const text = name ? `Sign out ${name}` : 'Sign out';
 	const out = async () => {
 		lock();
 		await leave();
 	};
 
 	return (
-		<button type="button" class="button-quiet" aria-label="Sign out" data-hint="Sign out" onClick={() => void out()}>
+		<button type="button" class="button-quiet" aria-label={text} data-hint={text} onClick={() => void out()}>
 			<Icon name="out" />
 		</button>
 	);

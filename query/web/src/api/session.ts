@@ -3,9 +3,9 @@ import { signal } from '@preact/signals';
 import { ask, command, Failure, onExpired } from './ask';
 
 export interface Who {
-	org: string;
+	org: string | null;
 	role: string;
-	name?: string;
+	display_name: string | null;
 }
 
 export type SignIn =

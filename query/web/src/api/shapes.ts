@@ -127,10 +127,10 @@ export interface Session extends Totals {
 	session: string;
 	name: string | null;
 	member_id: string | null;
-	display_name?: string | null;
+	display_name: string | null;
 	agent: string | null;
 	repo: string | null;
-	pulls: { repo: string; number: number; url?: string }[];
+	pulls: { repo: string; number: number; url: string }[];
 	commits: string[];
 	first_ms: number;
 	last_ms: number;

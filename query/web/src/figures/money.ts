@@ -34,13 +34,13 @@ export function centsUsd(usd: string): string {
 	return `${nano < 0n ? '−' : ''}$${grouped(cents / 100n)}.${String(cents % 100n).padStart(2, '0')}`;
 }
 
-/* For an axis, whose steps are round: "$1.5K", "$20", "$0.05". */
+/* For an axis, whose steps are round: "$1.5K", "$20", "$0.50". */
 export function axisUsd(nano: bigint): string {
 	for (const [unit, suffix] of [[10n ** 15n, 'M'], [10n ** 12n, 'K']] as const) {
 		if (nano >= unit)
 			return `$${trimmed(nano, unit)}${suffix}`;
 	}
-	return `$${trimmed(nano, 10n ** 9n)}`;
+	return `$${trimmed(nano, 10n ** 9n).replace(/\.\d$/, '$&0')}`;
 }
 
 function trimmed(value: bigint, unit: bigint): string {

@@ -11,7 +11,6 @@ import { FULL, largest, sharesOf, stepsOver } from '../figures/scale';
 import { binOf, isMidnight, tickOf } from '../figures/time';
 import { theme } from '../theme';
 
-const HEIGHT = 232;
 const TICK_PX = 68;
 
 interface Props {
@@ -19,6 +18,11 @@ interface Props {
 	window: Window;
 	metric: Metric;
 	bars: readonly Value[];
+}
+
+interface Size {
+	width: number;
+	height: number;
 }
 
 interface Drawn extends Props {
@@ -60,7 +64,7 @@ function axisFont(): string {
 	return `11px ${colour('--font')}`;
 }
 
-function optionsOf(drawn: { current: Drawn }, width: number, point: (bin: number | null) => void): uPlot.Options {
+function optionsOf(drawn: { current: Drawn }, size: Size, point: (bin: number | null) => void): uPlot.Options {
 	const quiet = colour('--text-3');
 	const grid = { stroke: colour('--line'), width: 1 };
 	const bars = drawn.current.shares.length;
@@ -68,7 +72,7 @@ function optionsOf(drawn: { current: Drawn }, width: number, point: (bin: number
 		colour(i === all.length - 1 && isOpen(drawn.current.window) ? '--bar-open' : '--bar'));
 
 	return {
-		width, height: HEIGHT, padding: [8, 0, 0, 0], legend: { show: false },
+		...size, padding: [8, 0, 0, 0], legend: { show: false },
 		cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
 		scales: {
 			x: { time: false, range: [-0.5, bars - 0.5] },
@@ -90,13 +94,11 @@ function optionsOf(drawn: { current: Drawn }, width: number, point: (bin: number
 		series: [
 			{},
 			{
+				width: 0,
 				points: { show: false },
 				paths: uPlot.paths.bars!({
 					size: [0.7, 56], radius: [0.2, 0], gap: 0,
-					disp: {
-						fill: { unit: 3, values: fills },
-						stroke: { unit: 3, values: fills },
-					},
+					disp: { fill: { unit: 3, values: fills } },
 				}),
 			},
 		],
@@ -120,9 +122,9 @@ export function Chart(props: Props) {
 	drawn.current = drawnOf(props);
 	useEffect(() => {
 		const element = box.current!;
-		const width = () => Math.max(element.clientWidth, 120);
-		const made = new uPlot(optionsOf(drawn, width(), point), dataOf(drawn.current), element);
-		const resizes = new ResizeObserver(() => made.setSize({ width: width(), height: HEIGHT }));
+		const size = () => ({ width: Math.max(element.clientWidth, 120), height: element.clientHeight });
+		const made = new uPlot(optionsOf(drawn, size(), point), dataOf(drawn.current), element);
+		const resizes = new ResizeObserver(() => made.setSize(size()));
 
 		plot.current = made;
 		resizes.observe(element);
@@ -151,7 +153,7 @@ export function Chart(props: Props) {
 			aria-valuetext={sayBin(props, at ?? last)} onKeyDown={onKey}
 			onFocus={(event) => event.currentTarget.matches(':focus-visible') && point(at ?? last)}
 			onBlur={() => point(null)} onPointerLeave={() => point(null)}>
-			<div ref={box} class="chart-plot" aria-hidden="true" style={{ height: `${HEIGHT}px` }} />
+			<div ref={box} class="chart-plot" aria-hidden="true" />
 			{at !== null && plot.current !== null && <Bubble plot={plot.current} bin={at} {...props} />}
 		</div>
 	);

@@ -5,17 +5,32 @@
 import { signal } from '@preact/signals';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
-const shown = signal<{ text: string; at: DOMRect } | null>(null);
+const shown = signal<{ of: Element; text: string; at: DOMRect } | null>(null);
 
-function show(event: Event): void {
-	const element = (event.target as Element | null)?.closest?.<HTMLElement>('[data-hint]');
-	const isFocus = event.type === 'focusin';
-
-	if (element === null || element === undefined || (isFocus && !element.matches(':focus-visible'))) {
+function show(element: HTMLElement | null | undefined): void {
+	if (element === null || element === undefined)
 		hide();
-		return;
-	}
-	shown.value = { text: element.dataset.hint!, at: element.getBoundingClientRect() };
+	else if (shown.peek()?.of !== element || shown.peek()?.text !== element.dataset.hint)
+		shown.value = { of: element, text: element.dataset.hint!, at: element.getBoundingClientRect() };
+}
+
+function showFocused({ target }: Event): void {
+	const element = target as Element;
+
+	if (element.matches(':focus-visible'))
+		show(element.closest<HTMLElement>('[data-hint]'));
+}
+
+/* A card's link lies over the whole card: what is meant is under it. */
+function showPointed(event: PointerEvent): void {
+	const target = event.target as Element;
+	const card = target.closest('.card');
+
+	if (card === null)
+		show(target.closest<HTMLElement>('[data-hint]'));
+	else
+		show(document.elementsFromPoint(event.clientX, event.clientY).find((under): under is HTMLElement =>
+			under.matches('[data-hint]') && card.contains(under)));
 }
 
 function hide(): void {
@@ -24,10 +39,11 @@ function hide(): void {
 }
 
 export function listenForHints(): void {
-	document.addEventListener('pointerover', show);
-	document.addEventListener('focusin', show);
+	document.addEventListener('pointermove', showPointed, { passive: true });
+	document.addEventListener('pointerdown', showPointed, { passive: true });
+	document.addEventListener('focusin', showFocused);
 	document.addEventListener('focusout', hide);
-	document.addEventListener('pointerleave', hide);
+	document.documentElement.addEventListener('pointerleave', hide);
 	document.addEventListener('keydown', (event) => event.key === 'Escape' && hide());
 	addEventListener('scroll', hide, { passive: true, capture: true });
 }

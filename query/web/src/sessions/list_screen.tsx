@@ -77,6 +77,7 @@ function List({ question, list }: { question: string; list: SessionList }) {
 							<th scope="col" class="number">Cost</th>
 							<th scope="col" class="number">Tokens</th>
 							<th scope="col" class="number">Requests</th>
+							<th scope="col" class="number">Failed</th>
 							<th scope="col">Last active</th>
 						</tr>
 					</thead>

@@ -11,7 +11,7 @@ import { addressWith } from '../place';
 export function memberOf(row: Session): string {
 	if (row.member_id === null)
 		return 'unattributed';
-	return openedEmails.value.get(row.member_id) ?? row.display_name ?? `${row.member_id.slice(0, 16)}...`;
+	return openedEmails.value.get(row.member_id) ?? row.display_name!;
 }
 
 export function SessionRow({ row, tz }: { row: Session; tz: string }) {
@@ -37,10 +37,8 @@ export function SessionRow({ row, tz }: { row: Session; tz: string }) {
 			</td>
 			<td class="number"><Figure metric="cost" value={row.cost_usd} /></td>
 			<td class="number"><data value={String(row.tokens)} data-hint={plural(row.tokens, 'token')}>{compact(row.tokens)}</data></td>
-			<td class="number">
-				{grouped(row.requests)}
-				{Number(row.errors) > 0 && <span class="failed" data-hint={`${plural(row.errors, 'request')} failed`}>{grouped(row.errors)}</span>}
-			</td>
+			<td class="number">{grouped(row.requests)}</td>
+			<td class="number"><span class={Number(row.errors) > 0 ? 'failed' : 'quiet'}>{grouped(row.errors)}</span></td>
 			<td><time data-hint={momentOf(row.last_ms, tz)}>{ago(row.last_ms, now.value)}</time></td>
 		</tr>
 	);

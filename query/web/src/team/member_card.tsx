@@ -29,13 +29,14 @@ export function MemberCard({ member, placed, metric, href }: Props) {
 			<header>
 				<Avatar id={member.member_id} name={name} />
 				<div class="member-who">
-					<h3><a class="cover" href={href} data-hint={allOf(member, metric)}><bdi>{name}</bdi></a></h3>
+					<h3 data-hint={allOf(member, metric)}><a class="cover" href={href}><bdi>{name}</bdi></a></h3>
 					<Activity member={member} />
 				</div>
 				<Rank placed={placed} />
 			</header>
 			<div class="member-figures">
-				<Figure class="figure-large" metric={metric} value={member.value} label={labelOf(metric)} />
+				<Figure class={`figure-large ${member.rank === null ? 'quiet' : ''}`} metric={metric} value={member.value}
+					label={labelOf(metric)} />
 				<span class="quiet" data-hint="Share of the whole team">{percent(member.share_ppm)}</span>
 			</div>
 			<Spark values={member.spark} />

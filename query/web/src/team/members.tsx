@@ -1,10 +1,16 @@
 /* The ranked team, as cards. */
 import type { TeamScreen } from '../api/team';
+import { grouped } from '../figures/count';
 import { addressWith, go, place } from '../place';
 import { Empty } from '../parts/state';
 import { useHeldOrder } from './held_order';
 import { MemberCard, PendingCard } from './member_card';
 import { SHOWN, windowParams, type View } from './view';
+
+/* With more to come nobody counted them all. */
+function countOf({ members, next_cursor: cursor }: TeamScreen): string {
+	return cursor === null ? grouped(members.length) : `first ${grouped(members.length)}`;
+}
 
 export function Members({ screen, question, view }: { screen: TeamScreen; question: string; view: View }) {
 	const { rows, isOld, renew } = useHeldOrder(question, screen.members, (member) => member.member_id);
@@ -13,7 +19,9 @@ export function Members({ screen, question, view }: { screen: TeamScreen; questi
 
 	return (
 		<section class="grid-section" aria-labelledby="members-title">
-			<h2 id="members-title" class="section-title">Members</h2>
+			<h2 id="members-title" class="section-title">
+				Members<span class="quiet">{countOf(screen)}</span>
+			</h2>
 			{rows.length === 0 && (
 				<div class="panel">
 					<Empty icon="seats" title="Nobody is on the team yet">
