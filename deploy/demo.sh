@@ -39,6 +39,7 @@ for _ in $(seq 200); do
     [ -n "$port" ] && break
     sleep 0.05
 done
+[ -n "$port" ] || { cat "$TALLY_DATA/tallyd.log" >&2; exit 1; }
 made=$("$bin/tally" org create acme --tz Europe/Berlin --seats 40 --json)
 admin=$(field admin_token <<<"$made")
 gateway=$(field gateway_token <<<"$made")
@@ -86,7 +87,7 @@ title "tally verify: every figure recounted from the raw events"
 
 if [ "$seconds" -eq 0 ]; then
     title "Live usage goes on. In another terminal:"
-    echo "  export TALLY_DATA=$TALLY_DATA PATH=$PWD/$bin:\$PATH"
+    echo "  export TALLY_DATA=$TALLY_DATA PATH=$(realpath "$bin"):\$PATH"
     echo "  tally top --range 24h"
     echo "Ctrl-C ends the demo and removes the directory."
     wait "$live" || true
