@@ -9,6 +9,7 @@
 #include "ingest/api/receive.h"
 #include "ingest/api/session.h"
 #include "query/api/document.h"
+#include "query/api/live.h"
 #include "query/api/routes.h"
 #include "query/web/assets.h"
 #include "schema/base/clock.h"
@@ -207,6 +208,8 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 	if (!err)
 		add_dashboard(bridge);
 	if (!err)
+		err = live_start(&bridge->relay, &bridge->relay.live, why);
+	if (!err)
 		err = serve(bridge, why);
 	if (!err && strcmp(settings->metrics, "none") != 0)
 		err = metrics_start(settings->metrics, bridge->stats_url, bridge->server,
@@ -218,7 +221,9 @@ static void
 bridge_stop(struct bridge *bridge)
 {
 	metrics_stop(bridge->metrics);
+	live_stop(bridge->relay.live);
 	tl_http_server_stop(bridge->server);
+	live_free(bridge->relay.live);
 	tl_relay_close(&bridge->relay);
 	routes_kept_free(bridge->relay.kept);
 	tl_http_body_drop(bridge->relay.document);

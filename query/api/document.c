@@ -221,12 +221,11 @@ put_operation(struct tl_buf *text, const struct tl_relay_route *route)
 	put_parameters(text, route);
 	put_body(text, route);
 	tl_buf_printf(text,
-		",\"responses\":{\"200\":{\"description\":\"Done.\",\"content\":{\"application/"
-		"json\":"
-		"{\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}},\"4XX\":{\"$ref\":"
+		",\"responses\":{\"200\":{\"description\":\"Done.\",\"content\":{\"%s\":{"
+		"\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}},\"4XX\":{\"$ref\":"
 		"\"#/components/responses/Error\"},\"5XX\":{\"$ref\":"
 		"\"#/components/responses/Error\"}}}",
-		route->reply);
+		route->reply_type != NULL ? route->reply_type : "application/json", route->reply);
 }
 
 static bool

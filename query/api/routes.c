@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "query/api/live.h"
 #include "query/lru.h"
 #include "schema/wire/query_wire.h"
 #include "schema/wire/reader.h"
@@ -74,7 +75,8 @@ static void run_query(
 	struct tl_http_request *request, const struct tl_http_route *route, void *arg);
 static void run_resolve(
 	struct tl_http_request *request, const struct tl_http_route *route, void *arg);
-static void run_live(struct tl_http_request *request, const struct tl_http_route *route, void *arg);
+static void run_alive(
+	struct tl_http_request *request, const struct tl_http_route *route, void *arg);
 static void run_ready(
 	struct tl_http_request *request, const struct tl_http_route *route, void *arg);
 static void run_document(
@@ -133,6 +135,15 @@ static const struct tl_relay_route table[] = {
 		.summary = "The events behind a figure.",
 		.reply = "Explain"},
 	{.method = TL_HTTP_GET,
+		.path = "/api/v1/live",
+		.run = live_serve,
+		.op = "live",
+		.who = TL_RELAY_MEMBER,
+		.tag = "figures",
+		.summary = "Word of changes as server-sent events, resumed by Last-Event-ID.",
+		.reply = "Live",
+		.reply_type = "text/event-stream"},
+	{.method = TL_HTTP_GET,
 		.path = "/api/v1/keys/resolve",
 		.run = run_resolve,
 		.op = "keys_resolve",
@@ -149,7 +160,7 @@ static const struct tl_relay_route table[] = {
 		.reply = "Document"},
 	{.method = TL_HTTP_GET,
 		.path = "/livez",
-		.run = run_live,
+		.run = run_alive,
 		.who = TL_RELAY_ANYBODY,
 		.tag = "service",
 		.summary = "Whether this process answers; nothing is asked of tallyd.",
@@ -476,7 +487,7 @@ reply_status(struct tl_http_request *request, bool is_well)
 }
 
 static void
-run_live(struct tl_http_request *request, const struct tl_http_route *route, void *arg)
+run_alive(struct tl_http_request *request, const struct tl_http_route *route, void *arg)
 {
 	(void)route;
 	(void)arg;

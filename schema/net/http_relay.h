@@ -53,17 +53,19 @@ struct tl_relay_route {
 	const struct tl_relay_field *fields; /* NULL: none */
 	uint32_t body_bytes_max;
 	enum tl_relay_who who;
-	const char *tag;     /* the chapter of the document */
-	const char *summary; /* one sentence */
-	const char *body;    /* the schema of a body that is no list of fields */
-	const char *reply;   /* the schema of the reply */
-	bool sets_cookie;    /* asked from pages of ours alone, whoever asks */
+	const char *tag;	/* the chapter of the document */
+	const char *summary;	/* one sentence */
+	const char *body;	/* the schema of a body that is no list of fields */
+	const char *reply;	/* the schema of the reply */
+	const char *reply_type; /* its content type; NULL: JSON, or msgpack for who asks */
+	bool sets_cookie;	/* asked from pages of ours alone, whoever asks */
 };
 
 struct tl_relay {
 	struct tl_req_client *clients[TL_RELAY_DOORS];
 	int64_t timeout_ms;
 	struct routes_kept *kept;      /* of query/api */
+	struct live *live;	       /* likewise */
 	struct tl_http_body *document; /* the description of all routes */
 };
 

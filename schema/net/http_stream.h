@@ -19,7 +19,7 @@ TL_MUST enum tl_err tl_http_stream_open(struct tl_http_request *request, const c
 	size_t bytes_max, struct tl_http_stream **stream_out);
 
 /* False when the peer is gone or does not keep up: nothing of the bytes goes. */
-TL_MUST bool tl_http_stream_put(struct tl_http_stream *stream, struct tl_slice bytes);
+bool tl_http_stream_put(struct tl_http_stream *stream, struct tl_slice bytes);
 
 /* Wait until at most half of bytes_max waits. False when the peer is gone or too slow. */
 TL_MUST bool tl_http_stream_wait(struct tl_http_stream *stream, int64_t timeout_ms);
