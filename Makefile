@@ -194,8 +194,8 @@ BENCH := $(patsubst bench/%.c,%,$(wildcard bench/*_bench.c))
 BENCHLIB_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out %_bench.c,$(wildcard bench/*.c)))
 
 # They speak to a daemon, but for the one that is a daemon's stages.
-$(foreach b,$(BENCH),$(eval BENCH_LINK_$(b) := $(LINK_client)))
-BENCH_LINK_stage_bench := $(LINK_all)
+$(foreach b,$(BENCH),$(eval BENCH_LINK_$(b) := http $(LINK_client)))
+BENCH_LINK_stage_bench := http $(LINK_all)
 
 define bench
 $(BUILD)/bench/$(1): $(BUILD)/bench/$(1).o $(BENCHLIB_OBJ) $(call lib,$(BENCH_LINK_$(1)))

@@ -23,6 +23,7 @@ echo "load average at the start: $load; more than a little means that others tak
 "$bin/bench/ingest_bench" "${common[@]}" --events "$events" --small-events $((events / 4))
 "$bin/bench/disk_bench" "${common[@]}"
 "$bin/bench/query_bench" "${common[@]}"
+"$bin/bench/http_bench" "${common[@]}" --bridge "$bin/tally-http"
 "$bin/bench/visible_bench" "${common[@]}"
 
 printf '\n%s figures in %s: %s goals met, %s not\n' "$(wc -l <"$json")" "$json" \

@@ -65,29 +65,37 @@ wait_ready(const struct scratch *scratch, int fd)
 
 	for (int waited_ms = 0; waited_ms < START_MS_MAX; waited_ms += 100) {
 		if (waitpid(scratch->pid, NULL, WNOHANG) == scratch->pid)
-			measure_die("tallyd ended at its start; see %s.log", scratch->dir);
+			measure_die("a server ended at its start; see %s*.log", scratch->dir);
 		if (poll(&heard, 1, 100) <= 0)
 			continue;
 		got = recv(fd, text, sizeof(text) - 1, 0);
 		if (got > 0 && strncmp(text, "READY=1", 7) == 0)
 			return;
 	}
-	measure_die("tallyd was not ready in %d s; see %s.log", START_MS_MAX / 1000, scratch->dir);
+	measure_die(
+		"a server was not ready in %d s; see %s*.log", START_MS_MAX / 1000, scratch->dir);
 }
 
+/* In the child: what the program says goes to dir and end, its readiness to notify. */
 static void
-exec_tallyd(const char *tallyd, const char *dir, const char *notify)
+speak_to(const char *dir, const char *end, const char *notify)
 {
-	char log[TL_CONF_STRING_BYTES + 8];
+	char log[TL_CONF_STRING_BYTES + 16];
 	int fd;
 
-	snprintf(log, sizeof(log), "%s.log", dir);
+	snprintf(log, sizeof(log), "%s%s", dir, end);
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd < 0)
 		measure_die("open %s: %m", log);
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);
 	setenv("NOTIFY_SOCKET", notify, 1);
+}
+
+static void
+exec_tallyd(const char *tallyd, const char *dir, const char *notify)
+{
+	speak_to(dir, ".log", notify);
 	execl(tallyd, tallyd, "--data", dir, "--ingest", "none", "--query", "none",
 		"--accept-past-days", "100", (char *)NULL);
 	measure_die("exec %s: %m", tallyd);
@@ -111,6 +119,50 @@ scratch_start(struct scratch *scratch, const char *tallyd, const char *dir)
 	unlink(notify);
 }
 
+/* The port that the log's last start names. */
+static uint16_t
+read_port(const char *dir)
+{
+	static const char word[] = "http_port=";
+	char log[TL_CONF_STRING_BYTES + 16], line[1024];
+	uint16_t port = 0;
+	FILE *file;
+
+	snprintf(log, sizeof(log), "%s.http.log", dir);
+	file = fopen(log, "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		const char *found = strstr(line, word);
+
+		if (found != NULL)
+			port = (uint16_t)atoi(found + strlen(word));
+	}
+	if (port == 0)
+		measure_die("%s names no port", log);
+	fclose(file);
+	return port;
+}
+
+void
+scratch_start_bridge(
+	struct scratch *scratch, const char *bridge, const char *dir, uint16_t *port_out)
+{
+	char notify[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int fd = notify_listen(dir, notify);
+
+	*scratch = (struct scratch){.pid = scratch_fork()};
+	if (scratch->pid == 0) {
+		speak_to(dir, ".http.log", notify);
+		execl(bridge, bridge, "--data", dir, "--listen", "127.0.0.1:0", "--metrics", "none",
+			"--connections-per-address", "2000", (char *)NULL);
+		measure_die("exec %s: %m", bridge);
+	}
+	snprintf(scratch->dir, sizeof(scratch->dir), "%s", dir);
+	wait_ready(scratch, fd);
+	close(fd);
+	unlink(notify);
+	*port_out = read_port(dir);
+}
+
 static int64_t
 timeval_ns(struct timeval time)
 {
@@ -125,9 +177,9 @@ scratch_stop(struct scratch *scratch)
 
 	kill(scratch->pid, SIGTERM);
 	if (wait4(scratch->pid, &status, 0, &usage) != scratch->pid)
-		measure_die("wait for tallyd: %m");
+		measure_die("wait for a server: %m");
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		measure_die("tallyd did not stop in order; see %s.log", scratch->dir);
+		measure_die("a server did not stop in order; see %s*.log", scratch->dir);
 	scratch->pid = 0;
 	return timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime);
 }

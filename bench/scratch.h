@@ -32,6 +32,10 @@ enum scratch_door {
 /* Starts the program on dir (made when missing), waits until it is ready. Its log is dir.log. */
 void scratch_start(struct scratch *scratch, const char *tallyd, const char *dir);
 
+/* Starts a bridge beside the tallyd on dir; its log is dir.http.log. Stopped with scratch_stop. */
+void scratch_start_bridge(
+	struct scratch *scratch, const char *bridge, const char *dir, uint16_t *port_out);
+
 /* Asks it to stop and waits; all the processor time it used in its life. */
 int64_t scratch_stop(struct scratch *scratch);
 
