@@ -15,23 +15,50 @@ tl_measure_name(enum tl_measure measure)
 	return names[measure];
 }
 
-/* No branch per measure: the loops below run once per event and once per cell. */
+/*
+ * No branch per measure: the loops below run once per event and once per cell. A sum left its
+ * range when its sign differs from that of both amounts; a difference, when the amounts' signs
+ * differ and its own is not that of the first. The compiler makes vectors of this.
+ */
+static int64_t
+add(int64_t *restrict sum, const int64_t *restrict value)
+{
+	int64_t wrong = 0;
+
+	for (int i = 0; i < TL_MEASURE_COUNT; i++) {
+		int64_t before = sum[i];
+		int64_t after = (int64_t)((uint64_t)before + (uint64_t)value[i]);
+
+		wrong |= (after ^ before) & (after ^ value[i]);
+		sum[i] = after;
+	}
+	return wrong;
+}
+
+static int64_t
+subtract(int64_t *restrict sum, const int64_t *restrict value)
+{
+	int64_t wrong = 0;
+
+	for (int i = 0; i < TL_MEASURE_COUNT; i++) {
+		int64_t before = sum[i];
+		int64_t after = (int64_t)((uint64_t)before - (uint64_t)value[i]);
+
+		wrong |= (before ^ value[i]) & (after ^ before);
+		sum[i] = after;
+	}
+	return wrong;
+}
+
 enum tl_err
 tl_totals_add(struct tl_totals *sum, const struct tl_totals *value, int sign)
 {
-	bool overflow = false;
+	int64_t wrong;
 
 	assert(sign == 1 || sign == -1);
-	if (sign == 1) {
-		for (int i = 0; i < TL_MEASURE_COUNT; i++)
-			overflow |= __builtin_add_overflow(
-				sum->measure[i], value->measure[i], &sum->measure[i]);
-	} else {
-		for (int i = 0; i < TL_MEASURE_COUNT; i++)
-			overflow |= __builtin_sub_overflow(
-				sum->measure[i], value->measure[i], &sum->measure[i]);
-	}
-	return overflow ? TL_EAMOUNT_OVERFLOW : TL_OK;
+	wrong = sign == 1 ? add(sum->measure, value->measure)
+			  : subtract(sum->measure, value->measure);
+	return wrong < 0 ? TL_EAMOUNT_OVERFLOW : TL_OK;
 }
 
 bool

@@ -44,6 +44,12 @@
 
 #define SWEEP_MS 250
 
+/*
+ * Free memory at the end of the heap that is not given back: buffers of groups and frames come and
+ * go many times a second, and a page that comes back costs more than to fill it.
+ */
+#define HEAP_KEPT_BYTES (64 << 20)
+
 /* One that sent a whole frame has this long to send the next before a newcomer may have its place.
  */
 #define ROOM_IDLE_MS 10000
@@ -631,6 +637,7 @@ tl_peers_start(const struct tl_peers_limits *limits, int64_t *count_max_out, str
 	pthread_once(&once, find_real);
 	tl_nng_repair_start();
 	mallopt(M_MMAP_THRESHOLD, TL_INFLOW_HEAP_BYTES_MAX);
+	mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
 	house.peer_capacity = files_raise();
 	*count_max_out = tl_peers_limit(limits);
 	/* From the second start of a process on, nng may still be ending connections of the first.
