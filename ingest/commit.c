@@ -423,7 +423,7 @@ commit_group(struct commit *commit, struct commit_job *const *jobs, size_t job_c
 		commit->is_dead = true;
 		tl_edit_discard(commit->edit);
 		commit->edit = NULL;
-		group_end(&commit->group);
+		group_end(&commit->group, commit->store, false);
 		return err;
 	}
 	publish(commit, is_numbered);
@@ -433,7 +433,7 @@ commit_group(struct commit *commit, struct commit_job *const *jobs, size_t job_c
 		else if (outcomes[i].is_refused)
 			tl_counter_add(&commit->stats->refused_batches, 1);
 	}
-	group_end(&commit->group);
+	group_end(&commit->group, commit->store, true);
 	tl_histogram_add(&commit->stats->commit_us, tl_clock_mono_us() - start_us);
 	return TL_OK;
 }

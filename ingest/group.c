@@ -7,6 +7,7 @@
 #include "schema/model/limits.h"
 #include "schema/model/money.h"
 #include "schema/store/block.h"
+#include "schema/store/fresh.h"
 #include "schema/store/key.h"
 
 /* A group of TL_GROUP_EVENTS_MAX rows with all columns is 22 MiB; growing leaves copies behind. */
@@ -23,7 +24,7 @@ group_init(struct group *group)
 void
 group_fini(struct group *group)
 {
-	group_end(group);
+	group_end(group, NULL, false);
 	tl_buf_fini(&group->block);
 	tl_arena_fini(&group->arena);
 }
@@ -314,11 +315,21 @@ group_settle(struct group *group)
 }
 
 void
-group_end(struct group *group)
+group_end(struct group *group, struct tl_store *store, bool is_durable)
 {
+	struct tl_fresh fresh = {
+		.group_no = group->group_no,
+		.received_ms = group->received_ms,
+		.rows = group->rows,
+		.order = group->order,
+		.count = group->stored_count,
+	};
+
 	for (uint32_t i = 0; i < group->day_count; i++) {
 		if (group->days[i].day != NULL)
 			tl_day_unpin(group->days[i].day);
-		group->days[i].day = NULL;
 	}
+	group->day_count = 0;
+	if (is_durable && group->stored_count > 0)
+		tl_fresh_put(store, &fresh, &group->arena);
 }

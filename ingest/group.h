@@ -103,7 +103,10 @@ TL_MUST enum tl_err group_put(
 /* After the commit: slots say where the rows lie. */
 void group_settle(struct group *group);
 
-/* Let go of the days. */
-void group_end(struct group *group);
+/*
+ * Let go of the days, and of the rows: when the group is durable they go to who follows the journal
+ * (schema/store/fresh.h). Of the arena nothing is valid afterwards.
+ */
+void group_end(struct group *group, struct tl_store *store, bool is_durable);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "rollup/cells.h"
 #include "rollup/recount.h"
+#include "schema/store/fresh.h"
 
 /* A step is bounded by its rows; these are far above what those can need. */
 #define STEP_ARENA_BYTES_MAX (4ull << 30)
@@ -322,8 +323,7 @@ fold_request(struct fold *fold, const struct fold_row *row, struct session_touch
 }
 
 static enum tl_err
-fold_usage(struct fold *fold, const struct fold_row *row, struct session_touch *touch,
-	const struct tl_totals *totals)
+fold_usage(struct fold *fold, const struct fold_row *row, struct session_touch *touch)
 {
 	struct tl_cell_key key = {
 		.session = row->session,
@@ -340,7 +340,7 @@ fold_usage(struct fold *fold, const struct fold_row *row, struct session_touch *
 	if (!err)
 		err = note_group(fold, delta->page, row->group_no);
 	if (!err)
-		err = tl_totals_add(&delta->row.totals, totals, row->sign);
+		err = tl_event_totals_add(row->batch, row->idx, row->sign, &delta->row.totals);
 	if (err)
 		return err;
 	if (row->sign < 0) {
@@ -351,22 +351,28 @@ fold_usage(struct fold *fold, const struct fold_row *row, struct session_touch *
 	return row->kind == TL_KIND_REQUEST ? fold_request(fold, row, touch, delta) : TL_OK;
 }
 
+/* Nothing to add up and no session to link: such a row leaves nothing anywhere. */
+static bool
+is_idle(const struct fold_row *row)
+{
+	struct tl_totals totals;
+
+	if (row->kind == TL_KIND_REQUEST) /* counts itself */
+		return false;
+	if (row->kind == TL_KIND_LINK)
+		return row->session == 0;
+	tl_event_totals(row->batch, row->idx, &totals);
+	return tl_totals_is_zero(&totals);
+}
+
 static enum tl_err
 fold_row(struct fold *fold, const struct fold_row *row)
 {
 	struct session_touch *touch;
-	struct tl_totals totals;
 	enum tl_err err;
 
-	if (row->kind == TL_KIND_LINK) {
-		if (row->session == 0)
-			return TL_OK;
-	} else {
-		tl_event_totals(row->batch, row->idx, &totals);
-		/* An activity of nothing leaves no row anywhere; a request counts itself. */
-		if (row->kind != TL_KIND_REQUEST && tl_totals_is_zero(&totals))
-			return TL_OK;
-	}
+	if (is_idle(row))
+		return TL_OK;
 	err = sessions_touch(&fold->sessions, &fold->arena, id_at(row->batch, TL_COL_ORG, row->idx),
 		row->session, &touch);
 	if (err)
@@ -375,7 +381,32 @@ fold_row(struct fold *fold, const struct fold_row *row)
 		touch->low_ms = row->time_ms;
 	if (row->kind == TL_KIND_LINK)
 		return fold_link(fold, row, touch);
-	return fold_usage(fold, row, touch, &totals);
+	return fold_usage(fold, row, touch);
+}
+
+/* Rows order[0..count) of the batch, or its first count ones. */
+static enum tl_err
+fold_rows(struct fold *fold, uint64_t group_no, const struct tl_batch *batch, const uint32_t *order,
+	uint32_t count, int64_t received_ms, struct tl_why *why)
+{
+	struct fold_row row = {.batch = batch, .group_no = group_no};
+
+	for (uint32_t i = 0; i < count; i++) {
+		enum tl_err err;
+
+		row.idx = order != NULL ? order[i] : i;
+		row.sign = tl_batch_get(batch, TL_COL_SIGN, row.idx) < 0 ? -1 : 1;
+		row.kind = (enum tl_kind)tl_batch_get(batch, TL_COL_KIND, row.idx);
+		row.time_ms = tl_event_time(tl_batch_get(batch, TL_COL_TS, row.idx), received_ms);
+		row.session = id_at(batch, TL_COL_SESSION, row.idx);
+		row.repo = id_at(batch, TL_COL_REPO, row.idx);
+		err = fold_row(fold, &row);
+		if (err)
+			return tl_fail(why, err, "group %" PRIu64 " row %u: %s", group_no, row.idx,
+				tl_err_text(err));
+	}
+	fold->row_count += count;
+	return TL_OK;
 }
 
 static enum tl_err
@@ -384,38 +415,29 @@ fold_block(struct fold *fold, uint64_t group_no, const struct tl_journal_block *
 {
 	struct tl_block_head head;
 	struct tl_batch batch;
-	struct fold_row row = {.batch = &batch, .group_no = group_no};
 	enum tl_err err;
 
 	err = blocks_get(&fold->blocks, group_no, block, FOLD_COLUMNS, &head, &batch, why);
 	if (err)
 		return err == TL_EEND ? TL_OK : err;
-	for (row.idx = 0; row.idx < batch.row_count; row.idx++) {
-		row.sign = tl_batch_get(&batch, TL_COL_SIGN, row.idx) < 0 ? -1 : 1;
-		row.kind = (enum tl_kind)tl_batch_get(&batch, TL_COL_KIND, row.idx);
-		row.time_ms =
-			tl_event_time(tl_batch_get(&batch, TL_COL_TS, row.idx), head.received_ms);
-		row.session = id_at(&batch, TL_COL_SESSION, row.idx);
-		row.repo = id_at(&batch, TL_COL_REPO, row.idx);
-		err = fold_row(fold, &row);
-		if (err)
-			return tl_fail(why, err, "group %" PRIu64 " block %u row %u: %s", group_no,
-				block->block_no, row.idx, tl_err_text(err));
-	}
-	fold->row_count += batch.row_count;
-	return TL_OK;
+	return fold_rows(fold, group_no, &batch, NULL, batch.row_count, head.received_ms, why);
 }
 
 enum tl_err
 fold_group(struct fold *fold, const struct tl_journal_row *row, struct tl_why *why)
 {
-	for (uint32_t i = 0; i < row->block_count; i++) {
-		enum tl_err err = fold_block(fold, row->group_no, &row->blocks[i], why);
+	const struct tl_fresh *fresh = tl_fresh_pin(fold->store, row->group_no);
+	enum tl_err err = TL_OK;
 
-		if (err)
-			return err;
+	if (fresh != NULL) {
+		err = fold_rows(fold, row->group_no, &fresh->rows, fresh->order, fresh->count,
+			fresh->received_ms, why);
+		tl_fresh_unpin(fold->store, fresh);
+		return err;
 	}
-	return TL_OK;
+	for (uint32_t i = 0; !err && i < row->block_count; i++)
+		err = fold_block(fold, row->group_no, &row->blocks[i], why);
+	return err;
 }
 
 /* Rows of before this step follow the session's repo; lists of PRs are replaced. */

@@ -97,7 +97,7 @@ void fold_bound(struct fold *fold, size_t arena_keep_bytes_max, size_t cache_byt
 /* Forget the step before. */
 void fold_begin(struct fold *fold);
 
-/* Take in the blocks of one group. */
+/* Take in the rows of one group: as the writer left them in memory, else from its blocks. */
 TL_MUST enum tl_err fold_group(
 	struct fold *fold, const struct tl_journal_row *row, struct tl_why *why);
 

@@ -14,6 +14,7 @@
 #include "rollup/fold.h"
 #include "rollup/mark.h"
 #include "schema/base/clock.h"
+#include "schema/store/fresh.h"
 #include "schema/store/key.h"
 #include "schema/store/value.h"
 
@@ -174,6 +175,7 @@ rollup_bound(struct rollup *rollup, size_t bytes_max)
 	size_t cache_bytes = bytes_max / 4;
 
 	assert(!rollup->has_thread);
+	tl_fresh_bound(rollup->store, bytes_max / 8);
 	rollup->step_rows_max = half / STEP_ROW_BYTES;
 	if (rollup->step_rows_max > STEP_ROWS_MAX)
 		rollup->step_rows_max = STEP_ROWS_MAX;

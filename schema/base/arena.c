@@ -66,6 +66,16 @@ tl_arena_reset(struct tl_arena *arena)
 	}
 }
 
+size_t
+tl_arena_capacity(const struct tl_arena *arena)
+{
+	size_t capacity = 0;
+
+	for (const struct tl_arena_chunk *chunk = arena->chunk; chunk; chunk = chunk->older)
+		capacity += chunk->capacity;
+	return capacity;
+}
+
 /* A chunk with room for bytes becomes the newest. Doubling lets the one kept at reset hold all. */
 static bool
 add_chunk(struct tl_arena *arena, size_t bytes)

@@ -19,6 +19,9 @@ void tl_arena_fini(struct tl_arena *arena);
 /* Everything handed out becomes invalid; one chunk of memory is kept. */
 void tl_arena_reset(struct tl_arena *arena);
 
+/* The memory behind it, handed out or not. */
+size_t tl_arena_capacity(const struct tl_arena *arena);
+
 /* Zeroed memory aligned for anything, NULL past the ceiling or out of memory. */
 void *tl_arena_alloc(struct tl_arena *arena, size_t bytes);
 

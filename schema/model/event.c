@@ -195,66 +195,110 @@ tl_batch_symbol(
 	return TL_OK;
 }
 
-static void
-request_totals(const struct tl_batch *batch, uint32_t row_idx, struct tl_totals *totals)
+/* The sign is a constant in each of the two copies that tl_event_totals_add makes of these. */
+#define PER_SIGN static inline __attribute__((always_inline))
+
+/* sum += sign * value; *wrong when that leaves 63 bits. */
+PER_SIGN void
+add(int64_t *sum, int64_t value, int sign, bool *wrong)
+{
+	*wrong |= sign > 0 ? __builtin_add_overflow(*sum, value, sum)
+			   : __builtin_sub_overflow(*sum, value, sum);
+}
+
+PER_SIGN void
+add_column(const struct tl_batch *batch, enum tl_column column, uint32_t row_idx, int64_t *sum,
+	int sign, bool *wrong)
+{
+	if (batch->column[column] != NULL)
+		add(sum, batch->column[column][row_idx], sign, wrong);
+}
+
+PER_SIGN bool
+add_request(const struct tl_batch *batch, uint32_t row_idx, int sign, struct tl_totals *sum)
 {
 	int64_t status = tl_batch_get(batch, TL_COL_STATUS, row_idx);
 	int64_t cost_nusd = tl_batch_get(batch, TL_COL_COST, row_idx);
 	int64_t duration_ms = tl_batch_get(batch, TL_COL_DURATION, row_idx);
+	bool wrong = false;
 
-	totals->requests = 1;
-	totals->errors = status >= 400 || status == 0;
-	totals->input_tokens = tl_batch_get(batch, TL_COL_INPUT, row_idx);
-	totals->cache_read_tokens = tl_batch_get(batch, TL_COL_CACHE_READ, row_idx);
-	totals->cache_write_tokens = tl_batch_get(batch, TL_COL_CACHE_WRITE, row_idx);
-	totals->cache_write_1h_tokens = tl_batch_get(batch, TL_COL_CACHE_WRITE_1H, row_idx);
-	totals->output_tokens = tl_batch_get(batch, TL_COL_OUTPUT, row_idx);
-	totals->reasoning_tokens = tl_batch_get(batch, TL_COL_REASONING, row_idx);
-	totals->saved_tokens = tl_batch_get(batch, TL_COL_SAVED_TOKENS, row_idx);
-	totals->saved_nusd = tl_batch_get(batch, TL_COL_SAVED_NUSD, row_idx);
+	add(&sum->requests, 1, sign, &wrong);
+	add(&sum->errors, status >= 400 || status == 0, sign, &wrong);
+	add_column(batch, TL_COL_INPUT, row_idx, &sum->input_tokens, sign, &wrong);
+	add_column(batch, TL_COL_CACHE_READ, row_idx, &sum->cache_read_tokens, sign, &wrong);
+	add_column(batch, TL_COL_CACHE_WRITE, row_idx, &sum->cache_write_tokens, sign, &wrong);
+	add_column(
+		batch, TL_COL_CACHE_WRITE_1H, row_idx, &sum->cache_write_1h_tokens, sign, &wrong);
+	add_column(batch, TL_COL_OUTPUT, row_idx, &sum->output_tokens, sign, &wrong);
+	add_column(batch, TL_COL_REASONING, row_idx, &sum->reasoning_tokens, sign, &wrong);
+	add_column(batch, TL_COL_SAVED_TOKENS, row_idx, &sum->saved_tokens, sign, &wrong);
+	add_column(batch, TL_COL_SAVED_NUSD, row_idx, &sum->saved_nusd, sign, &wrong);
 	if (cost_nusd < 0) {
-		totals->unpriced = 1;
+		add(&sum->unpriced, 1, sign, &wrong);
 	} else {
-		totals->cost_nusd = cost_nusd;
+		add(&sum->cost_nusd, cost_nusd, sign, &wrong);
 		if (tl_batch_get(batch, TL_COL_BILLING, row_idx) == TL_BILLING_PLAN)
-			totals->cost_plan_nusd = cost_nusd;
+			add(&sum->cost_plan_nusd, cost_nusd, sign, &wrong);
 	}
 	if (duration_ms >= 0) {
-		totals->duration_ms = duration_ms;
-		totals->timed_requests = 1;
+		add(&sum->duration_ms, duration_ms, sign, &wrong);
+		add(&sum->timed_requests, 1, sign, &wrong);
 	}
+	return wrong;
 }
 
-static void
-activity_totals(const struct tl_batch *batch, uint32_t row_idx, struct tl_totals *totals)
+PER_SIGN bool
+add_activity(const struct tl_batch *batch, uint32_t row_idx, int sign, struct tl_totals *sum)
 {
-	totals->lines_added = tl_batch_get(batch, TL_COL_LINES_ADDED, row_idx);
-	totals->lines_removed = tl_batch_get(batch, TL_COL_LINES_REMOVED, row_idx);
-	totals->commits = tl_batch_get(batch, TL_COL_COMMITS, row_idx);
-	totals->pull_requests = tl_batch_get(batch, TL_COL_PULL_REQUESTS, row_idx);
-	totals->active_ms = tl_batch_get(batch, TL_COL_ACTIVE_MS, row_idx);
-	totals->edits_accepted = tl_batch_get(batch, TL_COL_EDITS_ACCEPTED, row_idx);
-	totals->edits_rejected = tl_batch_get(batch, TL_COL_EDITS_REJECTED, row_idx);
+	bool wrong = false;
+
+	add_column(batch, TL_COL_LINES_ADDED, row_idx, &sum->lines_added, sign, &wrong);
+	add_column(batch, TL_COL_LINES_REMOVED, row_idx, &sum->lines_removed, sign, &wrong);
+	add_column(batch, TL_COL_COMMITS, row_idx, &sum->commits, sign, &wrong);
+	add_column(batch, TL_COL_PULL_REQUESTS, row_idx, &sum->pull_requests, sign, &wrong);
+	add_column(batch, TL_COL_ACTIVE_MS, row_idx, &sum->active_ms, sign, &wrong);
+	add_column(batch, TL_COL_EDITS_ACCEPTED, row_idx, &sum->edits_accepted, sign, &wrong);
+	add_column(batch, TL_COL_EDITS_REJECTED, row_idx, &sum->edits_rejected, sign, &wrong);
+	return wrong;
+}
+
+PER_SIGN bool
+add_row(const struct tl_batch *batch, uint32_t row_idx, int sign, struct tl_totals *sum)
+{
+	bool wrong = false;
+
+	switch ((enum tl_kind)tl_batch_get(batch, TL_COL_KIND, row_idx)) {
+	case TL_KIND_REQUEST:
+		wrong = add_request(batch, row_idx, sign, sum);
+		break;
+	case TL_KIND_LINK:
+		break;
+	case TL_KIND_ACTIVITY:
+		wrong = add_activity(batch, row_idx, sign, sum);
+		break;
+	case TL_KIND_VIOLATION:
+		add(&sum->violations, 1, sign, &wrong);
+		add_column(batch, TL_COL_FIX_MS, row_idx, &sum->fix_ms, sign, &wrong);
+		break;
+	}
+	return wrong;
+}
+
+enum tl_err
+tl_event_totals_add(const struct tl_batch *batch, uint32_t row_idx, int sign, struct tl_totals *sum)
+{
+	bool wrong;
+
+	assert(sign == 1 || sign == -1);
+	wrong = sign == 1 ? add_row(batch, row_idx, 1, sum) : add_row(batch, row_idx, -1, sum);
+	return wrong ? TL_EAMOUNT_OVERFLOW : TL_OK;
 }
 
 void
 tl_event_totals(const struct tl_batch *batch, uint32_t row_idx, struct tl_totals *totals_out)
 {
 	*totals_out = (struct tl_totals){0};
-	switch ((enum tl_kind)tl_batch_get(batch, TL_COL_KIND, row_idx)) {
-	case TL_KIND_REQUEST:
-		request_totals(batch, row_idx, totals_out);
-		break;
-	case TL_KIND_LINK:
-		break;
-	case TL_KIND_ACTIVITY:
-		activity_totals(batch, row_idx, totals_out);
-		break;
-	case TL_KIND_VIOLATION:
-		totals_out->violations = 1;
-		totals_out->fix_ms = tl_batch_get(batch, TL_COL_FIX_MS, row_idx);
-		break;
-	}
+	(void)add_row(batch, row_idx, 1, totals_out); /* one amount each: nothing overflows */
 }
 
 enum tl_column

@@ -196,6 +196,13 @@ TL_MUST enum tl_err tl_batch_symbol(
 void tl_event_totals(const struct tl_batch *batch, uint32_t row_idx, struct tl_totals *totals_out);
 
 /*
+ * sum += sign * what the row adds; sign is 1 or -1. What tl_totals_add does with tl_event_totals,
+ * touching only the measures that the batch has columns for.
+ */
+TL_MUST enum tl_err tl_event_totals_add(
+	const struct tl_batch *batch, uint32_t row_idx, int sign, struct tl_totals *sum);
+
+/*
  * The time a row counts at: never later than its arrival (SPEC: a stamp up to 5 minutes ahead is
  * counted at arrival; both are kept).
  */

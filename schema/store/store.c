@@ -232,6 +232,7 @@ tl_store_open(
 		return TL_ENOMEM;
 	pthread_mutex_init(&store->days_mtx, NULL);
 	pthread_mutex_init(&store->view_mtx, NULL);
+	tl_fresh_open(store);
 	store->read_only = options->read_only;
 	err = open_store(store, options, why);
 	if (err) {
@@ -262,6 +263,7 @@ tl_store_close(struct tl_store *store)
 	assert(atomic_load(&store->write_count) == 0);
 	tl_views_close(store);
 	tl_days_close(store);
+	tl_fresh_close(store);
 	destroy_handles(store);
 	if (store->db != NULL)
 		rocksdb_close(store->db);

@@ -8,6 +8,7 @@
 
 #include "schema/base/map.h"
 #include "schema/store/days.h"
+#include "schema/store/fresh.h"
 #include "schema/store/store.h"
 #include "schema/store/view.h"
 #include "schema/store/write.h"
@@ -35,6 +36,14 @@ struct tl_org_changes {
 	uint32_t first_idx;
 	uint32_t count;
 	uint64_t forgotten; /* generation of the newest that fell out, 0: none did */
+};
+
+#define TL_FRESH_SLOTS 8u
+#define TL_FRESH_BYTES_MAX (64u << 20)
+struct tl_fresh_slot {
+	struct tl_fresh fresh; /* group_no 0: empty */
+	struct tl_arena arena; /* of what it points to */
+	bool is_pinned;
 };
 
 struct tl_view {
@@ -77,6 +86,11 @@ struct tl_store {
 	struct tl_org_changes *org_changes;
 	size_t org_count;
 	size_t org_capacity;
+
+	/* guarded by fresh_mtx; what is pinned does not change */
+	pthread_mutex_t fresh_mtx;
+	struct tl_fresh_slot fresh[TL_FRESH_SLOTS];
+	size_t fresh_bytes_max; /* of one slot */
 
 	_Atomic size_t scan_count;
 	_Atomic size_t write_count;
@@ -137,5 +151,8 @@ void tl_days_visit(struct tl_store *store,
 /* Close: every day must have been let go. */
 void tl_days_close(struct tl_store *store);
 void tl_views_close(struct tl_store *store);
+
+void tl_fresh_open(struct tl_store *store);
+void tl_fresh_close(struct tl_store *store);
 
 #endif

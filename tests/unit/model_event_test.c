@@ -315,7 +315,27 @@ a_row_counts_for_what_its_kind_says(void **state)
 		tl_event_totals(&batch, 1, &totals);
 		if (!tl_totals_eq(&totals, &counted[i].totals))
 			fail_msg("%s", counted[i].says);
+		assert_int_equal(tl_event_totals_add(&batch, 1, 1, &totals), TL_OK);
+		assert_int_equal(tl_event_totals_add(&batch, 1, -1, &totals), TL_OK);
+		if (!tl_totals_eq(&totals, &counted[i].totals))
+			fail_msg("%s, added and taken back", counted[i].says);
 	}
+}
+
+static void
+a_sum_past_63_bits_is_seen_in_both_directions(void **state)
+{
+	struct tl_batch batch = batch_of(1);
+	struct tl_totals sum = {0};
+
+	(void)state;
+	assert_int_equal(tl_batch_set(&batch, TL_COL_COST, 0, 2), TL_OK);
+	sum.cost_nusd = INT64_MAX - 2;
+	assert_int_equal(tl_event_totals_add(&batch, 0, 1, &sum), TL_OK);
+	assert_int_equal(sum.cost_nusd, INT64_MAX);
+	assert_int_equal(tl_event_totals_add(&batch, 0, 1, &sum), TL_EAMOUNT_OVERFLOW);
+	sum.cost_nusd = INT64_MIN + 1;
+	assert_int_equal(tl_event_totals_add(&batch, 0, -1, &sum), TL_EAMOUNT_OVERFLOW);
 }
 
 static void
@@ -488,6 +508,7 @@ main(void)
 		cmocka_unit_test(a_name_has_one_symbol),
 		cmocka_unit_test(many_names_keep_their_symbols),
 		cmocka_unit_test(a_row_counts_for_what_its_kind_says),
+		cmocka_unit_test(a_sum_past_63_bits_is_seen_in_both_directions),
 		cmocka_unit_test(rows_differ_in_any_content_and_in_nothing_else),
 		cmocka_unit_test(the_first_column_that_differs_is_named),
 		cmocka_unit_test(no_event_counts_later_than_it_came),
