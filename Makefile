@@ -219,6 +219,7 @@ packages:
 	@deploy/install-packages.sh build
 packages-test:
 	@deploy/install-packages.sh build test
+	@deploy/install-packages.sh browser || echo 'NO CHROMIUM: the browser tests will be skipped' >&2
 packages-check:
 	@deploy/install-packages.sh build test check
 

@@ -1,7 +1,7 @@
 """Runs every suite and counts: python3 tests/run.py [name part] ...
 
 C tests (cmocka binaries, TAP on stdout) and Python tests (functions test_* of *_test.py in tests/e2e,
-tests/crash, tests/grid, tests/damage, tests/truth). Prints seconds per suite; the last line is "N
+tests/crash, tests/grid, tests/damage, tests/truth, tests/browser). Prints seconds per suite; the last line is "N
 passed, N failed".
 """
 
@@ -95,7 +95,7 @@ def main():
     jobs = []
     # The longest first, so that the two lanes end together.
     for folder in ("tests/crash", "tests/grid", "tests/damage", "tests/plants", "tests/truth",
-                   "tests/e2e"):
+                   "tests/browser", "tests/e2e"):
         if os.path.isdir(folder):
             jobs += sorted(os.path.join(folder, name) for name in os.listdir(folder)
                            if name.endswith("_test.py"))

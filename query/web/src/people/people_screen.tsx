@@ -1,6 +1,5 @@
 /* The Team table: who is on the team, since when, and how much they did in all. Read-only. */
 import { useEffect } from 'preact/hooks';
-import { signIn } from '../api/session';
 import { teamTable, type Team } from '../api/people';
 import type { TeamMember } from '../api/shapes';
 import { grouped } from '../figures/count';
@@ -47,11 +46,10 @@ function People({ team }: { team: Team }) {
 		.filter(({ member }) => matches(member, text));
 	const sealed = team.members.filter((member) => member.emailEnc !== undefined)
 		.map((member) => ({ member_id: member.gitEmailHash, email_enc: member.emailEnc! }));
-	const org = signIn.value.state === 'in' ? (signIn.value.who?.org ?? '') : '';
 
 	return (
 		<>
-			{sealed.length > 0 && <Unlock org={org} sealed={sealed} />}
+			{sealed.length > 0 && <Unlock sealed={sealed} />}
 			<section class="panel table-panel" aria-label="Team">
 				{team.members.length === 0 && (
 					<Empty icon="seats" title="Nobody is on the team yet">People appear with their first request.</Empty>

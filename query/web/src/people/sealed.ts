@@ -7,6 +7,9 @@ import { signal } from '@preact/signals';
 import type { SealedEmail } from '../api/shapes';
 
 const ROUNDS_MIN = 600_000;
+const ROUNDS_MAX = 5_000_000;
+/* An org has one salt, two while it changes; each costs a derivation of a second or so. */
+const SALTS_MAX = 4;
 
 /* Member id -> email, of those that opened. */
 export const openedEmails = signal<ReadonlyMap<string, string>>(new Map());
@@ -37,7 +40,7 @@ function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
 function roundsOf(kdf: string): number {
 	const rounds = Number(/^pbkdf2-sha256:(\d{6,8})$/i.exec(kdf)?.[1]);
 
-	if (!(rounds >= ROUNDS_MIN))
+	if (!(rounds >= ROUNDS_MIN && rounds <= ROUNDS_MAX))
 		throw new Error(`the key derivation ${kdf} is not known`);
 	return rounds;
 }
@@ -51,12 +54,12 @@ async function deriveKey(passphrase: string, sealed: SealedEmail): Promise<Crypt
 		material, { name: 'AES-GCM', length: 256 }, false, ['decrypt']);
 }
 
-/* What was authenticated with the text: an email moved to another member or org does not open. */
-function boundTo(org: string, memberId: string): Uint8Array<ArrayBuffer> {
-	return new TextEncoder().encode(`${org}\n${memberId}\nemail`);
+/* Authenticated with the text: an email that was moved to another member does not open. */
+function boundTo(memberId: string): Uint8Array<ArrayBuffer> {
+	return new TextEncoder().encode(`email ${memberId}`);
 }
 
-async function open(org: string, sealed: Sealed, key: CryptoKey): Promise<string> {
+async function open(sealed: Sealed, key: CryptoKey): Promise<string> {
 	const { iv, ct, tag, alg } = sealed.email_enc;
 	const text = bytesOf(ct);
 	const end = bytesOf(tag);
@@ -67,27 +70,28 @@ async function open(org: string, sealed: Sealed, key: CryptoKey): Promise<string
 	whole.set(text);
 	whole.set(end, text.length);
 	return new TextDecoder('utf-8', { fatal: true }).decode(await crypto.subtle.decrypt(
-		{ name: 'AES-GCM', iv: bytesOf(iv), additionalData: boundTo(org, sealed.member_id) }, key, whole));
+		{ name: 'AES-GCM', iv: bytesOf(iv), additionalData: boundTo(sealed.member_id) }, key, whole));
 }
 
 /* Open what the passphrase opens. The result is how many did; with none the key is forgotten. */
-export async function unlock(org: string, passphrase: string, all: readonly Sealed[]): Promise<number> {
+export async function unlock(passphrase: string, all: readonly Sealed[]): Promise<number> {
 	const opened = new Map(openedEmails.value);
 	let count = 0;
 
 	for (const sealed of all) {
 		const form = `${sealed.email_enc.kdf} ${sealed.email_enc.salt}`;
-		const key = keys.get(form) ?? deriveKey(passphrase, sealed.email_enc);
 
-		keys.set(form, key);
+		if (!keys.has(form) && keys.size < SALTS_MAX)
+			keys.set(form, deriveKey(passphrase, sealed.email_enc));
 		try {
-			opened.set(sealed.member_id, await open(org, sealed, await key));
+			opened.set(sealed.member_id, await open(sealed, await keys.get(form)!));
 			count++;
 		} catch {
-			if (count === 0)
-				keys.delete(form);
+			/* another passphrase, or nothing that was sealed this way: it stays closed */
 		}
 	}
+	if (count === 0)
+		keys.clear();
 	openedEmails.value = opened;
 	return count;
 }

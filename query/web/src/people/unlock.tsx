@@ -4,7 +4,7 @@ import { plural } from '../figures/count';
 import { Icon } from '../parts/icon';
 import { isUnlocked, lock, openedEmails, unlock, type Sealed } from './sealed';
 
-export function Unlock({ org, sealed }: { org: string; sealed: readonly Sealed[] }) {
+export function Unlock({ sealed }: { sealed: readonly Sealed[] }) {
 	const [passphrase, setPassphrase] = useState('');
 	const [said, say] = useState('');
 	const [isBusy, setBusy] = useState(false);
@@ -12,7 +12,7 @@ export function Unlock({ org, sealed }: { org: string; sealed: readonly Sealed[]
 	const submit = async (event: Event) => {
 		event.preventDefault();
 		setBusy(true);
-		const count = await unlock(org, passphrase, sealed);
+		const count = await unlock(passphrase, sealed);
 
 		setBusy(false);
 		setPassphrase('');
