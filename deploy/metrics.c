@@ -17,6 +17,7 @@
 
 struct metrics {
 	const struct tl_http_server *api;
+	const struct tl_relay_stats *relay;
 	struct tl_req_client *client;
 	struct tl_http_server *server;
 };
@@ -188,26 +189,44 @@ put_durations(struct tl_buf *text, struct tl_slice stats)
 	}
 }
 
-/* Why tallyd ended connections of peers. */
+/* A map of counters: a line each, with the key as its label. */
 static void
-put_ends(struct tl_buf *text, struct tl_slice stats)
+put_map(struct tl_buf *text, struct tl_slice stats, const char *key, const char *name,
+	const char *label, const char *help)
 {
-	struct tl_slice ends;
+	struct tl_slice map;
 	struct tl_reader reader;
 	uint32_t count;
 
-	if (!find_map(stats, "connections_ended", &ends))
+	if (!find_map(stats, key, &map))
 		return;
-	put_head(text, "tally_nng_pipe_rejects_total", COUNT,
-		"Connections that tallyd refused or ended.");
-	reader = tl_reader_of(ends);
+	put_head(text, name, COUNT, help);
+	reader = tl_reader_of(map);
 	count = tl_read_map(&reader);
 	for (uint32_t i = 0; i < count; i++) {
-		struct tl_slice reason = tl_read_str(&reader);
+		struct tl_slice value = tl_read_str(&reader);
 
-		tl_buf_printf(text, "tally_nng_pipe_rejects_total{reason=\"%.*s\"} %" PRId64 "\n",
-			(int)reason.bytes, (const char *)reason.data, tl_read_int(&reader));
+		tl_buf_printf(text, "%s{%s=\"%.*s\"} %" PRId64 "\n", name, label, (int)value.bytes,
+			(const char *)value.data, tl_read_int(&reader));
 	}
+}
+
+/* Credentials that were wrong, which tallyd counts, and what this process refused by itself. */
+static void
+put_failures(struct tl_buf *text, struct tl_slice stats, const struct tl_relay_stats *relay)
+{
+	static const char name[] = "tally_auth_failures_total";
+
+	put_head(text, name, COUNT, "Requests of nobody known, or of a page of nobody's.");
+	if (stats.bytes > 0)
+		tl_buf_printf(text, "%s{kind=\"credential\"} %" PRId64 "\n", name,
+			tl_reader_find_int(stats, "unauthenticated", 0));
+	tl_buf_printf(
+		text, "%s{kind=\"csrf\"} %" PRIu64 "\n", name, tl_counter_get(&relay->csrf_failed));
+	tl_buf_printf(text, "%s{kind=\"origin\"} %" PRIu64 "\n", name,
+		tl_counter_get(&relay->origin_not_allowed));
+	tl_buf_printf(text, "%s{kind=\"rate_limited\"} %" PRIu64 "\n", name,
+		tl_counter_get(&relay->rate_limited));
 }
 
 /* What this process knows by itself. */
@@ -269,8 +288,13 @@ run_metrics(struct tl_http_request *request, const struct tl_http_route *route, 
 	if (is_up) {
 		put_figures(&text, tl_buf_slice(&reply));
 		put_durations(&text, tl_buf_slice(&reply));
-		put_ends(&text, tl_buf_slice(&reply));
+		put_map(&text, tl_buf_slice(&reply), "connections_ended",
+			"tally_nng_pipe_rejects_total", "reason",
+			"Connections that tallyd refused or ended.");
+		put_map(&text, tl_buf_slice(&reply), "denied", "tally_authz_denied_total", "op",
+			"Requests of somebody known who may not do that.");
 	}
+	put_failures(&text, is_up ? tl_buf_slice(&reply) : tl_slice_of(NULL, 0), metrics->relay);
 	put_own(&text, metrics->api);
 	err = tl_http_body_of(&text, &body);
 	if (err)
@@ -289,7 +313,7 @@ static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
 
 enum tl_err
 metrics_start(const char *address, const char *stats_url, const struct tl_http_server *api,
-	struct metrics **metrics_out, struct tl_why *why)
+	const struct tl_relay_stats *relay, struct metrics **metrics_out, struct tl_why *why)
 {
 	struct metrics *metrics = calloc(1, sizeof(*metrics));
 	struct tl_http_options options = tl_http_defaults;
@@ -298,6 +322,7 @@ metrics_start(const char *address, const char *stats_url, const struct tl_http_s
 	if (metrics == NULL)
 		return TL_ENOMEM;
 	metrics->api = api;
+	metrics->relay = relay;
 	options.address = address;
 	options.routes = routes;
 	options.route_count = 1;

@@ -296,6 +296,32 @@ pack_ingest(struct tl_buf *reply, struct tl_pack_open *map, const struct ingest_
 	tl_pack_key_int(reply, map, "id_bytes", (int64_t)stats->id_bytes);
 }
 
+/* Who was turned away: wrong credentials in all, and by operation who may not do it. */
+static void
+pack_denied(struct tl_buf *reply, struct tl_pack_open *map, const struct ingest_stats *ingest,
+	const struct query_stats *query)
+{
+	uint64_t unauthenticated = 0;
+	struct tl_pack_open inner;
+
+	if (ingest != NULL)
+		unauthenticated += tl_counter_get(&ingest->unauthenticated);
+	if (query != NULL)
+		unauthenticated += tl_counter_get(&query->unauthenticated);
+	tl_pack_key_int(reply, map, "unauthenticated", (int64_t)unauthenticated);
+	tl_pack_key(reply, map, "denied");
+	inner = tl_pack_open_map(reply);
+	for (int op = 0; query != NULL && op < TL_QUERY_COUNT; op++)
+		pack_counter(
+			reply, &inner, tl_query_name((enum tl_query_op)op), &query->denied[op]);
+	for (int op = 0; ingest != NULL && op < TL_COMMAND_COUNT; op++)
+		pack_counter(reply, &inner, tl_command_name((enum tl_command_op)op),
+			&ingest->denied[op]);
+	if (ingest != NULL)
+		pack_counter(reply, &inner, "events", &ingest->denied_batches);
+	tl_pack_close(reply, &inner);
+}
+
 static void
 pack_peers(struct tl_buf *reply, struct tl_pack_open *map)
 {
@@ -370,6 +396,8 @@ order_stats(struct orders *orders, struct tl_buf *reply)
 		pack_ingest(reply, &map, ingest_stats_of(orders->ingest));
 	if (orders->query != NULL)
 		pack_query(reply, &map, query_stats_of(orders->query));
+	pack_denied(reply, &map, orders->ingest != NULL ? ingest_stats_of(orders->ingest) : NULL,
+		orders->query != NULL ? query_stats_of(orders->query) : NULL);
 	pack_peers(reply, &map);
 	if (options->rollup != NULL)
 		pack_rollup(reply, &map, rollup_stats_of(options->rollup));

@@ -31,6 +31,8 @@ struct settings {
 	char metrics[TL_CONF_STRING_BYTES];
 	char host[TL_CONF_STRING_BYTES];
 	bool behind_proxy;
+	char trusted_proxy[TL_CONF_STRING_BYTES];
+	char forwarded[TL_CONF_STRING_BYTES];
 	char data[TL_CONF_STRING_BYTES];
 	char query[TL_CONF_STRING_BYTES];
 	char ingest[TL_CONF_STRING_BYTES];
@@ -54,6 +56,12 @@ static const struct tl_conf_setting setting_table[] = {
 	{"behind_proxy", TL_CONF_FLAG, AT(behind_proxy), "false", 0, 0,
 		"a proxy that speaks TLS stands before this: any address may be listened on, and "
 		"the bound per address is the proxy's to keep"},
+	{"trusted_proxy", TL_CONF_STRING, AT(trusted_proxy), "", 0, 0,
+		"with --behind-proxy: addresses and networks of the proxies, separated by commas; "
+		"only they and this machine may connect"},
+	{"forwarded", TL_CONF_STRING, AT(forwarded), "x-forwarded-for", 0, 0,
+		"with --behind-proxy: the header in which they say who asks, x-forwarded-for or "
+		"forwarded"},
 	{"data", TL_CONF_STRING, AT(data), "./data", 0, 0,
 		"data directory of tallyd here, whose sockets are asked"},
 	{"query", TL_CONF_STRING, AT(query), "", 0, 0,
@@ -83,6 +91,7 @@ struct bridge {
 	char host_text[TL_CONF_STRING_BYTES];
 	const char *hosts[HOSTS_MAX];
 	uint32_t host_count;
+	struct tl_http_proxies proxies;
 	struct tl_http_route routes[ROUTES_MAX];
 	uint32_t route_count;
 	struct tl_relay relay;
@@ -106,6 +115,19 @@ find_hosts(struct bridge *bridge, struct tl_why *why)
 			return tl_fail(why, TL_ECONFIG, "--host: at most %u names", HOSTS_MAX - 3);
 		bridge->hosts[bridge->host_count++] = name;
 	}
+	return TL_OK;
+}
+
+/* A proxy on this machine is one without being named. */
+static enum tl_err
+find_proxies(struct bridge *bridge, struct tl_why *why)
+{
+	char text[TL_CONF_STRING_BYTES + 32];
+	struct tl_why wrong = {""};
+
+	snprintf(text, sizeof(text), "127.0.0.0/8,::1,%s", bridge->settings.trusted_proxy);
+	if (tl_http_proxies_parse(text, &bridge->proxies, &wrong))
+		return tl_fail(why, TL_ECONFIG, "--trusted-proxy: %s", wrong.text);
 	return TL_OK;
 }
 
@@ -170,6 +192,9 @@ serve(struct bridge *bridge, struct tl_why *why)
 	options.hosts = bridge->hosts;
 	options.host_count = bridge->host_count;
 	options.is_behind_tls = settings->behind_proxy;
+	options.proxies = settings->behind_proxy ? &bridge->proxies : NULL;
+	options.forwarded = strcmp(settings->forwarded, "forwarded") == 0 ? TL_HTTP_FORWARDED
+									  : TL_HTTP_FORWARDED_FOR;
 	options.worker_count = (uint32_t)settings->workers;
 	options.connection_max = (uint32_t)settings->connections;
 	options.per_address_max =
@@ -197,6 +222,8 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 	raise_file_limit(settings->connections);
 	err = find_hosts(bridge, why);
 	if (!err)
+		err = find_proxies(bridge, why);
+	if (!err)
 		err = tl_relay_open(
 			&bridge->relay, bridge->query_url, bridge->ingest_url, ASK_TIMEOUT_MS, why);
 	if (!err)
@@ -213,7 +240,7 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 		err = serve(bridge, why);
 	if (!err && strcmp(settings->metrics, "none") != 0)
 		err = metrics_start(settings->metrics, bridge->stats_url, bridge->server,
-			&bridge->metrics, why);
+			&bridge->relay.stats, &bridge->metrics, why);
 	return err;
 }
 
@@ -288,6 +315,15 @@ check(const struct settings *settings, struct tl_why *why)
 	if (strcmp(settings->metrics, "none") != 0 && !tl_http_is_loopback(settings->metrics))
 		return tl_fail(why, TL_ECONFIG, "--metrics %s: is served on loopback only",
 			settings->metrics);
+	if (settings->behind_proxy && settings->trusted_proxy[0] == '\0' &&
+		!tl_http_is_loopback(settings->listen))
+		return tl_fail(why, TL_ECONFIG,
+			"--behind-proxy --listen %s: name the proxies with --trusted-proxy",
+			settings->listen);
+	if (strcmp(settings->forwarded, "x-forwarded-for") != 0 &&
+		strcmp(settings->forwarded, "forwarded") != 0)
+		return tl_fail(why, TL_EUSAGE, "forwarded '%s': x-forwarded-for or forwarded",
+			settings->forwarded);
 	if (settings->behind_proxy && settings->host[0] == '\0')
 		return tl_fail(why, TL_ECONFIG,
 			"--behind-proxy: name the hosts that requests are for with --host");

@@ -230,6 +230,17 @@ is_storage_error(enum tl_err err)
 	       err == TL_ESTORAGE_UNAVAILABLE || err == TL_ESTORAGE_CORRUPT;
 }
 
+void
+commit_count_denied(struct ingest_stats *stats, const struct commit_job *job, enum tl_err err)
+{
+	if (err == TL_EUNAUTHENTICATED)
+		tl_counter_add(&stats->unauthenticated, 1);
+	else if (err == TL_EFORBIDDEN && job->is_command)
+		tl_counter_add(&stats->denied[job->command.op], 1);
+	else if (err == TL_EFORBIDDEN)
+		tl_counter_add(&stats->denied_batches, 1);
+}
+
 static enum tl_err
 run_command(
 	struct commit *commit, struct commit_job *job, struct outcome *outcome, struct tl_why *why)
@@ -245,6 +256,7 @@ run_command(
 		return tl_fail(
 			why, err, "command %s: %s", tl_command_name(job->command.op), refusal.text);
 	if (err) {
+		commit_count_denied(commit->stats, job, err);
 		refusal_put(&job->reply, err, &refusal);
 		outcome->is_refused = true;
 	}

@@ -54,6 +54,9 @@ TL_MUST enum tl_err commit_group(struct commit *commit, struct commit_job *const
  */
 TL_MUST enum tl_err commit_signins(struct commit *commit, int64_t age_ms, struct tl_why *why);
 
+/* Count a refusal that says who may not do what; other errors are none. */
+void commit_count_denied(struct ingest_stats *stats, const struct commit_job *job, enum tl_err err);
+
 /* The last durable group and sequence number. */
 uint64_t commit_group_no(const struct commit *commit);
 uint64_t commit_seq(const struct commit *commit);

@@ -17,6 +17,13 @@
 TL_MUST enum tl_err control_write(const struct tl_command *command, const struct tl_caller *caller,
 	struct tl_edit *edit, int64_t now_ms, struct tl_buf *reply, struct tl_why *why);
 
+/* Whether the code of an invite_accept or of a signin_create is good for anything right now: what
+ * the command itself would say, for who looks before it is queued. */
+TL_MUST enum tl_err control_invite_check(const struct tl_command *command,
+	const struct tl_registry *registry, int64_t now_ms, struct tl_why *why);
+TL_MUST enum tl_err control_link_check(const struct tl_command *command,
+	const struct tl_registry *registry, int64_t now_ms, struct tl_why *why);
+
 /* Run a command that only reads the registry: lists, key_resolve, agent_reveal, signin_show, ping.
  */
 TL_MUST enum tl_err control_read(const struct tl_command *command, const struct tl_caller *caller,

@@ -87,28 +87,54 @@ find_invited(const struct tl_registry *registry, const char *hash, const struct 
 	return NULL;
 }
 
-/* The code is the credential: whoever holds it may use it once. */
-enum tl_err
-control_invite_accept(const struct control_call *call)
+/* The invitation that the command's code is good for, and its org. */
+static enum tl_err
+need_invited(const struct control_call *call, const struct tl_org **org_out,
+	const struct tl_member **invited_out)
 {
 	char code_text[2 * CODE_BYTES + 1];
 	uint8_t code[CODE_BYTES];
 	char hash[17];
-	const struct tl_org *org = NULL;
 	const struct tl_member *invited = NULL;
-	struct tl_member member;
-	struct tl_pack_open map;
-	uint32_t org_no;
 	enum tl_err err = control_text_need(call, "code", sizeof(code_text) - 1, code_text);
 
 	if (err)
 		return err;
 	if (tl_unhex(tl_slice_str(code_text), code, sizeof(code))) {
 		hash_code(code, hash);
-		invited = find_invited(control_registry(call), hash, &org);
+		invited = find_invited(control_registry(call), hash, org_out);
 	}
 	if (!invited || call->now_ms >= invited->invitation_ends_ms)
 		return tl_fail(call->why, TL_ENOT_FOUND, "code: unknown, used or expired");
+	*invited_out = invited;
+	return TL_OK;
+}
+
+enum tl_err
+control_invite_check(const struct tl_command *command, const struct tl_registry *registry,
+	int64_t now_ms, struct tl_why *why)
+{
+	const struct control_call call = {
+		.map = command->map, .registry = registry, .now_ms = now_ms, .why = why};
+	const struct tl_member *invited;
+	const struct tl_org *org;
+
+	return need_invited(&call, &org, &invited);
+}
+
+/* The code is the credential: whoever holds it may use it once. */
+enum tl_err
+control_invite_accept(const struct control_call *call)
+{
+	const struct tl_org *org;
+	const struct tl_member *invited;
+	struct tl_member member;
+	struct tl_pack_open map;
+	uint32_t org_no;
+	enum tl_err err = need_invited(call, &org, &invited);
+
+	if (err)
+		return err;
 	org_no = org->no;
 	member = *invited;
 	member.state = TL_MEMBER_ACTIVE;

@@ -101,13 +101,12 @@ is_welcome(const struct control_call *call, const struct tl_signin *link)
 	return link->member_no == 0 || (member && member->state != TL_MEMBER_REMOVED);
 }
 
-/* The link's place becomes the sign-in's, so nobody can use it again. */
+/* The link that the command's code is good for. */
 static enum tl_err
-use_link(const struct control_call *call)
+need_link(const struct control_call *call, const struct tl_signin **link_out)
 {
 	char code[TL_SIGNIN_SECRET_BYTES];
 	const struct tl_signin *link;
-	struct tl_signin signin = {0};
 	enum tl_err err = control_text_need(call, "code", sizeof(code) - 1, code);
 
 	if (err)
@@ -117,6 +116,31 @@ use_link(const struct control_call *call)
 		!is_welcome(call, link))
 		return tl_fail(call->why, TL_EUNAUTHENTICATED,
 			"the credential is missing, unknown, expired or revoked");
+	*link_out = link;
+	return TL_OK;
+}
+
+enum tl_err
+control_link_check(const struct tl_command *command, const struct tl_registry *registry,
+	int64_t now_ms, struct tl_why *why)
+{
+	const struct control_call call = {
+		.map = command->map, .registry = registry, .now_ms = now_ms, .why = why};
+	const struct tl_signin *link;
+
+	return need_link(&call, &link);
+}
+
+/* The link's place becomes the sign-in's, so nobody can use it again. */
+static enum tl_err
+use_link(const struct control_call *call)
+{
+	const struct tl_signin *link;
+	struct tl_signin signin = {0};
+	enum tl_err err = need_link(call, &link);
+
+	if (err)
+		return err;
 	signin.org_no = link->org_no;
 	signin.no = link->no;
 	signin.member_no = link->member_no;

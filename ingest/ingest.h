@@ -67,6 +67,9 @@ struct ingest_stats {
 	struct tl_counter batches, events, accepted, duplicate, replaced, rejected;
 	struct tl_counter groups, refused_batches, commands;
 	struct tl_counter signins_stored; /* times of use, while the writer was idle */
+	struct tl_counter unauthenticated;
+	struct tl_counter denied[TL_COMMAND_COUNT]; /* known, but not allowed that command */
+	struct tl_counter denied_batches;
 	struct tl_histogram ack_us, commit_us, fsync_us;
 	_Atomic uint64_t committed_group_no, committed_seq;
 	_Atomic uint64_t id_count, id_bytes;

@@ -122,6 +122,7 @@ intake_refuse(
 	struct intake *intake, struct intake_job *job, enum tl_err err, const struct tl_why *why)
 {
 	tl_counter_add(&intake->stats->refused_batches, 1);
+	commit_count_denied(intake->stats, &job->commit, err);
 	refusal_put(&job->commit.reply, err, why);
 	intake_finish(intake, job);
 }
@@ -160,6 +161,16 @@ carries_code(enum tl_command_op op)
 	return op == TL_COMMAND_INVITE_ACCEPT || op == TL_COMMAND_SIGNIN_CREATE;
 }
 
+/* Who tries codes does not get as far as the writer with a wrong one. */
+static enum tl_err
+look_up_code(const struct tl_command *command, const struct tl_registry *registry, int64_t now_ms,
+	struct tl_why *why)
+{
+	if (command->op == TL_COMMAND_INVITE_ACCEPT)
+		return control_invite_check(command, registry, now_ms, why);
+	return control_link_check(command, registry, now_ms, why);
+}
+
 /* Who gives the command. */
 static enum tl_err
 find_caller(struct intake_worker *worker, struct intake_job *job,
@@ -169,7 +180,7 @@ find_caller(struct intake_worker *worker, struct intake_job *job,
 
 	if (carries_code(command->op) && command->token.bytes == 0 && !worker->is_operator) {
 		job->commit.caller = (struct tl_caller){.type = TL_CREDENTIAL_AGENT};
-		return TL_OK;
+		return look_up_code(command, registry, now_ms, why);
 	}
 	return tl_caller_resolve(registry, command->token, command->org, worker->is_operator,
 		now_ms, &job->commit.caller, why);
@@ -205,6 +216,9 @@ run_command(struct intake_worker *worker, struct intake_job *job, struct tl_slic
 		pass_on(intake, intake->jobs, job);
 		return;
 	}
+	if (!err && command->op == TL_COMMAND_KEY_RESOLVE)
+		err = tl_roster_allow_resolve(
+			intake->roster, &job->commit.caller, tl_clock_mono_ms(intake->clock), &why);
 	if (!err)
 		err = control_read(
 			command, &job->commit.caller, registry, now_ms, &job->commit.reply, &why);

@@ -193,6 +193,9 @@ run(struct task *task)
 	int64_t made_ms;
 	enum tl_err err = find_caller(task);
 
+	if (!err && query->op == TL_QUERY_KEYS_RESOLVE)
+		err = tl_roster_allow_resolve(answer->source->roster, &task->scene.caller,
+			tl_clock_mono_ms(answer->source->clock), &task->why);
 	if (err)
 		return err;
 	if (task->is_one_of_several && query->op != TL_QUERY_LIVE && !query->has_have)
@@ -265,6 +268,10 @@ answer_question(struct answer *answer, struct tl_slice map, const struct query_s
 		answer->reply.err = TL_OK;
 		put_error(&answer->reply, err, &task.why);
 		tl_counter_add(&stats->errors, 1);
+		if (err == TL_EUNAUTHENTICATED)
+			tl_counter_add(&stats->unauthenticated, 1);
+		if (err == TL_EFORBIDDEN)
+			tl_counter_add(&stats->denied[task.query.op], 1);
 	}
 	tl_counter_add(&stats->requests, 1);
 	if (is_read)

@@ -67,7 +67,8 @@ struct query_options {
 };
 
 struct query_stats {
-	struct tl_counter requests, errors, cached, same;
+	struct tl_counter requests, errors, cached, same, unauthenticated;
+	struct tl_counter denied[TL_QUERY_COUNT]; /* known, but not allowed that */
 	struct tl_histogram run_us[TL_QUERY_COUNT];
 };
 

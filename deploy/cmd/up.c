@@ -232,6 +232,9 @@ share_options(struct up *up, int argc, char **argv)
 		} else if ((value = take("--metrics", argc, argv, &i)) != NULL) {
 			add(&up->bridge, "--metrics");
 			add(&up->bridge, value);
+		} else if ((value = take("--trusted-proxy", argc, argv, &i)) != NULL) {
+			add(&up->bridge, "--trusted-proxy");
+			add(&up->bridge, value);
 		} else if ((value = take("--host", argc, argv, &i)) != NULL) {
 			add(&up->bridge, "--host");
 			add(&up->bridge, value);
@@ -266,6 +269,7 @@ help(void)
 	     "127.0.0.1:8788)\n"
 	     "  --host TEXT\n        names that HTTP requests may be for beside localhost\n"
 	     "  --behind-proxy\n        a proxy that speaks TLS stands before the HTTP API\n"
+	     "  --trusted-proxy TEXT\n        addresses of such proxies on other machines\n"
 	     "All other options are tallyd's: see tallyd --help. For more of the HTTP API's, see\n"
 	     "tally-http --help and start it yourself beside tally up --http none.");
 	return CLI_OK;

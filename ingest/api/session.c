@@ -34,7 +34,8 @@ static const struct tl_relay_route table[] = {
 			"Sign a browser in; the session comes as a cookie. It ends after 8 hours "
 			"without use, after 7 days, with the token, or by DELETE.",
 		.reply = "SignIn",
-		.sets_cookie = true},
+		.sets_cookie = true,
+		.takes_code = true},
 	{.method = TL_HTTP_GET,
 		.path = PATH,
 		.run = command_run,

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "schema/base/clock.h"
 #include "schema/base/log.h"
 #include "schema/model/limits.h"
 #include "schema/net/http_browser.h"
@@ -10,6 +11,9 @@
 
 #define REPLY_DEPTH_MAX 16u
 #define FIELD_BYTES 64
+#define FAILURE_WINDOW_MS 60000
+#define FAILURE_SLOTS 8192u /* 200 KB */
+#define KEY_ID_BYTES_MAX 32u
 
 enum tl_err
 tl_relay_open(struct tl_relay *relay, const char *query_url, const char *ingest_url,
@@ -19,6 +23,9 @@ tl_relay_open(struct tl_relay *relay, const char *query_url, const char *ingest_
 
 	*relay = (struct tl_relay){.timeout_ms = timeout_ms};
 	err = tl_req_client_open(query_url, &relay->clients[TL_RELAY_QUERY], why);
+	if (!err)
+		err = tl_rate_new(
+			TL_RELAY_FAILURES_MAX, FAILURE_WINDOW_MS, FAILURE_SLOTS, &relay->failures);
 	if (!err)
 		err = tl_req_client_open(ingest_url, &relay->clients[TL_RELAY_INGEST], why);
 	if (err)
@@ -33,6 +40,8 @@ tl_relay_close(struct tl_relay *relay)
 		tl_req_client_close(relay->clients[door]);
 		relay->clients[door] = NULL;
 	}
+	tl_rate_free(relay->failures);
+	relay->failures = NULL;
 }
 
 static struct tl_slice
@@ -72,15 +81,43 @@ check_origin(const struct tl_http_request *request, const struct tl_relay_route 
 	return tl_http_origin_check(&origin, why);
 }
 
+static void
+refuse_origin(struct tl_relay *relay, struct tl_http_request *request, enum tl_err err,
+	const struct tl_why *why)
+{
+	tl_counter_add(err == TL_ECSRF_FAILED ? &relay->stats.csrf_failed
+					      : &relay->stats.origin_not_allowed,
+		1);
+	tl_relay_refuse(request, err, NULL, why->text);
+}
+
+static void
+refuse_rate(struct tl_relay *relay, struct tl_http_request *request, int64_t left_ms)
+{
+	struct tl_error_detail detail = {.limit = TL_RELAY_FAILURES_MAX, .retry_after_ms = left_ms};
+
+	tl_counter_add(&relay->stats.rate_limited, 1);
+	detail.message = "too many wrong credentials; wait";
+	tl_http_reply_error(request, TL_ERATE_LIMITED, &detail);
+}
+
 void
 tl_relay_run(struct tl_http_request *request, const struct tl_http_route *http, void *arg)
 {
 	const struct tl_relay_route *route = http->what;
+	struct tl_http_address client = tl_http_request_client(request);
+	struct tl_relay *relay = arg;
 	struct tl_why why = {""};
 	enum tl_err err = check_origin(request, route, &why);
+	int64_t left_ms = 0;
 
+	if (!err && route->takes_code)
+		left_ms = tl_rate_look(
+			relay->failures, tl_http_address_key(&client), tl_clock_mono_us() / 1000);
 	if (err)
-		tl_relay_refuse(request, err, NULL, why.text);
+		refuse_origin(relay, request, err, &why);
+	else if (left_ms > 0)
+		refuse_rate(relay, request, left_ms);
 	else
 		route->run(request, http, arg);
 }
@@ -111,10 +148,52 @@ copy_text(struct tl_slice text, char *to, size_t bytes_max)
 	return to;
 }
 
+/* "tally_pat_ab12cd34" of a whole token: up to its third underscore. Empty for other secrets. */
+static struct tl_slice
+key_id_of(struct tl_slice token)
+{
+	uint32_t underscore_count = 0;
+
+	for (size_t i = 0; i < token.bytes && i < KEY_ID_BYTES_MAX; i++) {
+		underscore_count += token.data[i] == '_';
+		if (underscore_count == 3)
+			return tl_slice_of(token.data, i);
+	}
+	return tl_slice_of(NULL, 0);
+}
+
+/* Whether a secret was tried and is wrong. A code that is wrong is no such thing, not nobody. */
+static bool
+is_wrong_credential(const struct tl_http_request *request, struct tl_slice token, enum tl_err err)
+{
+	const struct tl_relay_route *route = tl_http_request_route(request)->what;
+
+	if (route->takes_code)
+		return err == TL_EUNAUTHENTICATED || err == TL_ENOT_FOUND;
+	return err == TL_EUNAUTHENTICATED && token.bytes > 0;
+}
+
+/* Counts it. How long the asker has to wait until such a one is looked at again; 0: not at all. */
+static int64_t
+count_failure(struct tl_relay *relay, const struct tl_http_request *request, struct tl_slice token)
+{
+	struct tl_http_address client = tl_http_request_client(request);
+	struct tl_slice key_id = key_id_of(token);
+	int64_t now_ms = tl_clock_mono_us() / 1000;
+	int64_t left_ms = tl_rate_count(relay->failures, tl_http_address_key(&client), now_ms);
+	int64_t key_left_ms = 0;
+
+	if (key_id.bytes > 0)
+		key_left_ms = tl_rate_count(relay->failures, key_id, now_ms);
+	return left_ms > key_left_ms ? left_ms : key_left_ms;
+}
+
 /* The error of a reply, said again with this request's name. */
 static enum tl_err
-pass_error(struct tl_http_request *request, struct tl_slice reply)
+pass_error(struct tl_relay *relay, struct tl_http_request *request, struct tl_slice token,
+	struct tl_slice reply)
 {
+	int64_t left_ms = 0;
 	struct tl_error_detail detail = {.limit = INT64_MIN};
 	char message[sizeof(((struct tl_why *)0)->text)], field[FIELD_BYTES];
 	struct tl_slice error, code;
@@ -132,6 +211,12 @@ pass_error(struct tl_http_request *request, struct tl_slice reply)
 	detail.field = copy_text(tl_reader_find_str(error, "field"), field, sizeof(field));
 	detail.limit = tl_reader_find_int(error, "limit", INT64_MIN);
 	detail.retry_after_ms = tl_reader_find_int(reply, "retry_after_ms", 0);
+	if (is_wrong_credential(request, token, err))
+		left_ms = count_failure(relay, request, token);
+	if (left_ms > 0) {
+		refuse_rate(relay, request, left_ms);
+		return TL_ERATE_LIMITED;
+	}
 	if (tl_err_http(err) >= 500)
 		tl_log(TL_LOG_WARN, "request=%s failed code=%s", tl_http_request_name(request),
 			tl_err_name(err));
@@ -179,7 +264,8 @@ tl_relay_ask(struct tl_relay *relay, struct tl_http_request *request, enum tl_re
 		return TL_EINTERNAL;
 	}
 	if (!tl_reader_find_bool(tl_buf_slice(reply), "ok", true))
-		return pass_error(request, tl_buf_slice(reply));
+		return pass_error(relay, request,
+			tl_reader_find_str(tl_buf_slice(question), "token"), tl_buf_slice(reply));
 	return TL_OK;
 }
 

@@ -6,6 +6,7 @@
 #ifndef TL_NET_HTTP_RELAY_H
 #define TL_NET_HTTP_RELAY_H
 
+#include "schema/base/rate.h"
 #include "schema/net/http_server.h"
 #include "schema/net/req_client.h"
 #include "schema/wire/pack.h"
@@ -59,10 +60,20 @@ struct tl_relay_route {
 	const char *reply;	/* the schema of the reply */
 	const char *reply_type; /* its content type; NULL: JSON, or msgpack for who asks */
 	bool sets_cookie;	/* asked from pages of ours alone, whoever asks */
+	bool takes_code;	/* a secret is tried by asking: few tries an address */
+};
+
+/* Wrong credentials of one address, or for one key id, in a minute. */
+#define TL_RELAY_FAILURES_MAX 10
+
+struct tl_relay_stats {
+	struct tl_counter csrf_failed, origin_not_allowed, rate_limited;
 };
 
 struct tl_relay {
 	struct tl_req_client *clients[TL_RELAY_DOORS];
+	struct tl_rate *failures; /* by address and by key id */
+	struct tl_relay_stats stats;
 	int64_t timeout_ms;
 	struct routes_kept *kept;      /* of query/api */
 	struct live *live;	       /* likewise */
@@ -76,7 +87,8 @@ void tl_relay_close(struct tl_relay *relay);
 
 /*
  * What every route runs through: a request that would change something on behalf of a browser must
- * come from a page of this server (http_browser). Then the route's own run.
+ * come from a page of this server (http_browser), and who tried many wrong codes waits. Then the
+ * route's own run.
  */
 void tl_relay_run(struct tl_http_request *request, const struct tl_http_route *http, void *arg);
 
@@ -89,7 +101,8 @@ struct tl_pack_open tl_relay_question(struct tl_buf *question,
 
 /*
  * Ask. On success *reply is a checked map that is ok. Else the request was answered with the error
- * and the result says which.
+ * and the result says which. A wrong credential is rate_limited when its address or its key id had
+ * TL_RELAY_FAILURES_MAX in this minute; a right one never is.
  */
 TL_MUST enum tl_err tl_relay_ask(struct tl_relay *relay, struct tl_http_request *request,
 	enum tl_relay_door door, const struct tl_buf *question, struct tl_buf *reply);

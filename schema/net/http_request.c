@@ -57,6 +57,61 @@ tl_http_request_header(const struct tl_http_request *request, const char *name)
 	return value != NULL ? tl_slice_str(value) : tl_slice_of(NULL, 0);
 }
 
+/* Proxies may add a line each: they are one list, in the order they came. */
+struct header_lines {
+	const char *name;
+	struct tl_buf text;
+};
+
+static enum MHD_Result
+join_line(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct header_lines *lines = cls;
+
+	(void)kind;
+	if (strcasecmp(name, lines->name) == 0 && value != NULL)
+		tl_buf_printf(&lines->text, ",%s", value);
+	return MHD_YES;
+}
+
+/* The peer's own address; all zeros for one without. */
+static struct tl_http_address
+find_peer(const struct tl_http_request *request)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	struct tl_http_address peer = {{0}};
+
+	if (info != NULL && info->client_addr != NULL)
+		tl_http_address_of(info->client_addr, &peer);
+	return peer;
+}
+
+struct tl_http_address
+tl_http_request_client(const struct tl_http_request *request)
+{
+	const struct tl_http_options *options = &request->server->options;
+	struct tl_http_address client = find_peer(request);
+	struct header_lines lines = {.name = "X-Forwarded-For"};
+
+	if (options->proxies == NULL || options->forwarded == TL_HTTP_FORWARDED_NONE)
+		return client;
+	if (options->forwarded == TL_HTTP_FORWARDED)
+		lines.name = "Forwarded";
+	tl_buf_init(&lines.text, TL_HTTP_HEAD_BYTES_MAX);
+	MHD_get_connection_values(request->connection, MHD_HEADER_KIND, join_line, &lines);
+	client = tl_http_client_address(
+		&client, options->proxies, options->forwarded, tl_buf_slice(&lines.text));
+	tl_buf_fini(&lines.text);
+	return client;
+}
+
+const struct tl_http_route *
+tl_http_request_route(const struct tl_http_request *request)
+{
+	return request->route;
+}
+
 bool
 tl_http_request_is_tls(const struct tl_http_request *request)
 {

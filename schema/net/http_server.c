@@ -45,6 +45,23 @@ notice(void *cls, struct MHD_Connection *connection, void **socket_context,
 	*socket_context = NULL;
 }
 
+/* Behind proxies nobody else comes in: what they add could be said by anybody. */
+static enum MHD_Result
+accept_peer(void *cls, const struct sockaddr *socket, socklen_t bytes)
+{
+	struct tl_http_server *server = cls;
+	struct tl_http_address peer;
+
+	(void)bytes;
+	if (server->options.proxies == NULL ||
+		(tl_http_address_of(socket, &peer) &&
+			(tl_http_address_is_loopback(&peer) ||
+				tl_http_proxies_have(server->options.proxies, &peer))))
+		return MHD_YES;
+	tl_counter_add(&server->stats.strangers, 1);
+	return MHD_NO;
+}
+
 /* Percent signs are ours to decode, once and with an eye on what comes out. */
 static size_t
 leave_escapes(void *cls, struct MHD_Connection *connection, char *text)
@@ -108,9 +125,10 @@ start_daemon(struct tl_http_server *server, struct tl_why *why)
 		return err;
 	server->port = tl_http_listen_port(fd);
 	server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME,
-		0, NULL, NULL, tl_http_request_handle, server, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_THREAD_POOL_SIZE, LIBRARY_THREADS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)CONNECTION_BYTES, MHD_OPTION_CONNECTION_LIMIT, options->connection_max,
+		0, accept_peer, server, tl_http_request_handle, server, MHD_OPTION_LISTEN_SOCKET,
+		fd, MHD_OPTION_THREAD_POOL_SIZE, LIBRARY_THREADS,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+		MHD_OPTION_CONNECTION_LIMIT, options->connection_max,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->per_address_max,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, notice, server,
 		MHD_OPTION_NOTIFY_COMPLETED, tl_http_request_end, server,

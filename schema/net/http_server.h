@@ -7,6 +7,7 @@
 #ifndef TL_NET_HTTP_SERVER_H
 #define TL_NET_HTTP_SERVER_H
 
+#include "schema/net/http_address.h"
 #include "schema/net/http_body.h"
 #include "schema/net/http_conns.h"
 #include "schema/net/http_target.h"
@@ -22,6 +23,9 @@ struct tl_http_options {
 	const char *const *hosts; /* names a request may be for, without port, in lower case */
 	uint32_t host_count;
 	bool is_behind_tls; /* a proxy before us speaks TLS: browsers are told to stay with it */
+	/* Then only these and this machine may connect; NULL: no proxy is there. */
+	const struct tl_http_proxies *proxies;
+	enum tl_http_forwarded forwarded; /* where they say who asks */
 	uint32_t worker_count;
 	uint32_t waiting_max; /* requests between the two; past it: 503 overloaded */
 	uint32_t connection_max;
@@ -51,6 +55,7 @@ struct tl_http_stats {
 	struct tl_counter requests;
 	struct tl_counter refused;    /* before a route ran */
 	struct tl_counter overloaded; /* the queue was full */
+	struct tl_counter strangers;  /* connections of no proxy */
 	struct tl_counter replies[6]; /* by hundreds of the status */
 	const struct tl_http_conns_stats *conns;
 };
@@ -67,6 +72,12 @@ struct tl_slice tl_http_request_body(const struct tl_http_request *request);
 
 /* A name for this request, in its reply's X-Request-Id and in logs. */
 const char *tl_http_request_name(const struct tl_http_request *request);
+
+/* Who asks: the peer, or whom a proxy of ours speaks for. */
+struct tl_http_address tl_http_request_client(const struct tl_http_request *request);
+
+/* The line of the table that this is a request of. */
+const struct tl_http_route *tl_http_request_route(const struct tl_http_request *request);
 
 /* Whether the asker speaks TLS with a proxy before us. */
 bool tl_http_request_is_tls(const struct tl_http_request *request);

@@ -16,11 +16,17 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "schema/base/rate.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
 
+#define RESOLVES_MAX 1000u
+#define RESOLVE_WINDOW_MS 1000
+#define RESOLVERS 1024u /* credentials that are counted at the same time */
+
 struct tl_roster {
 	pthread_mutex_t mtx;
+	struct tl_rate *resolves;
 	struct tl_registry *current; /* guarded by mtx; only the writer thread replaces it */
 	struct tl_edit edit;	     /* writer thread only */
 };
@@ -346,6 +352,11 @@ tl_roster_open(struct tl_store *store, struct tl_roster **roster_out, struct tl_
 		err = TL_ENOMEM;
 		goto out;
 	}
+	err = tl_rate_new(RESOLVES_MAX, RESOLVE_WINDOW_MS, RESOLVERS, &roster->resolves);
+	if (err) {
+		free(roster);
+		goto out;
+	}
 	pthread_mutex_init(&roster->mtx, NULL);
 	registry->generation = 1;
 	roster->current = registry;
@@ -367,8 +378,19 @@ tl_roster_free(struct tl_roster *roster)
 	assert(!roster->edit.is_open);
 	tl_buf_fini(&roster->edit.value);
 	tl_registry_unpin(roster->current);
+	tl_rate_free(roster->resolves);
 	pthread_mutex_destroy(&roster->mtx);
 	free(roster);
+}
+
+enum tl_err
+tl_roster_allow_resolve(struct tl_roster *roster, const struct tl_caller *caller, int64_t now_ms,
+	struct tl_why *why)
+{
+	if (caller->is_operator ||
+		tl_rate_count(roster->resolves, tl_slice_str(caller->key_id), now_ms) == 0)
+		return TL_OK;
+	return tl_fail(why, TL_ERATE_LIMITED, "at most %u keys a second", RESOLVES_MAX);
 }
 
 uint64_t

@@ -83,6 +83,11 @@ void tl_roster_free(struct tl_roster *roster);
 const struct tl_registry *tl_registry_pin(struct tl_roster *roster);
 void tl_registry_unpin(const struct tl_registry *registry);
 
+/* 1,000 keys a second for one credential, by whichever door: TL_ERATE_LIMITED past it. The operator
+ * asks as often as they like. now_ms is monotonic. */
+TL_MUST enum tl_err tl_roster_allow_resolve(struct tl_roster *roster,
+	const struct tl_caller *caller, int64_t now_ms, struct tl_why *why);
+
 /* Rises with each publication. */
 uint64_t tl_registry_generation(const struct tl_registry *registry);
 

@@ -394,12 +394,17 @@ def test_where_it_listens():
                           (("--listen", "192.0.2.1:80"), "--behind-proxy"),
                           (("--listen", "nonsense"), "--behind-proxy"),
                           (("--metrics", "0.0.0.0:0"), "loopback"),
-                          (("--listen", "0.0.0.0:0", "--behind-proxy"), "--host")):
+                          (("--listen", "0.0.0.0:0", "--behind-proxy"), "--trusted-proxy"),
+                          (("--behind-proxy", "--host", "t.test", "--trusted-proxy", "proxy"),
+                           "--trusted-proxy: 'proxy'"),
+                          (("--listen", "0.0.0.0:0", "--behind-proxy", "--trusted-proxy",
+                            "192.0.2.1"), "--host")):
         done = subprocess.run([os.path.join(BUILD, "tally-http"), *options],
                               stderr=subprocess.PIPE, text=True, timeout=30)
         assert done.returncode == 78 and told in done.stderr, (options, done)
     with Daemon() as daemon:
-        with Bridge(daemon, "--listen", "0.0.0.0:0", "--behind-proxy", "--host",
+        with Bridge(daemon, "--listen", "0.0.0.0:0", "--behind-proxy",
+                    "--trusted-proxy", "192.0.2.1", "--host",
                     "tally.example, other.example") as bridge:
             for name in ("tally.example", "OTHER.example:443"):
                 status, headers, _ = bridge.ask("/livez", Host=name)

@@ -14,55 +14,14 @@ import time
 
 sys.path.insert(0, "tests/lib/fault")
 import schema
+from asker import JSON, SESSION, Browser, link, person
 from bridge import Bridge
 from daemon import BUILD, Daemon
 from sp import Refused, wait_for
 from wall import Wall
 
-SESSION = "/api/v1/session"
-JSON = "application/json"
 HOUR = 3600000
 DAY = 24 * HOUR
-
-
-class Browser:
-    """Keeps its cookie and says what a page of the server would say."""
-
-    def __init__(self, bridge):
-        self.bridge, self.cookie = bridge, ""
-
-    def ask(self, method, path, body=None, **headers):
-        """(status, reply headers, JSON)"""
-        send = {"Cookie": self.cookie} if self.cookie else {}
-        if method != "GET":
-            send.update({"X_Tally": "1", "Origin": "http://127.0.0.1:%d" % self.bridge.port})
-        if body is not None:
-            send["Content_Type"] = JSON
-        send.update(headers)
-        send = {name: value for name, value in send.items() if value is not None}
-        status, got, text = self.bridge.ask(path, "", method, body and json.dumps(body), **send)
-        if "set-cookie" in got:
-            self.cookie = got["set-cookie"].split(";")[0]
-        return status, got, json.loads(text)
-
-    def sign_in(self, status=200, **body):
-        got, headers, reply = self.ask("POST", SESSION, body)
-        assert got == status, (got, reply)
-        return reply
-
-    def get(self, path, status=200):
-        got, _, reply = self.ask("GET", path)
-        assert got == status, (path, got, reply)
-        return reply
-
-
-def person(daemon, email, role="member", org="acme"):
-    return daemon.control().ask({"v": 1, "op": "token_create", "org": org, "type": "personal",
-                                 "name": email, "email": email, "role": role})
-
-
-def link(daemon, org="acme", **params):
-    return daemon.control().ask(dict({"v": 1, "op": "link_create", "org": org}, **params))["code"]
 
 
 def test_a_token_signs_in_and_out():

@@ -292,6 +292,26 @@ a_gap_in_the_numbers_stops_the_load(void **state)
 	assert_non_null(strstr(why.text, "numbers are not dense"));
 }
 
+/* Not of a sign-in, but of the same roster. */
+static void
+a_credential_resolves_a_thousand_keys_a_second(void **state)
+{
+	struct place *p = *state;
+	struct tl_caller gateway = {.type = TL_CREDENTIAL_GATEWAY, .key_id = "tally_gw_ab12cd34"};
+	struct tl_caller other = {.type = TL_CREDENTIAL_GATEWAY, .key_id = "tally_gw_ab12cd35"};
+	struct tl_caller operator= {.is_operator = true, .key_id = "operator"};
+
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(
+			tl_roster_allow_resolve(p->roster, &gateway, 5000 + i % 1000, NULL), TL_OK);
+	assert_int_equal(
+		tl_roster_allow_resolve(p->roster, &gateway, 5999, NULL), TL_ERATE_LIMITED);
+	assert_int_equal(tl_roster_allow_resolve(p->roster, &other, 5999, NULL), TL_OK);
+	for (int i = 0; i < 1001; i++)
+		assert_int_equal(tl_roster_allow_resolve(p->roster, &operator, 5999, NULL), TL_OK);
+	assert_int_equal(tl_roster_allow_resolve(p->roster, &gateway, 6000, NULL), TL_OK);
+}
+
 int
 main(void)
 {
@@ -310,6 +330,8 @@ main(void)
 			a_use_is_stored_when_it_is_old_enough, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_gap_in_the_numbers_stops_the_load, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_credential_resolves_a_thousand_keys_a_second, set_up, tear_down),
 	};
 
 	return tl_crypt_init() ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
