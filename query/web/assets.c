@@ -57,7 +57,8 @@ run_file(struct tl_http_request *request, const struct tl_http_route *route, voi
 	tl_http_reply_header(request, "ETag", line->etag);
 	tl_http_reply_header(request, "Cache-Control",
 		line->is_immutable ? "public, max-age=31536000, immutable" : "no-cache");
-	/* The headers of a 304 take the place of those that were kept: the policy must be the page's. */
+	/* The headers of a 304 take the place of those that were kept: the policy must be the
+	 * page's. */
 	if (has(request, line->etag))
 		tl_http_reply(request, 304, line->type, NULL);
 	else

@@ -66,6 +66,7 @@ const does = {
 		}
 	},
 	run: async ({ page }, { script }) => page.evaluate(script),
+	size: async ({ page }, { width, height }) => page.setViewportSize({ width, height }),
 	shot: async ({ page }, { path, full = false }) => void await page.screenshot({ path, fullPage: full }),
 	answer: async ({ page }, { url, status, body }) =>
 		page.route(url, (route) => route.fulfill({ status, contentType: 'application/json', body })),

@@ -65,8 +65,8 @@ function Seats() {
 
 	if (seats === undefined || seats === null)
 		return null;
-	const isOver = seats.seats !== null && seats.used > seats.seats;
-	const text = seats.seats === null ? plural(seats.used, 'seat') + ' used' : `${seats.used} / ${seats.seats} seats used`;
+	const isOver = seats.seats > 0 && seats.used > seats.seats;
+	const text = seats.seats > 0 ? `${seats.used} / ${seats.seats} seats used` : `${plural(seats.used, 'seat')} used`;
 
 	return (
 		<span class={`seats ${isOver ? 'seats-over' : ''}`}

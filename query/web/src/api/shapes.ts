@@ -104,7 +104,8 @@ export interface PullCard {
 }
 
 export interface Seats {
-	seats: number | null;
+	/* 0: no limit */
+	seats: number;
 	used: number;
 }
 

@@ -2,7 +2,7 @@
 const COLOURS = 8;
 
 function initialsOf(name: string): string {
-	const words = name.split('@')[0]!.split(/[\s._-]+/u).filter((word) => word !== '');
+	const words = name.split('@')[0]!.match(/[\p{L}\p{N}]+/gu) ?? [];
 	const letters = words.length > 1 ? [words[0]!, words[words.length - 1]!] : words;
 
 	return letters.map((word) => [...word][0]!.toUpperCase()).join('') || '?';

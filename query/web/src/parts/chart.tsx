@@ -50,10 +50,16 @@ function ticksOf({ bins, bin_edges_ms: edges, tz }: Window): number[] {
 	return midnights.length > 2 ? midnights : all;
 }
 
-function thinned(ticks: readonly number[], width: number): number[] {
+/* As many as have room, the last not over the edge. */
+function thinned(ticks: readonly number[], bins: number, width: number): number[] {
 	const every = Math.max(1, Math.ceil((ticks.length * TICK_PX) / Math.max(width, 1)));
 
-	return ticks.filter((_, i) => i % every === 0);
+	return ticks.filter((bin, i) => i % every === 0 && ((bin + 0.5) / bins) * width < width - TICK_PX / 3);
+}
+
+/* Of the longest label of the axis. */
+function axisWidth(labels: readonly string[] | null): number {
+	return Math.max(44, 16 + 6.4 * Math.max(0, ...(labels ?? []).map((label) => label.length)));
 }
 
 function colour(name: string): string {
@@ -81,12 +87,13 @@ function optionsOf(drawn: { current: Drawn }, size: Size, point: (bin: number | 
 		axes: [
 			{
 				stroke: quiet, font: axisFont(), grid: { show: false }, ticks: { show: false }, size: 28,
-				splits: (plot) => thinned(drawn.current.ticks, plot.bbox.width / devicePixelRatio),
+				splits: (plot) => thinned(drawn.current.ticks, bars, plot.bbox.width / devicePixelRatio),
 				values: (_, splits) =>
 					splits.map((i) => tickOf(drawn.current.window.bin_edges_ms[i]!, drawn.current.window.tz)),
 			},
 			{
-				stroke: quiet, font: axisFont(), grid, ticks: { show: false }, size: 52, gap: 8,
+				stroke: quiet, font: axisFont(), grid, ticks: { show: false }, gap: 8,
+				size: (_, labels) => axisWidth(labels),
 				splits: () => drawn.current.steps.map((_, i, all) => Math.round((FULL * i) / Math.max(all.length - 1, 1))),
 				values: () => drawn.current.steps.map((step) => axisOf(drawn.current.metric, step)),
 			},

@@ -26,6 +26,7 @@ export function SessionScreen({ id }: { id: string }) {
 	return (
 		<>
 			<p class="crumb"><a class="plain" href="/dashboard/sessions"><Icon name="back" />Sessions</a></p>
+			{(session === null || failure !== null) && <h1 class="unseen" tabIndex={-1}>Session</h1>}
 			{failure !== null && (
 				<div class="panel"><Failed failure={failure} again={() => void oneSession.again()} /></div>
 			)}

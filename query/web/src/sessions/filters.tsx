@@ -42,7 +42,7 @@ export function Filters({ filters }: { filters: Filters }) {
 
 function Tag({ what, text, without }: { what: string; text: string; without: Record<string, undefined> }) {
 	return (
-		<a class="filter" href={addressWith(without)} aria-label={`Any ${what} again, not only ${text}`}>
+		<a class="filter" href={addressWith(without)} aria-label={`${what} ${text}: leave this filter`}>
 			<span class="quiet">{what}</span> <bdi>{text}</bdi> <span aria-hidden="true">×</span>
 		</a>
 	);

@@ -28,7 +28,7 @@ export function SessionRow({ row, tz }: { row: Session; tz: string }) {
 					? <span class="quiet">{memberOf(row)}</span>
 					: <a class="plain" href={addressWith({ member: row.member_id })}><bdi>{memberOf(row)}</bdi></a>}
 			</td>
-			<td>{row.agent === null ? <span class="quiet">–</span> : agentName(row.agent)}</td>
+			<td>{row.agent === null ? <span class="quiet">–</span> : <bdi class="narrow">{agentName(row.agent)}</bdi>}</td>
 			<td>
 				{row.repo === null
 					? <span class="quiet">–</span>

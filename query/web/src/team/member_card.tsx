@@ -19,9 +19,11 @@ interface Props {
 	placed: Member;
 	metric: Metric;
 	href: string;
+	/* There was usage in the range before. */
+	compares: boolean;
 }
 
-export function MemberCard({ member, placed, metric, href }: Props) {
+export function MemberCard({ member, placed, metric, href, compares }: Props) {
 	const name = nameOf(member);
 
 	return (
@@ -32,7 +34,7 @@ export function MemberCard({ member, placed, metric, href }: Props) {
 					<h3 data-hint={allOf(member, metric)}><a class="cover" href={href}><bdi>{name}</bdi></a></h3>
 					<Activity member={member} />
 				</div>
-				<Rank placed={placed} />
+				<Rank placed={placed} compares={compares} />
 			</header>
 			<div class="member-figures">
 				<Figure class={`figure-large ${member.rank === null ? 'quiet' : ''}`} metric={metric} value={member.value}
@@ -69,12 +71,12 @@ function Activity({ member }: { member: Member }) {
 	return <p class="activity">{ago(member.last_used_ms, now.value)}</p>;
 }
 
-function Rank({ placed }: { placed: Member }) {
+function Rank({ placed, compares }: { placed: Member; compares: boolean }) {
 	if (placed.rank === null)
 		return <span class="rank rank-none" data-hint="No usage in this range">–</span>;
 	return (
 		<span class="rank-place">
-			<Movement placed={placed} />
+			{compares && <Movement placed={placed} />}
 			<span class={`rank ${placed.badge === null ? '' : `rank-${placed.badge}`}`}
 				data-hint={placed.badge === null ? undefined : `${BADGES[placed.badge]} in this range`}>
 				<span class="unseen">Rank </span>{placed.rank}

@@ -1,6 +1,7 @@
 /* The ranked team, as cards. */
 import type { TeamScreen } from '../api/team';
 import { grouped } from '../figures/count';
+import { wholeOf } from '../figures/metric';
 import { addressWith, go, place } from '../place';
 import { Empty } from '../parts/state';
 import { useHeldOrder } from './held_order';
@@ -14,6 +15,7 @@ function countOf({ members, next_cursor: cursor }: TeamScreen): string {
 
 export function Members({ screen, question, view }: { screen: TeamScreen; question: string; view: View }) {
 	const { rows, isOld, renew } = useHeldOrder(question, screen.members, (member) => member.member_id);
+	const compares = screen.org.prev_value !== null && wholeOf(screen.org.prev_value) > 0n;
 	const sessionsOf = (id: string) =>
 		`/dashboard/sessions?${new URLSearchParams({ ...windowParams(view), member: id })}`;
 
@@ -33,7 +35,7 @@ export function Members({ screen, question, view }: { screen: TeamScreen; questi
 				{rows.map(({ row, placed }) => row.pending
 					? <PendingCard key={row.member_id} member={row} />
 					: <MemberCard key={row.member_id} member={row} placed={placed} metric={screen.metric}
-						href={sessionsOf(row.member_id)} />)}
+						href={sessionsOf(row.member_id)} compares={compares} />)}
 			</ol>
 			{screen.next_cursor !== null && (
 				<button type="button" class="button more"
