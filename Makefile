@@ -103,6 +103,7 @@ PARTS_tally := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c))
 
 # What the assembler includes is no dependency the compiler sees.
 $(BUILD)/query/api/document.o: query/api/schemas.json
+$(BUILD)/schema/model/price.o: schema/model/prices.txt
 
 # The dashboard, once for all variants: built by npm where there is npm, WEB=prebuilt takes
 # query/web/dist of a release, WEB=none leaves it out.

@@ -5,6 +5,7 @@
 #define NUSD_PER_USD 1000000000u
 #define FRACTION_DIGITS 9
 #define FRACTION_DIGITS_MIN 2
+#define EXPONENT_MAX 400 /* past any double's */
 
 bool
 tl_muldiv(int64_t a, int64_t b, int64_t c, int64_t *result_out)
@@ -91,5 +92,108 @@ tl_usd_parse(struct tl_slice text, int64_t *nusd_out)
 	if (!minus && negative == INT64_MIN)
 		return false;
 	*nusd_out = minus ? negative : -negative;
+	return true;
+}
+
+static bool
+is_digit(const uint8_t *at, const uint8_t *end)
+{
+	return at != end && *at >= '0' && *at <= '9';
+}
+
+/* "e-07" up to the end of the text; *exponent is raised by it. */
+static bool
+read_exponent(const uint8_t *at, const uint8_t *end, int *exponent)
+{
+	bool minus;
+	int value = 0;
+
+	if (at == end)
+		return true;
+	if (*at != 'e' && *at != 'E')
+		return false;
+	at++;
+	minus = at != end && *at == '-';
+	if (minus || (at != end && *at == '+'))
+		at++;
+	if (!is_digit(at, end))
+		return false;
+	for (; is_digit(at, end); at++) {
+		value = value * 10 + (*at - '0');
+		if (value > EXPONENT_MAX)
+			return false;
+	}
+	*exponent += minus ? -value : value;
+	return at == end;
+}
+
+/* A number as digits[0, count) times 10^exponent. */
+struct decimal {
+	bool minus;
+	uint8_t digits[64];
+	int count;
+	int exponent;
+};
+
+static bool
+read_decimal(struct tl_slice text, struct decimal *decimal_out)
+{
+	const uint8_t *at = text.data;
+	const uint8_t *end = text.data + text.bytes;
+	struct decimal decimal = {.minus = at != end && *at == '-'};
+
+	if (text.bytes > sizeof(decimal.digits))
+		return false;
+	if (decimal.minus)
+		at++;
+	for (; is_digit(at, end); at++)
+		decimal.digits[decimal.count++] = (uint8_t)(*at - '0');
+	if (at != end && *at == '.') {
+		for (at++; is_digit(at, end); at++, decimal.exponent--)
+			decimal.digits[decimal.count++] = (uint8_t)(*at - '0');
+	}
+	if (decimal.count == 0 || !read_exponent(at, end, &decimal.exponent))
+		return false;
+	*decimal_out = decimal;
+	return true;
+}
+
+/* Whether what is behind digits[0, kept) rounds away from zero. */
+static bool
+rounds_up(const struct decimal *decimal, int kept)
+{
+	bool is_odd = kept > 0 && decimal->digits[kept - 1] % 2 == 1;
+
+	if (kept < 0 || kept >= decimal->count || decimal->digits[kept] < 5)
+		return false;
+	if (decimal->digits[kept] > 5)
+		return true;
+	for (int i = kept + 1; i < decimal->count; i++) {
+		if (decimal->digits[i] != 0)
+			return true;
+	}
+	return is_odd;
+}
+
+bool
+tl_decimal_round(struct tl_slice text, int places, int64_t *scaled_out)
+{
+	struct decimal decimal;
+	int64_t scaled = 0;
+	int kept;
+
+	if (!read_decimal(text, &decimal))
+		return false;
+	kept = decimal.count + decimal.exponent + places;
+	for (int i = 0; i < kept; i++) {
+		int digit = i < decimal.count ? decimal.digits[i] : 0;
+
+		if (__builtin_mul_overflow(scaled, 10, &scaled) ||
+			__builtin_add_overflow(scaled, digit, &scaled))
+			return false;
+	}
+	if (rounds_up(&decimal, kept) && __builtin_add_overflow(scaled, 1, &scaled))
+		return false;
+	*scaled_out = decimal.minus ? -scaled : scaled;
 	return true;
 }

@@ -30,4 +30,11 @@ void tl_usd_format(int64_t nusd, char text_out[TL_USD_TEXT_BYTES]);
 /* Parses digits[.digits], at most 9 places, optional '-'. False when it is anything else. */
 TL_MUST bool tl_usd_parse(struct tl_slice text, int64_t *nusd_out);
 
+/*
+ * Decimal text, also with an exponent ("1e-07"), times 10^places, rounded half to even: what other
+ * programs print of dollars (places 9) and seconds (places 3). False when it is anything else, or
+ * leaves int64.
+ */
+TL_MUST bool tl_decimal_round(struct tl_slice text, int places, int64_t *scaled_out);
+
 #endif

@@ -178,6 +178,54 @@ ratios_are_taken_in_128_bits(void **state)
 	}
 }
 
+static const struct {
+	const char *says;
+	const char *text;
+	int places;
+	bool good;
+	int64_t scaled;
+} decimals[] = {
+	{"dollars as a program printed a double", "0.027847249999999997", 9, true, 27847250},
+	{"and one with fewer places", "0.0995565", 9, true, 99556500},
+	{"half goes to the even neighbour below", "0.0000000025", 9, true, 2},
+	{"half goes to the even neighbour above", "0.0000000035", 9, true, 4},
+	{"half and a little goes up", "0.00000000250000001", 9, true, 3},
+	{"half of the smallest is nothing", "0.0000000005", 9, true, 0},
+	{"more than half of the smallest is it", "0.00000000051", 9, true, 1},
+	{"less than a tenth of it is nothing", "0.00000000009", 9, true, 0},
+	{"an exponent", "1.25e-07", 9, true, 125},
+	{"an exponent upwards", "1.5E+3", 3, true, 1500000},
+	{"a whole number", "12", 3, true, 12000},
+	{"seconds to milliseconds", "61.2345", 3, true, 61234},
+	{"below zero", "-0.0015", 3, true, -2},
+	{"nothing behind the point", "7.", 3, true, 7000},
+	{"a number past int64", "9223372036854775808", 0, false, 0},
+	{"the largest", "9223372036854775807", 0, true, INT64_MAX},
+	{"zero with an exponent", "0e400", 0, true, 0},
+	{"an exponent past every double", "1e401", 0, false, 0},
+	{"a number past int64 by its exponent", "1e300", 9, false, 0},
+	{"no digit", ".", 9, false, 0},
+	{"nothing", "", 9, false, 0},
+	{"what is no number", "NaN", 9, false, 0},
+	{"an exponent without digits", "1e", 9, false, 0},
+	{"something behind it", "1.5 ", 9, false, 0},
+	{"two points", "1.2.3", 9, false, 0},
+};
+
+static void
+decimals_are_rounded_half_to_even(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(decimals) / sizeof(decimals[0]); i++) {
+		int64_t scaled = 77;
+		bool good = tl_decimal_round(
+			tl_slice_str(decimals[i].text), decimals[i].places, &scaled);
+
+		if (good != decimals[i].good || scaled != (good ? decimals[i].scaled : 77))
+			fail_msg("%s: %d %" PRId64, decimals[i].says, good, scaled);
+	}
+}
+
 int
 main(void)
 {
@@ -188,6 +236,7 @@ main(void)
 		cmocka_unit_test(a_zero_byte_does_not_end_the_text),
 		cmocka_unit_test(sums_are_checked),
 		cmocka_unit_test(ratios_are_taken_in_128_bits),
+		cmocka_unit_test(decimals_are_rounded_half_to_even),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
