@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "ingest/links.h"
+#include "ingest/own.h"
 #include "schema/model/bucket.h"
 #include "schema/model/limits.h"
 
@@ -58,8 +59,9 @@ clear(struct tl_batch *batch, enum tl_column column, uint32_t row_idx)
 		batch->column[column][row_idx] = 0;
 }
 
-static void
-reject(struct tl_batch *batch, uint32_t row_idx, enum tl_err err, uint32_t got_symbol)
+void
+admit_reject(struct tl_batch *batch, uint32_t row_idx, enum tl_err err, enum tl_column column,
+	uint32_t got_symbol)
 {
 	struct tl_reject *to = &batch->rejects[batch->reject_count];
 	struct tl_slice got = {0};
@@ -68,7 +70,7 @@ reject(struct tl_batch *batch, uint32_t row_idx, enum tl_err err, uint32_t got_s
 	*to = (struct tl_reject){
 		.event_idx = batch->event_idx[row_idx],
 		.err = err,
-		.field = tl_column_field(TL_COL_KEY),
+		.field = tl_column_field(column),
 		.limit = INT64_MIN,
 	};
 	memcpy(to->id, batch->id[row_idx], sizeof(to->id));
@@ -267,7 +269,7 @@ resolve_key(struct admission *ad, uint32_t row_idx, uint32_t symbol, bool *refus
 		tl_batch_get(batch, TL_COL_TS, row_idx) >= who->revoked_ms)
 		err = TL_EKEY_REVOKED;
 	if (err) {
-		reject(batch, row_idx, err, symbol);
+		admit_reject(batch, row_idx, err, TL_COL_KEY, symbol);
 		*refused_out = true;
 		return TL_OK;
 	}
@@ -330,7 +332,7 @@ resolve_rows(struct admission *ad)
 		if (key != 0) {
 			err = resolve_key(ad, i, key, &refused);
 		} else if (ad->org == NULL) {
-			reject(batch, i, TL_EORG_UNKNOWN, 0);
+			admit_reject(batch, i, TL_EORG_UNKNOWN, TL_COL_KEY, 0);
 			refused = true;
 		} else if (has_members) {
 			err = resolve_member(ad, i);
@@ -358,25 +360,22 @@ admit_sort_rejects(struct tl_batch *batch)
 	qsort(batch->rejects, batch->reject_count, sizeof(*batch->rejects), compare_rejects);
 }
 
-/* Close the gaps that rejected rows left. */
-static void
-keep_rows(struct admission *ad)
+void
+admit_keep(struct tl_batch *batch, const uint32_t *kept, uint32_t kept_count)
 {
-	struct tl_batch *batch = ad->batch;
-
-	if (ad->kept_count == batch->row_count)
+	if (kept_count == batch->row_count)
 		return;
-	for (uint32_t i = 0; i < ad->kept_count; i++) {
-		memmove(batch->id[i], batch->id[ad->kept[i]], sizeof(batch->id[i]));
-		batch->event_idx[i] = batch->event_idx[ad->kept[i]];
+	for (uint32_t i = 0; i < kept_count; i++) {
+		memmove(batch->id[i], batch->id[kept[i]], sizeof(batch->id[i]));
+		batch->event_idx[i] = batch->event_idx[kept[i]];
 	}
 	for (enum tl_column column = 0; column < TL_COL_COUNT; column++) {
 		int64_t *values = batch->column[column];
 
-		for (uint32_t i = 0; values != NULL && i < ad->kept_count; i++)
-			values[i] = values[ad->kept[i]];
+		for (uint32_t i = 0; values != NULL && i < kept_count; i++)
+			values[i] = values[kept[i]];
 	}
-	batch->row_count = ad->kept_count;
+	batch->row_count = kept_count;
 	admit_sort_rejects(batch);
 }
 
@@ -414,7 +413,7 @@ resolve(struct admission *ad)
 		err = links_split(batch);
 	if (err)
 		return err;
-	keep_rows(ad);
+	admit_keep(batch, ad->kept, ad->kept_count);
 	drop_empty(batch, TL_COL_EMAIL);
 	drop_empty(batch, TL_COL_MEMBER_ID);
 	drop_empty(batch, TL_COL_AGENT_TYPE);
@@ -425,13 +424,16 @@ static enum tl_err
 find_caller(struct admitted *admitted, const struct tl_registry *registry,
 	const struct admit_rules *rules, struct tl_why *why)
 {
-	enum tl_right right = admitted->head.import ? TL_RIGHT_IMPORT : TL_RIGHT_PUSH;
+	enum tl_right right;
 	enum tl_err err;
 
 	err = tl_caller_resolve(registry, admitted->head.token, tl_slice_str(""),
 		rules->is_operator, rules->now_ms, &admitted->caller, why);
 	if (err)
 		return err;
+	right = own_is(&admitted->caller) ? TL_RIGHT_PUSH_OWN : TL_RIGHT_PUSH;
+	if (admitted->head.import)
+		right = TL_RIGHT_IMPORT;
 	return tl_authorise(&admitted->caller, right, why);
 }
 
@@ -449,6 +451,8 @@ admit_batch(struct tl_slice map, const struct tl_registry *registry,
 	if (err)
 		return err;
 	err = find_caller(&admitted, registry, rules, why);
+	if (!err && admitted.head.event_count == 0)
+		err = tl_fail(why, TL_EBATCH_EMPTY, "the batch holds no event");
 	if (err)
 		return err;
 	accept.past_ms_max = TL_DAY_MS * (admitted.head.import ? rules->retention_days
@@ -465,7 +469,10 @@ admit_batch(struct tl_slice map, const struct tl_registry *registry,
 		if (ad.org == NULL)
 			return tl_fail(why, TL_EUNAUTHENTICATED, "the credential's org is gone");
 	}
-	err = resolve(&ad);
+	if (own_is(&admitted.caller))
+		err = own_rows(&admitted.caller, &admitted.batch);
+	if (!err)
+		err = resolve(&ad);
 	if (err)
 		return err;
 	*admitted_out = admitted;

@@ -29,6 +29,9 @@ struct admitted {
 };
 
 /*
+ * A batch under an agent's key is that key's own (ingest/own); whose session a link names is for
+ * the writer to ask (ingest/owner).
+ *
  * checked map of a batch -> admitted. A batch-level error leaves nothing. Rows whose key is
  * unknown, revoked before ts, or of another org are moved to the rejects. Where the registry
  * already knows who is meant, MEMBER and AGENT are filled and MEMBER_ID, EMAIL, AGENT_TYPE
@@ -37,6 +40,13 @@ struct admitted {
 TL_MUST enum tl_err admit_batch(struct tl_slice map, const struct tl_registry *registry,
 	const struct admit_rules *rules, struct tl_arena *arena, struct admitted *admitted_out,
 	struct tl_why *why);
+
+/* Reject a row for a field of its; got_symbol is shown (0: nothing). The row is still there. */
+void admit_reject(struct tl_batch *batch, uint32_t row_idx, enum tl_err err, enum tl_column column,
+	uint32_t got_symbol);
+
+/* Keep kept[0, kept_count), which rise; what else there was has been rejected. */
+void admit_keep(struct tl_batch *batch, const uint32_t *kept, uint32_t kept_count);
 
 /* Rejects by event_idx, for whoever added some. */
 void admit_sort_rejects(struct tl_batch *batch);

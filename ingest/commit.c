@@ -266,6 +266,8 @@ run_command(
 static enum tl_err
 run_job(struct commit *commit, struct commit_job *job, struct outcome *outcome, struct tl_why *why)
 {
+	enum tl_err err;
+
 	if (job->is_command)
 		return run_command(commit, job, outcome, why);
 	if (!group_fits_cost(&commit->group, &job->admitted->batch)) {
@@ -273,6 +275,9 @@ run_job(struct commit *commit, struct commit_job *job, struct outcome *outcome, 
 		outcome->is_refused = true;
 		return TL_OK;
 	}
+	err = owner_check(commit, job->admitted, why);
+	if (err)
+		return err;
 	return verdict_batch(commit, job->admitted, &outcome->verdicts, why);
 }
 

@@ -8,6 +8,7 @@
  *   group.c     rows -> blocks
  *   stored.c    the stored row behind an id
  *   quarantine.c  what was refused for its content
+ *   owner.c     whose session a link names
  *   sources.c   what became of the events, by org, day and source
  */
 #ifndef INGEST_WRITER_H
@@ -136,6 +137,10 @@ TL_MUST enum tl_err quarantine_sweep(struct commit *commit, int64_t cutoff_ms, s
 
 /* A new day: look at all of them again. */
 void quarantine_turn(struct commit *commit);
+
+/* Links under an agent's key to sessions of others join batch.rejects, `forbidden`. */
+TL_MUST enum tl_err owner_check(
+	struct commit *commit, struct admitted *admitted, struct tl_why *why);
 
 /* Judge a batch and append what is new to the group. Refused events join batch.rejects. */
 TL_MUST enum tl_err verdict_batch(struct commit *commit, struct admitted *admitted,

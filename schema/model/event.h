@@ -120,6 +120,9 @@ enum tl_column {
 		TL_COL_COUNT
 };
 
+/* The tag of usage that an agent states of itself: an estimate, not what a gateway saw. */
+#define TL_TAG_CLIENT "client_reported"
+
 /* Columns from here on are never stored. */
 #define TL_COL_STORED_COUNT TL_COL_KEY
 

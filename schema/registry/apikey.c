@@ -306,6 +306,7 @@ person_may(const struct tl_caller *caller, enum tl_right right)
 	case TL_RIGHT_MANAGE:
 		return caller->is_admin;
 	case TL_RIGHT_PUSH:
+	case TL_RIGHT_PUSH_OWN:
 	case TL_RIGHT_RESOLVE:
 	case TL_RIGHT_OPERATE:
 		return false;
@@ -325,7 +326,7 @@ may(const struct tl_caller *caller, enum tl_right right)
 	case TL_CREDENTIAL_GATEWAY:
 		return right == TL_RIGHT_PUSH || right == TL_RIGHT_RESOLVE;
 	case TL_CREDENTIAL_AGENT:
-		return false;
+		return right == TL_RIGHT_PUSH_OWN;
 	case TL_CREDENTIAL_PERSON:
 		return person_may(caller, right);
 	case TL_CREDENTIAL_SERVICE:

@@ -55,13 +55,14 @@ TL_MUST bool tl_token_matches(const struct tl_credential *credential, struct tl_
 
 /* What somebody may do. */
 enum tl_right {
-	TL_RIGHT_PUSH,	  /* batches of usage */
-	TL_RIGHT_IMPORT,  /* batches of history */
-	TL_RIGHT_RESOLVE, /* keys/resolve */
-	TL_RIGHT_READ,	  /* the team's figures */
-	TL_RIGHT_AUDIT,	  /* reconcile, export */
-	TL_RIGHT_MANAGE,  /* members, agents, tokens, settings */
-	TL_RIGHT_OPERATE, /* the daemon itself: only over the control socket */
+	TL_RIGHT_PUSH,	   /* batches of usage */
+	TL_RIGHT_PUSH_OWN, /* usage of the key's own member, links of their sessions */
+	TL_RIGHT_IMPORT,   /* batches of history */
+	TL_RIGHT_RESOLVE,  /* keys/resolve */
+	TL_RIGHT_READ,	   /* the team's figures */
+	TL_RIGHT_AUDIT,	   /* reconcile, export */
+	TL_RIGHT_MANAGE,   /* members, agents, tokens, settings */
+	TL_RIGHT_OPERATE,  /* the daemon itself: only over the control socket */
 };
 
 /* Who is asking: resolved once per request, never cached. */

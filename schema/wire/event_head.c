@@ -194,8 +194,6 @@ tl_batch_head_read(struct tl_slice map, struct tl_batch_head *head_out, struct t
 		err = values_take(&values, &head, why);
 	if (err)
 		return err;
-	if (head.event_count == 0)
-		return tl_fail(why, TL_EBATCH_EMPTY, "the batch holds no event");
 	if (head.event_count > TL_BATCH_EVENTS_MAX)
 		return tl_fail(why, TL_ETOO_MANY_EVENTS,
 			"%u events, the limit is %u; split the batch", head.event_count,

@@ -125,6 +125,8 @@ fields_used(const struct tl_wire_event *event)
 		used |= (uint64_t)1 << TL_FIELD_KIND;
 	if (event->is_plan)
 		used |= (uint64_t)1 << TL_FIELD_BILLING;
+	if (event->tag.bytes > 0)
+		used |= (uint64_t)1 << TL_FIELD_TAGS;
 	if (event->link_op != TL_LINK_NONE)
 		used |= (uint64_t)1 << TL_FIELD_OP;
 	return used;
@@ -145,7 +147,10 @@ field_put(struct tl_buf *buf, enum tl_event_field field, const struct tl_wire_ev
 		tl_pack_str(buf, tl_event_word(field, TL_BILLING_PLAN));
 	else if (field == TL_FIELD_OP)
 		tl_pack_str(buf, tl_event_word(field, (int64_t)event->link_op));
-	else if (event->id_text.bytes > 0)
+	else if (field == TL_FIELD_TAGS) {
+		tl_pack_array(buf, 1);
+		tl_pack_slice(buf, event->tag);
+	} else if (event->id_text.bytes > 0)
 		tl_pack_slice(buf, event->id_text);
 	else
 		tl_pack_bin(buf, tl_slice_of(event->id, sizeof(event->id)));

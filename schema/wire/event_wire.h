@@ -26,8 +26,8 @@ struct tl_batch_head {
 
 /*
  * Bounds pass and head. Checks in order: frame_malformed, too_deep, version_unsupported,
- * field_missing (token), field_unknown for keys that do not begin with x_, batch_empty,
- * too_many_events.
+ * field_missing (token), field_unknown for keys that do not begin with x_,
+ * too_many_events. That a batch is empty is said after its credential: whoever admits it says it.
  */
 TL_MUST enum tl_err tl_batch_head_read(
 	struct tl_slice map, struct tl_batch_head *head_out, struct tl_why *why);
@@ -73,6 +73,7 @@ struct tl_wire_event {
 	struct tl_slice repo, branch, commit;
 	int64_t pr; /* 0: none */
 	bool is_plan;
+	struct tl_slice tag; /* one, of the many an event may have */
 	int64_t rev;
 	enum tl_link_op link_op;
 	struct tl_slice value;

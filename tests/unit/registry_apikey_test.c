@@ -134,6 +134,7 @@ types_have_words_and_tags(void **state)
 }
 
 #define P (1u << TL_RIGHT_PUSH)
+#define W (1u << TL_RIGHT_PUSH_OWN)
 #define I (1u << TL_RIGHT_IMPORT)
 #define V (1u << TL_RIGHT_RESOLVE)
 #define R (1u << TL_RIGHT_READ)
@@ -146,11 +147,11 @@ static const struct {
 	struct tl_caller caller;
 	unsigned rights;
 } matrix[] = {
-	{"the operator does everything", {.is_operator = true}, P | I | V | R | A | M | O},
+	{"the operator does everything", {.is_operator = true}, P | W | I | V | R | A | M | O},
 	{"a gateway pushes and resolves", {.type = TL_CREDENTIAL_GATEWAY, .org_no = 1}, P | V},
 	{"so does one of every org", {.type = TL_CREDENTIAL_GATEWAY}, P | V},
-	{"an agent's key does nothing", {.type = TL_CREDENTIAL_AGENT, .org_no = 1, .member_no = 1},
-		0},
+	{"an agent's key pushes what is its own",
+		{.type = TL_CREDENTIAL_AGENT, .org_no = 1, .member_no = 1}, W},
 	{"an admin manages, and never pushes",
 		{.type = TL_CREDENTIAL_PERSON, .org_no = 1, .is_admin = true}, I | R | A | M},
 	{"a member reads", {.type = TL_CREDENTIAL_PERSON, .org_no = 1, .member_no = 1}, R},

@@ -919,8 +919,8 @@ the_head_is_checked_in_order(void **state)
 			TL_ESTRING_CONTROL},
 		{"{\"v\":1,\"token\":\"t\",\"events\":[{}],\"fields\":[],\"rows\":[[]]}",
 			TL_EFIELD_DUPLICATE},
-		{"{\"v\":1,\"token\":\"t\",\"events\":[]}", TL_EBATCH_EMPTY},
-		{"{\"v\":1,\"token\":\"t\",\"fields\":[\"id\"],\"rows\":[]}", TL_EBATCH_EMPTY},
+		{"{\"v\":1,\"token\":\"t\",\"events\":[]}", TL_OK},
+		{"{\"v\":1,\"token\":\"t\",\"fields\":[\"id\"],\"rows\":[]}", TL_OK},
 	};
 
 	(void)state;
