@@ -25,11 +25,11 @@ LDFLAGS_tsan := -fsanitize=thread
 # A short line a step; make V=1 shows the commands.
 say = $(if $(V),,@printf '  %-3s %s\n' $(1) '$(patsubst $(BUILD)/%,%,$@)';)
 
-CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -I. -MMD -MP $(WARN) $(CFLAGS_$(VARIANT)) $(EXTRA_CFLAGS)
+CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -I. -I$(BUILD) -MMD -MP $(WARN) $(CFLAGS_$(VARIANT)) $(EXTRA_CFLAGS)
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 
 # Folders, one archive each. LINK_x: what stands below x, in link order.
-FOLDERS := base model wire net http store registry client import ingest rollup query queryapi queryweb ingestapi
+FOLDERS := base model wire net http store registry client import otlp ingest rollup query queryapi queryweb ingestapi
 DIR_base := schema/base
 DIR_model := schema/model
 DIR_wire := schema/wire
@@ -39,6 +39,7 @@ DIR_store := schema/store
 DIR_registry := schema/registry
 DIR_client := ingest/client
 DIR_import := ingest/import
+DIR_otlp := ingest/otlp
 DIR_ingest := ingest
 DIR_rollup := rollup
 DIR_query := query
@@ -55,15 +56,17 @@ LINK_store := store model base
 LINK_registry := registry store model base
 LINK_client := client net wire model base
 LINK_import := import wire model base
+LINK_otlp := otlp wire model base
 LINK_ingest := ingest registry store net wire model base
 LINK_rollup := rollup registry store wire model base
 LINK_query := query registry store net wire model base
-LINK_all := ingest rollup query registry store import client net wire model base
+LINK_all := ingest rollup query registry store import otlp client net wire model base
 
 LIBS_base := -lsodium -lxxhash -lroaring -linih
 LIBS_wire := -lmsgpackc -lz -ljansson
 LIBS_net := -lnng
 LIBS_http := -lmicrohttpd
+LIBS_otlp := -lprotobuf-c
 LIBS_store := -lrocksdb
 LIBS = $(foreach f,$(1),$(LIBS_$(f))) -lm
 
@@ -77,7 +80,7 @@ lib = $(foreach f,$(1),$(BUILD)/lib$(f).a)
 PROGRAM_LINK_tallyd := $(LINK_all)
 PROGRAM_LINK_tally := import client net wire model base
 # Of query, the bridge takes lru alone: without -lrocksdb more does not link.
-PROGRAM_LINK_tally-http := ingestapi queryapi queryweb query http net wire model base
+PROGRAM_LINK_tally-http := ingestapi otlp queryapi queryweb query http net wire model base
 PROGRAMS := $(foreach p,tallyd tally tally-http,$(if $(wildcard deploy/$(p).c),$(p)))
 
 .PHONY: all
@@ -87,6 +90,16 @@ all: $(foreach f,$(FOLDERS),$(if $(call src,$(f)),$(BUILD)/lib$(f).a)) $(addpref
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CFLAGS) $(if $(filter schema/%,$<),-Wconversion -Wno-sign-conversion) -c $< -o $@
+
+# OTLP's messages are compiled from our own description of what is read of them.
+OTLP_PB := $(BUILD)/ingest/otlp/otlp.pb-c
+$(OTLP_PB).c $(OTLP_PB).h &: ingest/otlp/otlp.proto
+	@mkdir -p $(@D)
+	$(call say,PB)protoc-c --c_out=$(BUILD) $<
+$(OTLP_PB).o: $(OTLP_PB).c
+	$(call say,CC)$(CC) $(CFLAGS) -c $< -o $@
+$(BUILD)/ingest/otlp/otlp_pb.o: $(OTLP_PB).h
+$(BUILD)/libotlp.a: $(OTLP_PB).o
 
 define archive
 $(BUILD)/lib$(1).a: $(call obj,$(1))

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ingest/api/export.h"
 #include "schema/net/req_client.h"
 #include "schema/wire/query_wire.h"
 #include "schema/wire/reader.h"
@@ -258,6 +259,28 @@ put_own(struct tl_buf *text, const struct tl_http_server *api)
 			tl_counter_get(&stats->conns->reaped[phase]));
 }
 
+/* Telemetry that came, by what became of its records here; tallyd counts events by what it says. */
+static void
+put_exports(struct tl_buf *text)
+{
+	put_head(text, "tally_otlp_records_total", COUNT, "Records of OTLP exports.");
+	for (enum otlp_signal signal = OTLP_LOGS; signal <= OTLP_METRICS; signal++) {
+		const struct export_stats *stats = export_stats_of(signal);
+		const struct {
+			const char *result;
+			const struct tl_counter *counter;
+		} rows[] = {{"event", &stats->events}, {"ignored", &stats->ignored},
+			{"refused", &stats->refused}};
+
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+			tl_buf_printf(text,
+				"tally_otlp_records_total{signal=\"%s\",result=\"%s\"} %" PRIu64
+				"\n",
+				export_signal_name(signal), rows[i].result,
+				tl_counter_get(rows[i].counter));
+	}
+}
+
 static bool
 ask_stats(struct metrics *metrics, struct tl_buf *reply)
 {
@@ -296,6 +319,7 @@ run_metrics(struct tl_http_request *request, const struct tl_http_route *route, 
 	}
 	put_failures(&text, is_up ? tl_buf_slice(&reply) : tl_slice_of(NULL, 0), metrics->relay);
 	put_own(&text, metrics->api);
+	put_exports(&text);
 	err = tl_http_body_of(&text, &body);
 	if (err)
 		tl_http_reply_error(request, err, NULL);

@@ -16,13 +16,16 @@
 #include "schema/base/conf.h"
 #include "schema/base/crypt.h"
 #include "schema/base/daemon.h"
+#include "schema/base/file.h"
 #include "schema/base/log.h"
+#include "schema/model/price.h"
 
 #define URL_BYTES (TL_CONF_STRING_BYTES + 32)
 #define ROUTES_MAX 96u
 #define HOSTS_MAX 16u
 #define KEPT_BYTES_MAX (32u << 20)
 #define ASK_TIMEOUT_MS 15000
+#define PRICES_BYTES_MAX (1u << 20)
 #define OWN_FILES 64 /* open files that are no connections */
 #define STOP_S_MAX 10
 
@@ -36,6 +39,7 @@ struct settings {
 	char data[TL_CONF_STRING_BYTES];
 	char query[TL_CONF_STRING_BYTES];
 	char ingest[TL_CONF_STRING_BYTES];
+	char prices[TL_CONF_STRING_BYTES];
 	char log[TL_CONF_STRING_BYTES];
 	int64_t workers;
 	int64_t connections;
@@ -68,6 +72,9 @@ static const struct tl_conf_setting setting_table[] = {
 		"tallyd's way out, when it is not the socket in the data directory"},
 	{"ingest", TL_CONF_STRING, AT(ingest), "", 0, 0,
 		"tallyd's way in, when it is not the socket in the data directory"},
+	{"prices", TL_CONF_STRING, AT(prices), "", 0, 0,
+		"file of own prices, over the built-in ones ('tally prices' shows them), for "
+		"telemetry that comes without a cost"},
 	{"log", TL_CONF_STRING, AT(log), "info", 0, 0, "error, warn, info or debug"},
 	{"workers", TL_CONF_INT, AT(workers), "8", 1, 256,
 		"requests that are asked of tallyd at the same time"},
@@ -180,6 +187,21 @@ raise_file_limit(int64_t connection_count)
 }
 
 static enum tl_err
+load_prices(struct bridge *bridge, struct tl_why *why)
+{
+	struct tl_buf own;
+	enum tl_err err = TL_OK;
+
+	tl_buf_init(&own, PRICES_BYTES_MAX);
+	if (bridge->settings.prices[0] != '\0')
+		err = tl_file_read(bridge->settings.prices, &own, why);
+	if (!err)
+		err = tl_prices_new(tl_buf_slice(&own), &bridge->relay.prices, why);
+	tl_buf_fini(&own);
+	return err;
+}
+
+static enum tl_err
 serve(struct bridge *bridge, struct tl_why *why)
 {
 	const struct settings *settings = &bridge->settings;
@@ -227,6 +249,8 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 		err = tl_relay_open(
 			&bridge->relay, bridge->query_url, bridge->ingest_url, ASK_TIMEOUT_MS, why);
 	if (!err)
+		err = load_prices(bridge, why);
+	if (!err)
 		err = routes_kept_new(KEPT_BYTES_MAX, &bridge->relay.kept);
 	if (!err)
 		err = document_new(bridge->routes, bridge->route_count, &bridge->relay.document);
@@ -252,6 +276,7 @@ bridge_stop(struct bridge *bridge)
 	tl_http_server_stop(bridge->server);
 	live_free(bridge->relay.live);
 	tl_relay_close(&bridge->relay);
+	tl_prices_free(bridge->relay.prices);
 	routes_kept_free(bridge->relay.kept);
 	tl_http_body_drop(bridge->relay.document);
 	assets_free(bridge->assets);

@@ -2,6 +2,7 @@
 
 #include "ingest/api/command.h"
 #include "ingest/api/events.h"
+#include "ingest/api/export.h"
 #include "schema/model/limits.h"
 
 #define END                  \
@@ -68,6 +69,14 @@ static void run_events(
 		.who = TL_RELAY_ADMIN, .tag = "admin", .summary = summary_, .reply = "Done" \
 	}
 
+#define EXPORT(signal_, summary_)                                                                 \
+	{                                                                                         \
+		.method = TL_HTTP_POST, .path = "/v1/" signal_, .run = export_run, \
+		.body_bytes_max = TL_FRAME_BYTES_MAX, .who = TL_RELAY_AGENT, .tag = "agents",     \
+		.summary = summary_, .body = "Export", .body_types = "application/x-protobuf",    \
+		.reply = "ExportReply"                                                            \
+	}
+
 static const struct tl_relay_route table[] = {
 	{.method = TL_HTTP_POST,
 		.path = "/api/v1/events",
@@ -78,7 +87,14 @@ static const struct tl_relay_route table[] = {
 		.summary = "Usage, up to 1,000 events; answered when it is durable. Sending again "
 			   "counts nothing twice.",
 		.body = "Events",
+		.body_types = "application/x-ndjson|application/msgpack",
 		.reply = "Batch"},
+	EXPORT("logs",
+		"OTLP/HTTP logs, JSON or protobuf: calls of Claude Code and Codex become usage; "
+		"other records are counted and left alone."),
+	EXPORT("metrics", "OTLP/HTTP metrics: lines, commits, pull requests, active time and edit "
+			  "decisions of Claude Code; tokens and cost come from logs alone."),
+	EXPORT("traces", "OTLP/HTTP traces: taken and left alone."),
 	COMMAND(TL_HTTP_GET, "/invitations", "invite_list", NULL, NULL, "Open invitations."),
 	COMMAND(TL_HTTP_POST, "/invitations", "invite", NULL, invitation_fields,
 		"Invite somebody; the code is shown once."),
@@ -128,6 +144,23 @@ receive_routes(uint32_t *count_out)
 	return table;
 }
 
+/* The batch in the request's body. */
+static enum tl_err
+read_events(const struct tl_http_request *request, enum events_form form, struct tl_buf *frame,
+	struct tl_why *why)
+{
+	struct tl_slice body;
+	struct tl_buf plain;
+	enum tl_err err;
+
+	tl_buf_init(&plain, 0);
+	err = tl_relay_plain(request, TL_FRAME_BYTES_MAX, &plain, &body, why);
+	if (!err)
+		err = events_frame(form, body, tl_http_request_bearer(request), frame, why);
+	tl_buf_fini(&plain);
+	return err;
+}
+
 static void
 run_events(struct tl_http_request *request, const struct tl_http_route *route, void *arg)
 {
@@ -137,10 +170,9 @@ run_events(struct tl_http_request *request, const struct tl_http_route *route, v
 	enum tl_err err;
 
 	(void)route;
-	if (!events_form_of(tl_http_request_header(request, "Content-Type"), &form) ||
-		command_is_encoded(request)) {
+	if (!events_form_of(tl_http_request_header(request, "Content-Type"), &form)) {
 		command_refuse_type(request, "application/json, application/x-ndjson or "
-					     "application/msgpack, not encoded, is taken");
+					     "application/msgpack is taken");
 		return;
 	}
 	if (form != EVENTS_MSGPACK && tl_http_request_bearer(request).bytes == 0) {
@@ -149,8 +181,7 @@ run_events(struct tl_http_request *request, const struct tl_http_route *route, v
 	}
 	tl_buf_init(&frame, TL_FRAME_BYTES_MAX);
 	tl_buf_init(&reply, 0);
-	err = events_frame(
-		form, tl_http_request_body(request), tl_http_request_bearer(request), &frame, &why);
+	err = read_events(request, form, &frame, &why);
 	if (err)
 		tl_relay_refuse(request, err, NULL, why.text[0] != '\0' ? why.text : NULL);
 	else if (!tl_relay_ask(arg, request, TL_RELAY_INGEST, &frame, &reply))

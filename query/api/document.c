@@ -30,6 +30,7 @@ static const char head[] =
 	"\"servers\":[{\"url\":\"/\",\"description\":\"this server\"}],"
 	"\"tags\":[{\"name\":\"figures\",\"description\":\"What was used, by whom, on what.\"},"
 	"{\"name\":\"gateways\",\"description\":\"For what stands between agents and models.\"},"
+	"{\"name\":\"agents\",\"description\":\"For the coding agents themselves.\"},"
 	"{\"name\":\"admin\",\"description\":\"People, agents, tokens and settings.\"},"
 	"{\"name\":\"session\",\"description\":\"Browsers, signed in by a cookie. What changes "
 	"something with it carries X-Tally: 1 and the Origin of this server.\"},"
@@ -52,6 +53,7 @@ static const struct {
 	[TL_RELAY_MEMBER] = {"member", "[{\"token\":[]},{\"session\":[]}]"},
 	[TL_RELAY_ADMIN] = {"admin", "[{\"token\":[]},{\"session\":[]}]"},
 	[TL_RELAY_GATEWAY] = {"gateway", "[{\"token\":[]}]"},
+	[TL_RELAY_AGENT] = {"agent", "[{\"token\":[]}]"},
 	[TL_RELAY_ANY_TOKEN] = {"any", "[{\"token\":[]},{\"session\":[]}]"},
 };
 
@@ -184,16 +186,29 @@ put_members(struct tl_buf *text, const struct tl_relay_field *fields)
 	tl_buf_put_str(text, "]}");
 }
 
+/* The forms a body may have beside JSON: their schema is not JSON's business. */
+static void
+put_body_types(struct tl_buf *text, const char *types)
+{
+	while (types != NULL && *types != '\0') {
+		size_t bytes = strcspn(types, "|");
+
+		tl_buf_printf(
+			text, ",\"%.*s\":{\"schema\":{\"type\":\"string\"}}", (int)bytes, types);
+		types += bytes + (types[bytes] == '|');
+	}
+}
+
 static void
 put_body(struct tl_buf *text, const struct tl_relay_route *route)
 {
 	if (route->body != NULL) {
 		tl_buf_printf(text,
 			",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{"
-			"\"schema\":{\"$ref\":\"#/components/schemas/%s\"}},"
-			"\"application/x-ndjson\":{\"schema\":{\"type\":\"string\"}},"
-			"\"application/msgpack\":{\"schema\":{\"type\":\"string\"}}}}",
+			"\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}",
 			route->body);
+		put_body_types(text, route->body_types);
+		tl_buf_put_str(text, "}}");
 	} else if (route->fields != NULL && route->method != TL_HTTP_GET) {
 		tl_buf_put_str(
 			text, ",\"requestBody\":{\"content\":{\"application/json\":{\"schema\":");

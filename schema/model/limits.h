@@ -38,7 +38,7 @@
 #define TL_DURATION_MS_MAX 86400000LL
 #define TL_STATUS_MAX 999
 #define TL_COUNT_MAX 1000000000LL /* lines, commits and other activity in one event */
-#define TL_REV_MAX 1000000
+#define TL_REV_MAX TL_COUNT_MAX	  /* a running count may be its own revision */
 #define TL_TIME_MS_MAX (1LL << 53)
 #define TL_TIME_SECONDS_HINT                                                \
 	100000000000LL /* below: seconds sent as milliseconds (before 1973) \

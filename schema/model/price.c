@@ -7,17 +7,17 @@
 #include "schema/model/bucket.h"
 #include "schema/model/money.h"
 
-/* The file's bytes, from price_table to price_table_end. */
+/* The file's bytes, from tl_price_table to tl_price_table_end. */
 __asm__(".section .rodata\n"
-	".global price_table\n"
-	".global price_table_end\n"
-	"price_table:\n"
+	".global tl_price_table\n"
+	".global tl_price_table_end\n"
+	"tl_price_table:\n"
 	".incbin \"schema/model/prices.txt\"\n"
-	"price_table_end:\n"
+	"tl_price_table_end:\n"
 	".previous\n");
 
-extern const char price_table[];
-extern const char price_table_end[];
+extern const char tl_price_table[];
+extern const char tl_price_table_end[];
 
 #define COLUMNS 7u
 
@@ -181,7 +181,7 @@ enum tl_err
 tl_prices_new(struct tl_slice own, struct tl_prices **prices_out, struct tl_why *why)
 {
 	struct tl_slice built_in =
-		tl_slice_of(price_table, (size_t)(price_table_end - price_table));
+		tl_slice_of(tl_price_table, (size_t)(tl_price_table_end - tl_price_table));
 	struct tl_prices *prices = calloc(1, sizeof(*prices));
 	char own_version[TL_PRICE_VERSION_BYTES] = "";
 	char version[TL_PRICE_VERSION_BYTES] = "";

@@ -129,27 +129,46 @@ tl_http_body_gzip(struct tl_http_body *body)
 	return gzipped;
 }
 
-/* The whole stream into *out, which grows to what is there. */
+/* Inflate up to the end of the stream or of the room for it. */
 static enum tl_err
-inflate_all(struct tl_slice stream, struct tl_buf *out)
+inflate_all(z_stream *stream, size_t bytes_max, struct tl_buf *plain, struct tl_why *why)
 {
-	z_stream state = {.next_in = stream.data, .avail_in = (uInt)stream.bytes};
-	int status = inflateInit2(&state, GZIP_WINDOW_BITS);
+	size_t left = bytes_max;
+	int status = Z_OK;
 
-	if (status != Z_OK)
-		return TL_ENOMEM;
 	while (status == Z_OK) {
-		uint8_t *at = tl_buf_reserve(out, INFLATE_STEP_BYTES);
+		/* One byte more than may be, so that what is too large is seen to be. */
+		size_t step = left < INFLATE_STEP_BYTES ? left + 1 : INFLATE_STEP_BYTES;
+		uint8_t *at = tl_buf_reserve(plain, step);
 
 		if (at == NULL)
-			break;
-		state.next_out = at;
-		state.avail_out = INFLATE_STEP_BYTES;
-		status = inflate(&state, Z_NO_FLUSH);
-		tl_buf_advance(out, INFLATE_STEP_BYTES - state.avail_out);
+			return plain->err;
+		stream->next_out = at;
+		stream->avail_out = (uInt)step;
+		status = inflate(stream, Z_NO_FLUSH);
+		step -= stream->avail_out;
+		if (step > left)
+			return tl_fail(why, TL_EFRAME_TOO_LARGE,
+				"the body inflates to more than %zu bytes", bytes_max);
+		tl_buf_advance(plain, step);
+		left -= step;
 	}
-	inflateEnd(&state);
-	return status == Z_STREAM_END && state.avail_in == 0 ? TL_OK : TL_EFRAME_MALFORMED;
+	if (status != Z_STREAM_END || stream->avail_in > 0)
+		return tl_fail(why, TL_EFRAME_MALFORMED, "the body is not one whole gzip stream");
+	return TL_OK;
+}
+
+enum tl_err
+tl_http_inflate(struct tl_slice gzip, size_t bytes_max, struct tl_buf *plain, struct tl_why *why)
+{
+	z_stream stream = {.next_in = gzip.data, .avail_in = (uInt)gzip.bytes};
+	enum tl_err err;
+
+	if (inflateInit2(&stream, GZIP_WINDOW_BITS) != Z_OK)
+		return TL_ENOMEM;
+	err = inflate_all(&stream, bytes_max, plain, why);
+	inflateEnd(&stream);
+	return err;
 }
 
 enum tl_err
@@ -160,9 +179,9 @@ tl_http_body_of_gzip(struct tl_slice stream, size_t bytes_max, struct tl_http_bo
 	struct tl_buf plain;
 	enum tl_err err = gzipped == NULL ? TL_ENOMEM : TL_OK;
 
-	tl_buf_init(&plain, bytes_max);
+	tl_buf_init(&plain, 0);
 	if (!err)
-		err = inflate_all(stream, &plain);
+		err = tl_http_inflate(stream, bytes_max, &plain, NULL);
 	if (!err)
 		err = tl_http_body_of(&plain, &body);
 	tl_buf_fini(&plain);

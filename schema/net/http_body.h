@@ -29,6 +29,13 @@ struct tl_slice tl_http_body_slice(const struct tl_http_body *body);
  */
 struct tl_http_body *tl_http_body_gzip(struct tl_http_body *body);
 
+/*
+ * Append what a gzip stream inflates to, at most bytes_max. TL_EFRAME_TOO_LARGE, and
+ * TL_EFRAME_MALFORMED for what is no gzip stream, is cut off, or has bytes behind it.
+ */
+TL_MUST enum tl_err tl_http_inflate(
+	struct tl_slice gzip, size_t bytes_max, struct tl_buf *plain, struct tl_why *why);
+
 /* What the body takes in memory when its gzip stream is made too. */
 size_t tl_http_body_cost(const struct tl_http_body *body);
 

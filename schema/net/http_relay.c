@@ -10,7 +10,6 @@
 #include "schema/wire/reader.h"
 
 #define REPLY_DEPTH_MAX 16u
-#define FIELD_BYTES 64
 #define FAILURE_WINDOW_MS 60000
 #define FAILURE_SLOTS 8192u /* 200 KB */
 #define KEY_ID_BYTES_MAX 32u
@@ -91,14 +90,15 @@ refuse_origin(struct tl_relay *relay, struct tl_http_request *request, enum tl_e
 	tl_relay_refuse(request, err, NULL, why->text);
 }
 
-static void
-refuse_rate(struct tl_relay *relay, struct tl_http_request *request, int64_t left_ms)
+/* TL_ERATE_LIMITED, counted, and what is said about it. */
+static enum tl_err
+limit_rate(struct tl_relay *relay, int64_t left_ms, struct tl_error_detail *detail_out)
 {
-	struct tl_error_detail detail = {.limit = TL_RELAY_FAILURES_MAX, .retry_after_ms = left_ms};
-
 	tl_counter_add(&relay->stats.rate_limited, 1);
-	detail.message = "too many wrong credentials; wait";
-	tl_http_reply_error(request, TL_ERATE_LIMITED, &detail);
+	*detail_out = (struct tl_error_detail){.limit = TL_RELAY_FAILURES_MAX,
+		.retry_after_ms = left_ms,
+		.message = "too many wrong credentials; wait"};
+	return TL_ERATE_LIMITED;
 }
 
 void
@@ -107,6 +107,7 @@ tl_relay_run(struct tl_http_request *request, const struct tl_http_route *http, 
 	const struct tl_relay_route *route = http->what;
 	struct tl_http_address client = tl_http_request_client(request);
 	struct tl_relay *relay = arg;
+	struct tl_error_detail detail;
 	struct tl_why why = {""};
 	enum tl_err err = check_origin(request, route, &why);
 	int64_t left_ms = 0;
@@ -117,7 +118,7 @@ tl_relay_run(struct tl_http_request *request, const struct tl_http_route *http, 
 	if (err)
 		refuse_origin(relay, request, err, &why);
 	else if (left_ms > 0)
-		refuse_rate(relay, request, left_ms);
+		tl_http_reply_error(request, limit_rate(relay, left_ms, &detail), &detail);
 	else
 		route->run(request, http, arg);
 }
@@ -188,39 +189,35 @@ count_failure(struct tl_relay *relay, const struct tl_http_request *request, str
 	return left_ms > key_left_ms ? left_ms : key_left_ms;
 }
 
-/* The error of a reply, said again with this request's name. */
+/* The error of a reply. */
 static enum tl_err
-pass_error(struct tl_relay *relay, struct tl_http_request *request, struct tl_slice token,
-	struct tl_slice reply)
+read_error(struct tl_relay *relay, const struct tl_http_request *request, struct tl_slice token,
+	struct tl_slice reply, struct tl_relay_refusal *refusal)
 {
-	int64_t left_ms = 0;
-	struct tl_error_detail detail = {.limit = INT64_MIN};
-	char message[sizeof(((struct tl_why *)0)->text)], field[FIELD_BYTES];
+	struct tl_error_detail *detail = &refusal->detail;
 	struct tl_slice error, code;
 	struct tl_reader at;
+	int64_t left_ms = 0;
 	enum tl_err err;
 
-	if (!tl_reader_find(reply, "error", &at) || tl_reader_peek(&at) != TL_WIRE_MAP) {
-		tl_http_reply_error(request, TL_EINTERNAL, NULL);
+	if (!tl_reader_find(reply, "error", &at) || tl_reader_peek(&at) != TL_WIRE_MAP)
 		return TL_EINTERNAL;
-	}
 	error = tl_read_any(&at);
 	code = tl_reader_find_str(error, "code");
 	err = tl_err_from_name((const char *)code.data, code.bytes);
-	detail.message = copy_text(tl_reader_find_str(error, "message"), message, sizeof(message));
-	detail.field = copy_text(tl_reader_find_str(error, "field"), field, sizeof(field));
-	detail.limit = tl_reader_find_int(error, "limit", INT64_MIN);
-	detail.retry_after_ms = tl_reader_find_int(reply, "retry_after_ms", 0);
+	detail->message = copy_text(
+		tl_reader_find_str(error, "message"), refusal->message, sizeof(refusal->message));
+	detail->field = copy_text(
+		tl_reader_find_str(error, "field"), refusal->field, sizeof(refusal->field));
+	detail->limit = tl_reader_find_int(error, "limit", INT64_MIN);
+	detail->retry_after_ms = tl_reader_find_int(reply, "retry_after_ms", 0);
 	if (is_wrong_credential(request, token, err))
 		left_ms = count_failure(relay, request, token);
-	if (left_ms > 0) {
-		refuse_rate(relay, request, left_ms);
-		return TL_ERATE_LIMITED;
-	}
+	if (left_ms > 0)
+		return limit_rate(relay, left_ms, detail);
 	if (tl_err_http(err) >= 500)
 		tl_log(TL_LOG_WARN, "request=%s failed code=%s", tl_http_request_name(request),
 			tl_err_name(err));
-	tl_http_reply_error(request, err, &detail);
 	return err;
 }
 
@@ -229,44 +226,73 @@ pass_error(struct tl_relay *relay, struct tl_http_request *request, struct tl_sl
  * told to come again; tallyd counts usage once, and reading changes nothing.
  */
 static enum tl_err
-no_answer(struct tl_http_request *request, enum tl_err err, const struct tl_why *why)
+no_answer(const struct tl_http_request *request, enum tl_err err, const struct tl_why *why,
+	struct tl_relay_refusal *refusal)
 {
-	struct tl_error_detail detail = {.limit = INT64_MIN, .retry_after_ms = 500};
-
 	tl_log(TL_LOG_WARN, "request=%s no answer from tallyd code=%s why=\"%s\"",
 		tl_http_request_name(request), tl_err_name(err), why->text);
-	detail.message = "tallyd does not answer";
-	tl_http_reply_error(request, TL_ESTARTING, &detail);
+	refusal->detail.retry_after_ms = 500;
+	refusal->detail.message = "tallyd does not answer";
 	return TL_ESTARTING;
+}
+
+enum tl_err
+tl_relay_call(struct tl_relay *relay, const struct tl_http_request *request,
+	enum tl_relay_door door, const struct tl_buf *question, struct tl_buf *reply,
+	struct tl_relay_refusal *refusal_out)
+{
+	struct tl_why why = {0};
+	enum tl_err err = question->err;
+
+	*refusal_out = (struct tl_relay_refusal){.detail = {.limit = INT64_MIN}};
+	tl_buf_reset(reply);
+	if (err)
+		return err;
+	err = tl_req_client_call(
+		relay->clients[door], tl_buf_slice(question), relay->timeout_ms, reply, &why);
+	if (err)
+		return no_answer(request, err, &why, refusal_out);
+	err = tl_reader_check(tl_buf_slice(reply), REPLY_DEPTH_MAX, &why);
+	if (err) {
+		tl_log(TL_LOG_ERROR, "request=%s wrong reply of tallyd why=\"%s\"",
+			tl_http_request_name(request), why.text);
+		return TL_EINTERNAL;
+	}
+	if (!tl_reader_find_bool(tl_buf_slice(reply), "ok", true))
+		return read_error(relay, request,
+			tl_reader_find_str(tl_buf_slice(question), "token"), tl_buf_slice(reply),
+			refusal_out);
+	return TL_OK;
 }
 
 enum tl_err
 tl_relay_ask(struct tl_relay *relay, struct tl_http_request *request, enum tl_relay_door door,
 	const struct tl_buf *question, struct tl_buf *reply)
 {
-	struct tl_why why = {0};
-	enum tl_err err = question->err;
+	struct tl_relay_refusal refusal;
+	enum tl_err err = tl_relay_call(relay, request, door, question, reply, &refusal);
 
-	tl_buf_reset(reply);
-	if (err) {
-		tl_http_reply_error(request, err, NULL);
-		return err;
-	}
-	err = tl_req_client_call(
-		relay->clients[door], tl_buf_slice(question), relay->timeout_ms, reply, &why);
 	if (err)
-		return no_answer(request, err, &why);
-	err = tl_reader_check(tl_buf_slice(reply), REPLY_DEPTH_MAX, &why);
-	if (err) {
-		tl_log(TL_LOG_ERROR, "request=%s wrong reply of tallyd why=\"%s\"",
-			tl_http_request_name(request), why.text);
-		tl_http_reply_error(request, TL_EINTERNAL, NULL);
-		return TL_EINTERNAL;
+		tl_http_reply_error(request, err, &refusal.detail);
+	return err;
+}
+
+enum tl_err
+tl_relay_plain(const struct tl_http_request *request, size_t bytes_max, struct tl_buf *plain,
+	struct tl_slice *body_out, struct tl_why *why)
+{
+	struct tl_slice encoding = tl_http_request_header(request, "Content-Encoding");
+	struct tl_slice body = tl_http_request_body(request);
+	enum tl_err err = TL_OK;
+
+	if (tl_slice_eq(encoding, tl_slice_str("gzip"))) {
+		err = tl_http_inflate(body, bytes_max, plain, why);
+		body = tl_buf_slice(plain);
+	} else if (encoding.bytes > 0 && !tl_slice_eq(encoding, tl_slice_str("identity"))) {
+		err = tl_fail(why, TL_EBAD_CONTENT_TYPE, "Content-Encoding: only gzip is taken");
 	}
-	if (!tl_reader_find_bool(tl_buf_slice(reply), "ok", true))
-		return pass_error(relay, request,
-			tl_reader_find_str(tl_buf_slice(question), "token"), tl_buf_slice(reply));
-	return TL_OK;
+	*body_out = body;
+	return err;
 }
 
 const char *

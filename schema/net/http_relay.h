@@ -39,6 +39,7 @@ enum tl_relay_who {
 	TL_RELAY_ADMIN,	    /* a token or a session of an admin */
 	TL_RELAY_GATEWAY,   /* a gateway's token */
 	TL_RELAY_ANY_TOKEN, /* whoever has a credential of any kind */
+	TL_RELAY_AGENT,	    /* an agent's key, or a gateway's token */
 };
 
 /*
@@ -56,7 +57,8 @@ struct tl_relay_route {
 	enum tl_relay_who who;
 	const char *tag;	/* the chapter of the document */
 	const char *summary;	/* one sentence */
-	const char *body;	/* the schema of a body that is no list of fields */
+	const char *body;	/* the schema of a body that is no list of fields, */
+	const char *body_types; /* and what it may come as beside JSON, "a|b"; NULL: nothing */
 	const char *reply;	/* the schema of the reply */
 	const char *reply_type; /* its content type; NULL: JSON, or msgpack for who asks */
 	bool sets_cookie;	/* asked from pages of ours alone, whoever asks */
@@ -78,6 +80,7 @@ struct tl_relay {
 	struct routes_kept *kept;      /* of query/api */
 	struct live *live;	       /* likewise */
 	struct tl_http_body *document; /* the description of all routes */
+	struct tl_prices *prices;      /* for usage that comes without a cost */
 };
 
 /* Names by url; tallyd need not be there yet. On failure nothing is left open. */
@@ -106,6 +109,25 @@ struct tl_pack_open tl_relay_question(struct tl_buf *question,
  */
 TL_MUST enum tl_err tl_relay_ask(struct tl_relay *relay, struct tl_http_request *request,
 	enum tl_relay_door door, const struct tl_buf *question, struct tl_buf *reply);
+
+/* Why tallyd, or its silence, refused; the detail's texts are beside it. */
+struct tl_relay_refusal {
+	struct tl_error_detail detail;
+	char message[sizeof(((struct tl_why *)0)->text)];
+	char field[64];
+};
+
+/* The same, but nothing is answered: whoever has another shape of errors reads *refusal_out. */
+TL_MUST enum tl_err tl_relay_call(struct tl_relay *relay, const struct tl_http_request *request,
+	enum tl_relay_door door, const struct tl_buf *question, struct tl_buf *reply,
+	struct tl_relay_refusal *refusal_out);
+
+/*
+ * The request's body as it was before it was compressed, at most bytes_max then: the body itself,
+ * or what its gzip stream inflates to in *plain. TL_EBAD_CONTENT_TYPE for another Content-Encoding.
+ */
+TL_MUST enum tl_err tl_relay_plain(const struct tl_http_request *request, size_t bytes_max,
+	struct tl_buf *plain, struct tl_slice *body_out, struct tl_why *why);
 
 /* A reply map as the body the asker takes: msgpack as it is, or JSON. */
 TL_MUST enum tl_err tl_relay_body(const struct tl_http_request *request, struct tl_slice reply,

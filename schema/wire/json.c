@@ -399,6 +399,15 @@ tl_json_bool(const struct tl_json_value *value, bool *bool_out)
 	return true;
 }
 
+bool
+tl_json_real(const struct tl_json_value *value, double *real_out)
+{
+	if (!json_is_number(node_of(value)))
+		return false;
+	*real_out = json_number_value(node_of(value));
+	return true;
+}
+
 /* 15 digits are what a double holds of any decimal. */
 bool
 tl_json_decimal(const struct tl_json_value *value, char text_out[TL_JSON_DECIMAL_BYTES])

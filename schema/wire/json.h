@@ -35,6 +35,7 @@ bool tl_json_is_array(const struct tl_json_value *value);
 bool tl_json_is_null(const struct tl_json_value *value); /* absent is null */
 bool tl_json_int(const struct tl_json_value *value, int64_t *int_out);
 bool tl_json_bool(const struct tl_json_value *value, bool *bool_out);
+bool tl_json_real(const struct tl_json_value *value, double *real_out); /* any number */
 /* A number as the decimal text it was most likely written as; false for what is no number. */
 #define TL_JSON_DECIMAL_BYTES 32
 bool tl_json_decimal(const struct tl_json_value *value, char text_out[TL_JSON_DECIMAL_BYTES]);

@@ -12,6 +12,7 @@ import msgpack
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
+import otlp  # noqa: E402
 import workload  # noqa: E402
 
 NOW_MS = 1795255200000
@@ -184,6 +185,22 @@ def transcripts():
             b"\1" + "\n".join(map(json.dumps, codex + codex[2:])).encode()]
 
 
+def exports():
+    """(first byte, export): logs 0, metrics 1, traces 2; 4 more where addresses say who it is."""
+    end = NOW_MS
+    return [
+        (0, otlp.logs([otlp.claude(end, "req_0001"), otlp.claude(end, None, **{"event.sequence": 7}),
+                       otlp.claude(end, "req_0002", cost_usd=None, cost_usd_micros=99557)])),
+        (4, otlp.logs([otlp.claude(end, "req_0001", **{"user.email": "a@b.c"}), otlp.log(end, "x")])),
+        (0, otlp.logs([otlp.codex(end), otlp.codex(end, duration_ms=12.0)], "codex_cli_rs")),
+        (1, otlp.metrics({"claude_code.lines_of_code.count": [
+            otlp.point(end - 9, end, 4, type="added", session__id="s-1"),
+            otlp.point(end - 9, end, 2, type="removed", ok=True, part=0.5)]})),
+        (5, otlp.metrics({"claude_code.active_time.total": [otlp.point(end - 9, end, 12.75)],
+                          "claude_code.commit.count": [otlp.point(end - 9, end, 1)]}, True)),
+        (2, {"resourceSpans": []})]
+
+
 def windows():
     times = [b"2026-11-21T10:00:00.123Z", b"1969-12-31T23:59:59+14:00", b"2026-11-21", b"24h",
              b"custom", b"9999-12-31T23:59:60.999999999-00:30"]
@@ -230,6 +247,9 @@ MORE = {
     "query": queries, "command": commands, "reply": replies, "json": documents,
     "json_reply": shown, "registry": registry, "ref": refs, "zone": zones,
     "key": lambda: list(golden("key").values()),
+    "otlp_json": lambda: [bytes([first]) + json.dumps(export, separators=(",", ":")).encode()
+                          for first, export in exports()],
+    "otlp_pb": lambda: [bytes([first]) + otlp.protobuf(export) for first, export in exports()],
 }
 
 
