@@ -39,8 +39,7 @@ group_begin(struct group *group, uint64_t group_no, int64_t received_ms, uint32_
 		.group_no = group_no,
 		.received_ms = received_ms,
 	};
-	/* Not tl_batch_init: a group has no rejects, and zeroing room for them would cost more than
-	 * the rows. */
+	/* Not tl_batch_init: a group has no rejects. */
 	group->rows.arena = &group->arena;
 	group->days = tl_arena_array(&group->arena, GROUP_DAYS_MAX, sizeof(*group->days));
 	if (group->days == NULL)
@@ -103,9 +102,9 @@ group_reserve(struct group *group, uint32_t count)
 	if (capacity > UINT16_MAX)
 		capacity = UINT16_MAX;
 	assert(rows->row_count + count <= capacity);
-	id = tl_arena_array(&group->arena, capacity, sizeof(*id));
-	slots = tl_arena_array(&group->arena, capacity, sizeof(*slots));
-	day_idx = tl_arena_array(&group->arena, capacity, sizeof(*day_idx));
+	id = tl_arena_room(&group->arena, capacity, sizeof(*id));
+	slots = tl_arena_room(&group->arena, capacity, sizeof(*slots));
+	day_idx = tl_arena_room(&group->arena, capacity, sizeof(*day_idx));
 	if (id == NULL || slots == NULL || day_idx == NULL ||
 		widen_columns(rows, capacity) != TL_OK)
 		return TL_ENOMEM;
@@ -229,7 +228,7 @@ sort_by_day(struct group *group)
 	uint32_t first = 0;
 	uint16_t block_no = 0;
 
-	group->order = tl_arena_array(&group->arena, group->stored_count, sizeof(*group->order));
+	group->order = tl_arena_room(&group->arena, group->stored_count, sizeof(*group->order));
 	group->blocks = tl_arena_array(&group->arena, group->day_count, sizeof(*group->blocks));
 	if (next == NULL || group->order == NULL || group->blocks == NULL)
 		return TL_ENOMEM;

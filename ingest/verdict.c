@@ -178,10 +178,10 @@ init_judging(struct judging *j)
 	struct tl_arena *arena = &j->commit->group.arena;
 	uint32_t count = j->batch->row_count;
 
-	j->fresh = tl_arena_array(arena, count, sizeof(*j->fresh));
-	j->fresh_slots = tl_arena_array(arena, count, sizeof(struct dedupe_slot *));
-	j->fresh_days = tl_arena_array(arena, count, sizeof(*j->fresh_days));
-	j->known = tl_arena_array(arena, count, sizeof(*j->known));
+	j->fresh = tl_arena_room(arena, count, sizeof(*j->fresh));
+	j->fresh_slots = tl_arena_room(arena, count, sizeof(struct dedupe_slot *));
+	j->fresh_days = tl_arena_room(arena, count, sizeof(*j->fresh_days));
+	j->known = tl_arena_room(arena, count, sizeof(*j->known));
 	if (j->fresh == NULL || j->fresh_slots == NULL || j->fresh_days == NULL || j->known == NULL)
 		return TL_ENOMEM;
 	return names_memo_make(j->commit, j->batch, &j->memo);
@@ -238,7 +238,7 @@ append(struct judging *j, const uint32_t *row_idx, struct dedupe_slot *const *sl
 {
 	struct commit *commit = j->commit;
 	struct group *group = &commit->group;
-	uint64_t *prints = tl_arena_array(&group->arena, count, sizeof(*prints));
+	uint64_t *prints = tl_arena_room(&group->arena, count, sizeof(*prints));
 	uint32_t first = group->rows.row_count;
 	enum tl_err err;
 
@@ -476,8 +476,8 @@ judge_known(struct judging *j)
 	if (j->known_count == 0)
 		return TL_OK;
 	j->scratch = (struct tl_batch){.arena = arena, .row_capacity = j->known_count};
-	j->scratch.id = tl_arena_array(arena, j->known_count, sizeof(*j->scratch.id));
-	prints = tl_arena_array(arena, j->known_count, sizeof(*prints));
+	j->scratch.id = tl_arena_room(arena, j->known_count, sizeof(*j->scratch.id));
+	prints = tl_arena_room(arena, j->known_count, sizeof(*prints));
 	if (j->scratch.id == NULL || prints == NULL)
 		return TL_ENOMEM;
 	err = names_translate(j->commit, j->batch, j->known, j->known_count, &j->memo, NAMES_FIND,

@@ -65,7 +65,7 @@ gather_rows(struct tl_arena *arena, const struct tl_cell_row **from, uint32_t fr
 {
 	uint32_t count = 0;
 
-	page->rows = tl_arena_array(arena, from_count, sizeof(*page->rows));
+	page->rows = tl_arena_room(arena, from_count, sizeof(*page->rows));
 	if (page->rows == NULL)
 		return TL_ENOMEM;
 	qsort(from, from_count, sizeof(*from), compare_row_ptrs);

@@ -101,8 +101,9 @@ add_chunk(struct tl_arena *arena, size_t bytes)
 	return true;
 }
 
-void *
-tl_arena_alloc(struct tl_arena *arena, size_t bytes)
+/* Memory as it was left, NULL past the ceiling or out of memory. */
+static void *
+take(struct tl_arena *arena, size_t bytes)
 {
 	struct tl_arena_chunk *chunk = arena->chunk;
 	uint8_t *data;
@@ -123,8 +124,15 @@ tl_arena_alloc(struct tl_arena *arena, size_t bytes)
 	data = chunk->data + chunk->used_bytes;
 	chunk->used_bytes += bytes;
 	arena->used_bytes += bytes;
-	memset(data, 0, bytes);
 	return data;
+}
+
+void *
+tl_arena_alloc(struct tl_arena *arena, size_t bytes)
+{
+	void *data = take(arena, bytes);
+
+	return data != NULL ? memset(data, 0, bytes) : NULL;
 }
 
 void *
@@ -137,10 +145,20 @@ tl_arena_array(struct tl_arena *arena, size_t count, size_t element_bytes)
 	return tl_arena_alloc(arena, bytes);
 }
 
+void *
+tl_arena_room(struct tl_arena *arena, size_t count, size_t element_bytes)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(count, element_bytes, &bytes))
+		return NULL;
+	return take(arena, bytes);
+}
+
 struct tl_slice
 tl_arena_copy(struct tl_arena *arena, struct tl_slice slice)
 {
-	uint8_t *data = tl_arena_alloc(arena, slice.bytes);
+	uint8_t *data = take(arena, slice.bytes);
 
 	if (!data)
 		return tl_slice_of(NULL, 0);

@@ -28,6 +28,9 @@ void *tl_arena_alloc(struct tl_arena *arena, size_t bytes);
 /* An array of count zeroed elements; NULL also when the product overflows. */
 void *tl_arena_array(struct tl_arena *arena, size_t count, size_t element_bytes);
 
+/* The same with whatever was there before, for who writes all of it. */
+void *tl_arena_room(struct tl_arena *arena, size_t count, size_t element_bytes);
+
 /* A copy that lives in the arena; data is NULL when there was no room. */
 struct tl_slice tl_arena_copy(struct tl_arena *arena, struct tl_slice slice);
 

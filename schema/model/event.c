@@ -51,9 +51,9 @@ tl_batch_init(struct tl_batch *batch, struct tl_arena *arena, uint32_t row_capac
 {
 	struct tl_batch made = {.arena = arena, .row_capacity = row_capacity};
 
-	made.id = tl_arena_array(arena, row_capacity, sizeof(*made.id));
-	made.event_idx = tl_arena_array(arena, row_capacity, sizeof(*made.event_idx));
-	made.rejects = tl_arena_array(arena, row_capacity, sizeof(*made.rejects));
+	made.id = tl_arena_room(arena, row_capacity, sizeof(*made.id));
+	made.event_idx = tl_arena_room(arena, row_capacity, sizeof(*made.event_idx));
+	made.rejects = tl_arena_room(arena, row_capacity, sizeof(*made.rejects));
 	if (made.id == NULL || made.event_idx == NULL || made.rejects == NULL)
 		return TL_ENOMEM;
 	*batch = made;

@@ -219,7 +219,7 @@ take_column(struct tl_cursor *cur, uint64_t column_mask, int *column_before, str
 	inner = tl_cursor_of(tl_cursor_take(cur, column_bytes));
 	if ((column_mask >> column & 1) == 0)
 		return TL_OK;
-	values = tl_arena_array(batch->arena, batch->row_count, sizeof(*values));
+	values = tl_arena_room(batch->arena, batch->row_count, sizeof(*values));
 	if (values == NULL)
 		return TL_ENOMEM;
 	tl_column_decode(&inner, values, batch->row_count);

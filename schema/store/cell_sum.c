@@ -139,7 +139,7 @@ add_rows(const struct tl_page *page, const struct tl_page *delta, struct tl_aren
 	uint32_t delta_idx = 0;
 	enum tl_err err;
 
-	sum->rows = tl_arena_array(arena, count_max, sizeof(*sum->rows));
+	sum->rows = tl_arena_room(arena, count_max, sizeof(*sum->rows));
 	if (sum->rows == NULL)
 		return TL_ENOMEM;
 	while (page_idx < page->row_count || delta_idx < delta->row_count) {

@@ -6,10 +6,26 @@
 
 #define CHECK_DEPTH_MAX 16u
 
-static inline bool
-is_container(uint8_t head)
+/*
+ * Past values without children, at most *owed of them, which is counted down. Stops in front of
+ * anything else, of the last two bytes, and of a value that runs past the end.
+ */
+static inline const uint8_t *
+skip_plain(const uint8_t *at, const uint8_t *end, uint64_t *owed)
 {
-	return (head & 0xe0) == 0x80 || (head >= 0xdc && head <= 0xdf);
+	uint64_t left = *owed;
+
+	while (left > 0 && end - at >= 2) {
+		const struct tl_token_head *head = &tl_token_heads[*at];
+		size_t bytes = (size_t)head->bytes + (at[1] & head->length_mask);
+
+		if (!head->is_plain || bytes > (size_t)(end - at))
+			break;
+		at += bytes;
+		left--;
+	}
+	*owed = left;
+	return at;
 }
 
 /*
@@ -28,22 +44,24 @@ tl_reader_check(struct tl_slice value, uint32_t depth_max, struct tl_why *why)
 
 	assert(depth_max <= CHECK_DEPTH_MAX);
 	for (;;) {
-		const uint8_t *token_at = at;
-		uint64_t children = 0;
+		const uint8_t *token_at;
+		struct tl_token token;
 
+		at = skip_plain(at, end, &owed);
 		while (owed == 0 && depth > 0)
 			owed = above[--depth];
 		if (owed == 0)
 			break;
 		owed--;
-		at = tl_token_step(at, end, &children);
+		token_at = at;
+		at = tl_token_read(at, end, &token);
 		if (at == NULL)
 			return tl_fail(why, TL_EFRAME_MALFORMED,
 				"no whole msgpack value at byte %td of %zu", token_at - value.data,
 				value.bytes);
-		if (!is_container(*token_at))
+		if (token.type != TL_WIRE_ARRAY && token.type != TL_WIRE_MAP)
 			continue;
-		if (children > (uint64_t)(end - at))
+		if (tl_token_children(&token) > (uint64_t)(end - at))
 			return tl_fail(why, TL_EFRAME_MALFORMED,
 				"the container at byte %td claims more than the %zu bytes hold",
 				token_at - value.data, value.bytes);
@@ -52,7 +70,7 @@ tl_reader_check(struct tl_slice value, uint32_t depth_max, struct tl_why *why)
 				"nested deeper than the limit of %u at byte %td", depth_max,
 				token_at - value.data);
 		above[depth++] = owed;
-		owed = children;
+		owed = tl_token_children(&token);
 	}
 	if (at != end)
 		return tl_fail(why, TL_EFRAME_MALFORMED, "%td bytes follow the value", end - at);

@@ -42,6 +42,28 @@ memory_is_zeroed_aligned_and_apart(void **state)
 	assert_int_equal(arena.used_bytes, 0);
 }
 
+static void
+room_is_counted_like_the_rest_and_capacity_is_not_less(void **state)
+{
+	struct tl_arena arena;
+	size_t used_bytes;
+
+	(void)state;
+	tl_arena_init(&arena, 1 << 20);
+	assert_int_equal(tl_arena_capacity(&arena), 0);
+	assert_non_null(tl_arena_room(&arena, 1000, 16));
+	assert_int_equal(arena.used_bytes, 16000);
+	assert_true(tl_arena_capacity(&arena) >= arena.used_bytes);
+	assert_null(tl_arena_room(&arena, SIZE_MAX, 16));
+	assert_null(tl_arena_room(&arena, 1 << 20, 1));
+	used_bytes = tl_arena_capacity(&arena);
+	tl_arena_reset(&arena);
+	assert_int_equal(tl_arena_capacity(&arena), used_bytes);
+	assert_true(is_zero(tl_arena_alloc(&arena, 16000), 16000));
+	tl_arena_fini(&arena);
+	assert_int_equal(tl_arena_capacity(&arena), 0);
+}
+
 static const struct {
 	const char *name;
 	size_t bytes_max;
@@ -171,6 +193,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_zeroed_aligned_and_apart),
+		cmocka_unit_test(room_is_counted_like_the_rest_and_capacity_is_not_less),
 		cmocka_unit_test(the_ceiling_holds),
 		cmocka_unit_test(small_allocations_use_the_ceiling_up),
 		cmocka_unit_test(a_reset_gives_everything_back_zeroed),
