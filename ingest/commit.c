@@ -113,7 +113,7 @@ make_parts(struct commit *commit, struct tl_why *why)
 	if (!err)
 		err = tl_map_new(TL_GROUP_EVENTS_MAX, &commit->conflicts);
 	if (!err)
-		err = stored_new(commit->store, &commit->stored);
+		err = stored_new(commit->store, commit->dedupe, &commit->stored);
 	if (!err)
 		err = tl_write_new(commit->store, &commit->write);
 	if (err)

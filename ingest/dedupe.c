@@ -235,6 +235,21 @@ dedupe_claim(struct dedupe *dedupe, uint32_t org, const uint8_t id[16], bool *is
 	return slot;
 }
 
+struct dedupe_slot *
+dedupe_find(struct dedupe *dedupe, uint32_t org, const uint8_t id[16])
+{
+	uint64_t mask = dedupe->slot_count - 1;
+	uint64_t at = hash_of(dedupe, org, id) >> dedupe->home_shift;
+
+	for (; dedupe->slots[at].org != 0; at = (at + 1) & mask) {
+		struct dedupe_slot *slot = &dedupe->slots[at];
+
+		if (slot->org == org && memcmp(slot->id, id, sizeof(slot->id)) == 0)
+			return slot;
+	}
+	return NULL;
+}
+
 void
 dedupe_prefetch(const struct dedupe *dedupe, uint32_t org, const uint8_t id[16])
 {

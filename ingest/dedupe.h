@@ -25,6 +25,10 @@ struct dedupe_slot {
 	uint64_t place;
 };
 
+/*
+ * The block that the event came in. Once its day is sealed the row is that of the run, or, where
+ * nobody has asked since, still that of the block: then the row is another event, which shows.
+ */
 struct dedupe_place {
 	uint64_t group_no; /* below 2^38 */
 	uint16_t block_no; /* below 2^10 */
@@ -43,6 +47,9 @@ TL_MUST enum tl_err dedupe_reserve(struct dedupe *dedupe, uint32_t count);
 /* The slot of (org, id), made empty-placed when new (*is_new_out). Never NULL after reserve. */
 struct dedupe_slot *dedupe_claim(
 	struct dedupe *dedupe, uint32_t org, const uint8_t id[16], bool *is_new_out);
+
+/* The slot of (org, id), NULL when it is not known. */
+struct dedupe_slot *dedupe_find(struct dedupe *dedupe, uint32_t org, const uint8_t id[16]);
 
 /* Tell the cache that this id is about to be claimed. */
 void dedupe_prefetch(const struct dedupe *dedupe, uint32_t org, const uint8_t id[16]);

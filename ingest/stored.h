@@ -1,4 +1,8 @@
-/* The stored row behind a place: journal row -> day -> block -> row; the last blocks are kept. */
+/*
+ * The stored row behind a place: journal row -> day -> block -> row; the last blocks are kept. In a
+ * sealed day the rows have moved into runs: the first that is asked for in a run moves the places
+ * of all its ids.
+ */
 #ifndef INGEST_STORED_H
 #define INGEST_STORED_H
 
@@ -14,7 +18,9 @@ struct stored_row {
 	int64_t received_ms;
 };
 
-TL_MUST enum tl_err stored_new(struct tl_store *store, struct stored **stored_out);
+/* The table's places are put right where days were sealed. */
+TL_MUST enum tl_err stored_new(
+	struct tl_store *store, struct dedupe *dedupe, struct stored **stored_out);
 void stored_free(struct stored *stored);
 
 /* TL_EACKED_DATA_MISSING and TL_ESTORAGE_CORRUPT: the store no longer has what it acknowledged. */

@@ -2,7 +2,9 @@
  * What the writer thread owns, shared by commit.c and the files it is split into:
  *
  *   commit.c    open, the course of a group, the replies
- *   idwindow.c  which ids are known: the walk at open, expiry, the days an import touches
+ *   idwindow.c  which ids are known: the walk at open, expiry
+ *   idimport.c  the ids of the days an import touches
+ *   idload.c    ids from blocks and runs into the table
  *   verdict.c   new, duplicate, conflict, replaced or stale
  *   names.c     names -> dense ids, members and agents
  *   group.c     rows -> blocks
@@ -24,6 +26,9 @@
 
 /* Bounded names kept in memory: half of it, and what a group can bring beside. */
 #define WRITER_NAMES_MAX 131072u
+
+/* Retention is 3,650 days at most; days to come are few. */
+#define IDWINDOW_DAYS_MAX 4096u
 
 struct idwindow {
 	uint64_t first_group; /* ids of groups from here on are known */

@@ -1,9 +1,11 @@
 /*
- * A correction is two rows: one with sign -1 that repeats the row it takes back, and the new one.
- * Both directions lie in the same cell as what they undo, so within one part of a cell an id has P
- * rows that count and N that take back, and P - N is 0 or 1. When it is 1, the row that stands is
- * the last of the P, which is number N + 1 in the order of commits. So one cheap pass counts N per
- * id (most cells have none), and the second shows each id's row number N + 1.
+ * A correction is two rows: one with sign -1 that repeats the row it takes back, its revision
+ * included, and the new one. Both directions lie in the same cell as what they undo, so within one
+ * part of a cell a row stands unless the part also has (id, rev) with sign -1. One cheap pass notes
+ * what is taken back (most cells have nothing), the second shows the rows that stand.
+ *
+ * The groups of a sealed day are read by their run: of it only the chunks that hold the org and the
+ * time.
  */
 #include "query/raw.h"
 
@@ -12,10 +14,10 @@
 #include <stdlib.h>
 
 #include "schema/base/map.h"
-#include "schema/store/block.h"
 #include "schema/store/days.h"
 #include "schema/store/journal.h"
 #include "schema/store/key.h"
+#include "schema/store/sealed.h"
 
 /* A block is 4 MiB at most on disk; as columns of int64 it is a few times that. */
 #define RAW_BLOCK_ARENA_BYTES_MAX (256u << 20)
@@ -23,29 +25,42 @@
 #define RAW_TAKEN_COUNT_MAX (1u << 20)
 
 #define COLUMN_BIT(column) (1ULL << (column))
-#define RAW_KEY_COLUMNS (COLUMN_BIT(TL_COL_ORG) | COLUMN_BIT(TL_COL_TS) | COLUMN_BIT(TL_COL_SIGN))
+#define RAW_KEY_COLUMNS                                                             \
+	(COLUMN_BIT(TL_COL_ORG) | COLUMN_BIT(TL_COL_TS) | COLUMN_BIT(TL_COL_SIGN) | \
+		COLUMN_BIT(TL_COL_REV))
+#define RAW_TAKEN_KEY_BYTES 24
 
 /* Blocks are read once and kept for the second pass, up to this; beyond it they are read again. */
 #define RAW_KEPT_BYTES_MAX (64u << 20)
 
-/* A block that may hold rows of the part. */
+/* A block or a chunk that may hold rows of the part. */
 struct raw_block {
-	uint64_t group_no;
-	uint16_t block_no;
-	struct tl_slice kept; /* its bytes, empty: to be read again */
+	struct tl_key key;
+	uint64_t group_no;	  /* of a chunk: its run's last */
+	const struct tl_run *run; /* NULL: a block */
+	struct tl_slice kept;	  /* its bytes, empty: to be read again */
+};
+
+/* Its rows. */
+struct raw_rows {
+	struct tl_batch batch;
+	const struct tl_run *run; /* NULL: all arrived at received_ms */
+	const int64_t *group_idx;
+	int64_t received_ms;
 };
 
 struct raw_walk {
 	const struct query_scene *scene;
 	const struct raw_ask *ask;
 	struct tl_day *day;
-	struct tl_arena journal_arena; /* the list of blocks */
+	struct tl_arena journal_arena; /* the list of blocks, runs */
 	struct tl_arena kept_arena;    /* blocks for the second pass */
 	struct tl_arena block_arena;   /* the block in hand */
 	struct tl_buf bytes;
 	struct raw_block *blocks;
 	uint32_t block_count, block_capacity;
-	struct tl_map *taken; /* id -> rows taken back << 32 | rows seen; NULL: no correction */
+	uint64_t sealed_to;   /* groups up to this one are in the list, by their runs */
+	struct tl_map *taken; /* id and rev that are taken back; NULL: none */
 	enum tl_err (*visit)(void *arg, const struct raw_row *row, struct tl_why *why);
 	void *arg;
 };
@@ -61,7 +76,7 @@ edge_gone(int64_t bucket_ms, struct tl_why *why)
 }
 
 static enum tl_err
-add_block(struct raw_walk *walk, uint64_t group_no, uint16_t block_no)
+add_block(struct raw_walk *walk, const struct raw_block *block)
 {
 	if (walk->block_count == walk->block_capacity) {
 		uint32_t capacity = walk->block_capacity == 0 ? 64 : walk->block_capacity * 2;
@@ -75,14 +90,194 @@ add_block(struct raw_walk *walk, uint64_t group_no, uint16_t block_no)
 		walk->blocks = blocks;
 		walk->block_capacity = capacity;
 	}
-	walk->blocks[walk->block_count++] =
-		(struct raw_block){.group_no = group_no, .block_no = block_no};
+	walk->blocks[walk->block_count++] = *block;
 	return TL_OK;
 }
 
-/* The group's blocks of the cell's day. */
 static enum tl_err
-add_group(struct raw_walk *walk, uint64_t group_no, struct tl_why *why)
+block_fail(enum tl_err err, const struct raw_block *block, struct tl_why *why)
+{
+	return tl_fail(why, err, "%s of group %" PRIu64 " cannot be read",
+		block->run != NULL ? "a chunk of the run" : "the block", block->group_no);
+}
+
+/* The block's bytes, valid until the next read. TL_ENOT_FOUND is left to the caller. */
+static enum tl_err
+read_bytes(struct raw_walk *walk, const struct raw_block *block, struct tl_slice *bytes_out,
+	struct tl_why *why)
+{
+	enum tl_err err;
+
+	if (block->kept.bytes > 0) {
+		*bytes_out = block->kept;
+		return TL_OK;
+	}
+	err = tl_day_get(walk->scene->store, walk->scene->view, walk->day,
+		tl_key_slice(&block->key), &walk->bytes, why);
+	*bytes_out = tl_buf_slice(&walk->bytes);
+	return err;
+}
+
+static enum tl_err
+decode(struct raw_walk *walk, const struct raw_block *block, struct tl_slice bytes,
+	uint64_t column_mask, struct raw_rows *rows, struct tl_why *why)
+{
+	struct tl_block_head head = {0};
+	struct tl_chunk chunk = {.group_idx = NULL};
+	enum tl_err err;
+
+	tl_arena_reset(&walk->block_arena);
+	if (block->run == NULL)
+		err = tl_block_decode(bytes, column_mask, &walk->block_arena, &head, &chunk.batch);
+	else
+		err = tl_chunk_decode(
+			bytes, block->run->group_count, column_mask, &walk->block_arena, &chunk);
+	*rows = (struct raw_rows){.batch = chunk.batch,
+		.run = block->run,
+		.group_idx = chunk.group_idx,
+		.received_ms = head.received_ms};
+	return err ? block_fail(err, block, why) : TL_OK;
+}
+
+/* True when the row is the org's and counts in the part. */
+static bool
+is_asked(const struct raw_ask *ask, const struct raw_rows *rows, uint32_t row_idx,
+	int64_t *time_ms_out)
+{
+	int64_t received_ms = rows->received_ms;
+
+	if (rows->run != NULL)
+		received_ms = rows->run->groups[rows->group_idx[row_idx]].received_ms;
+	*time_ms_out = tl_event_time(tl_batch_get(&rows->batch, TL_COL_TS, row_idx), received_ms);
+	return *time_ms_out >= ask->from_ms && *time_ms_out < ask->to_ms &&
+	       tl_batch_get(&rows->batch, TL_COL_ORG, row_idx) == ask->org;
+}
+
+/* What a correction names: a row is one revision of an id. */
+static void
+taken_key(const struct tl_batch *batch, uint32_t row_idx, uint8_t key[RAW_TAKEN_KEY_BYTES])
+{
+	memcpy(key, batch->id[row_idx], 16);
+	tl_put_be64(key + 16, (uint64_t)tl_batch_get(batch, TL_COL_REV, row_idx));
+}
+
+static enum tl_err
+take_back(struct raw_walk *walk, const struct tl_batch *batch, uint32_t row_idx)
+{
+	uint8_t key[RAW_TAKEN_KEY_BYTES];
+
+	if (walk->taken == NULL) {
+		enum tl_err err = tl_map_new(RAW_TAKEN_COUNT_MAX, &walk->taken);
+
+		if (err)
+			return err;
+	}
+	taken_key(batch, row_idx, key);
+	return tl_map_put(walk->taken, tl_slice_of(key, sizeof(key)), 1);
+}
+
+/* Note what the block takes back in the part. */
+static enum tl_err
+note_taken(struct raw_walk *walk, const struct raw_block *block, struct tl_slice bytes,
+	struct tl_why *why)
+{
+	struct raw_rows rows;
+	int64_t time_ms;
+	enum tl_err err;
+
+	err = decode(walk, block, bytes, COLUMN_BIT(TL_COL_SIGN), &rows, why);
+	if (err || rows.batch.column[TL_COL_SIGN] == NULL)
+		return err;
+	err = decode(walk, block, bytes, RAW_KEY_COLUMNS, &rows, why);
+	for (uint32_t i = 0; !err && i < rows.batch.row_count; i++) {
+		if (tl_batch_get(&rows.batch, TL_COL_SIGN, i) < 0 &&
+			is_asked(walk->ask, &rows, i, &time_ms))
+			err = take_back(walk, &rows.batch, i);
+	}
+	return err;
+}
+
+/* The first pass over a block: what it takes back; it is listed and kept for the second. */
+static enum tl_err
+look(struct raw_walk *walk, struct raw_block *block, struct tl_slice bytes, struct tl_why *why)
+{
+	enum tl_err err = note_taken(walk, block, bytes, why);
+
+	if (err)
+		return err;
+	/* without room it stays empty */
+	block->kept = tl_arena_copy(&walk->kept_arena, bytes);
+	return add_block(walk, block);
+}
+
+/* Whether a block may have rows of the part, by its head. */
+static bool
+is_near(const struct raw_ask *ask, const struct tl_block_head *head)
+{
+	return tl_event_time(head->ts_ms_max, head->received_ms) >= ask->from_ms &&
+	       tl_event_time(head->ts_ms_min, head->received_ms) < ask->to_ms;
+}
+
+static enum tl_err
+look_at_chunk(
+	struct raw_walk *walk, const struct tl_run *run, uint32_t chunk_idx, struct tl_why *why)
+{
+	const struct raw_ask *ask = walk->ask;
+	const struct tl_run_chunk *chunk = &run->chunks[chunk_idx];
+	struct raw_block block = {.run = run, .group_no = tl_run_group_last(run)};
+	struct tl_slice bytes = {0};
+	enum tl_err err;
+
+	if (ask->org < chunk->org_first || ask->org > chunk->org_last ||
+		chunk->time_ms_max < ask->from_ms || chunk->time_ms_min >= ask->to_ms)
+		return TL_OK;
+	block.key = tl_key_chunk(block.group_no, (uint16_t)chunk_idx);
+	err = read_bytes(walk, &block, &bytes, why);
+	if (err == TL_ENOT_FOUND)
+		return block_fail(TL_ESTORAGE_CORRUPT, &block, why);
+	return err ? err : look(walk, &block, bytes, why);
+}
+
+/* The run that the group went into; its other groups are done with it. */
+static enum tl_err
+look_at_run(struct raw_walk *walk, const struct raw_block *block, struct tl_why *why)
+{
+	struct tl_run *run = tl_arena_alloc(&walk->journal_arena, sizeof(*run));
+	enum tl_err err;
+
+	if (run == NULL)
+		return TL_ENOMEM;
+	err = tl_sealed_next(walk->scene->store, walk->scene->view, walk->day, block->group_no,
+		&walk->journal_arena, run, why);
+	if (err == TL_EEND || (!err && tl_run_find(run, block->group_no) == NULL))
+		return block_fail(TL_ESTORAGE_CORRUPT, block, why);
+	for (uint32_t i = 0; !err && i < run->chunk_count; i++)
+		err = look_at_chunk(walk, run, i, why);
+	if (!err)
+		walk->sealed_to = tl_run_group_last(run);
+	return err;
+}
+
+static enum tl_err
+look_at_block(struct raw_walk *walk, uint64_t group_no, uint16_t block_no, struct tl_why *why)
+{
+	struct raw_block block = {.key = tl_key_block(group_no, block_no), .group_no = group_no};
+	struct tl_block_head head = {0};
+	struct tl_slice bytes = {0};
+	enum tl_err err = read_bytes(walk, &block, &bytes, why);
+
+	if (err == TL_ENOT_FOUND)
+		return look_at_run(walk, &block, why);
+	if (!err)
+		err = tl_block_head(bytes, &head);
+	if (err)
+		return block_fail(err, &block, why);
+	return is_near(walk->ask, &head) ? look(walk, &block, bytes, why) : TL_OK;
+}
+
+/* The group's block of the cell's day: it has one at most. */
+static enum tl_err
+look_at_group(struct raw_walk *walk, uint64_t group_no, struct tl_why *why)
 {
 	struct tl_key key = tl_key_journal(group_no);
 	struct tl_journal_row row = {0};
@@ -98,165 +293,44 @@ add_group(struct raw_walk *walk, uint64_t group_no, struct tl_why *why)
 	err = tl_journal_decode(group_no, tl_buf_slice(&walk->bytes), &walk->block_arena, &row);
 	if (err)
 		return tl_fail(why, err, "journal row %" PRIu64 " cannot be read", group_no);
-	for (uint32_t i = 0; !err && i < row.block_count; i++) {
+	for (uint32_t i = 0; i < row.block_count; i++) {
 		if (row.blocks[i].day_ms == tl_day_ms(walk->day))
-			err = add_block(walk, group_no, row.blocks[i].block_no);
+			return look_at_block(walk, group_no, row.blocks[i].block_no, why);
 	}
-	return err;
+	return TL_OK;
 }
 
-static enum tl_err
-block_fail(enum tl_err err, const struct raw_block *block, struct tl_why *why)
-{
-	return tl_fail(why, err, "block %u of group %" PRIu64 " cannot be read", block->block_no,
-		block->group_no);
-}
-
-/* The block's bytes, valid until the next read. */
-static enum tl_err
-read_bytes(struct raw_walk *walk, const struct raw_block *block, struct tl_slice *bytes_out,
-	struct tl_why *why)
-{
-	struct tl_key key = tl_key_block(block->group_no, block->block_no);
-	enum tl_err err;
-
-	if (block->kept.bytes > 0) {
-		*bytes_out = block->kept;
-		return TL_OK;
-	}
-	err = tl_day_get(walk->scene->store, walk->scene->view, walk->day, tl_key_slice(&key),
-		&walk->bytes, why);
-	*bytes_out = tl_buf_slice(&walk->bytes);
-	if (err == TL_ENOT_FOUND)
-		err = TL_ESTORAGE_CORRUPT;
-	return err ? block_fail(err, block, why) : TL_OK;
-}
-
-static enum tl_err
-decode(struct raw_walk *walk, const struct raw_block *block, struct tl_slice bytes,
-	uint64_t column_mask, int64_t *received_ms_out, struct tl_batch *batch, struct tl_why *why)
-{
-	struct tl_block_head head = {0};
-	enum tl_err err;
-
-	tl_arena_reset(&walk->block_arena);
-	err = tl_block_decode(bytes, column_mask, &walk->block_arena, &head, batch);
-	*received_ms_out = head.received_ms;
-	return err ? block_fail(err, block, why) : TL_OK;
-}
-
-/* True when the row is the org's and counts in the part. */
 static bool
-is_asked(const struct raw_ask *ask, const struct tl_batch *batch, uint32_t row_idx,
-	int64_t received_ms, int64_t *time_ms_out)
+is_taken_back(const struct raw_walk *walk, const struct tl_batch *batch, uint32_t row_idx)
 {
-	int64_t time_ms = tl_event_time(tl_batch_get(batch, TL_COL_TS, row_idx), received_ms);
+	uint8_t key[RAW_TAKEN_KEY_BYTES];
+	uint64_t found;
 
-	*time_ms_out = time_ms;
-	return time_ms >= ask->from_ms && time_ms < ask->to_ms &&
-	       tl_batch_get(batch, TL_COL_ORG, row_idx) == ask->org;
-}
-
-static enum tl_err
-take_back(struct raw_walk *walk, const uint8_t id[16])
-{
-	struct tl_slice key = tl_slice_of(id, 16);
-	uint64_t counts = 0;
-	enum tl_err err;
-
-	if (walk->taken == NULL) {
-		err = tl_map_new(RAW_TAKEN_COUNT_MAX, &walk->taken);
-		if (err)
-			return err;
-	}
-	(void)tl_map_get(walk->taken, key, &counts);
-	return tl_map_put(walk->taken, key, counts + (1ULL << 32));
-}
-
-/* Note the ids that the block takes back in the part. */
-static enum tl_err
-note_taken(struct raw_walk *walk, const struct raw_block *block, struct tl_slice bytes,
-	struct tl_why *why)
-{
-	struct tl_batch batch = {0};
-	int64_t received_ms = 0;
-	int64_t time_ms;
-	enum tl_err err;
-
-	err = decode(walk, block, bytes, COLUMN_BIT(TL_COL_SIGN), &received_ms, &batch, why);
-	if (err || batch.column[TL_COL_SIGN] == NULL)
-		return err;
-	err = decode(walk, block, bytes, RAW_KEY_COLUMNS, &received_ms, &batch, why);
-	for (uint32_t i = 0; !err && i < batch.row_count; i++) {
-		if (tl_batch_get(&batch, TL_COL_SIGN, i) < 0 &&
-			is_asked(walk->ask, &batch, i, received_ms, &time_ms))
-			err = take_back(walk, batch.id[i]);
-	}
-	return err;
-}
-
-/* The first pass over a block: whether the part may have rows in it, and what it takes back. */
-static enum tl_err
-look(struct raw_walk *walk, struct raw_block *block, bool *found_out, struct tl_why *why)
-{
-	const struct raw_ask *ask = walk->ask;
-	struct tl_block_head head = {0};
-	struct tl_slice bytes = {0};
-	enum tl_err err;
-
-	err = read_bytes(walk, block, &bytes, why);
-	if (err)
-		return err;
-	err = tl_block_head(bytes, &head);
-	if (err)
-		return block_fail(err, block, why);
-	*found_out = tl_event_time(head.ts_ms_max, head.received_ms) >= ask->from_ms &&
-		     tl_event_time(head.ts_ms_min, head.received_ms) < ask->to_ms;
-	if (!*found_out)
-		return TL_OK;
-	err = note_taken(walk, block, bytes, why);
-	if (!err) /* without room it stays empty */
-		block->kept = tl_arena_copy(&walk->kept_arena, bytes);
-	return err;
-}
-
-/* Count the row as seen. True when it is the one that stands. */
-static enum tl_err
-see(struct raw_walk *walk, const uint8_t id[16], bool *stands_out)
-{
-	struct tl_slice key = tl_slice_of(id, 16);
-	uint64_t counts;
-
-	*stands_out = true;
-	if (walk->taken == NULL || !tl_map_get(walk->taken, key, &counts))
-		return TL_OK;
-	counts++;
-	*stands_out = (counts & UINT32_MAX) == (counts >> 32) + 1;
-	return tl_map_put(walk->taken, key, counts);
+	if (walk->taken == NULL)
+		return false;
+	taken_key(batch, row_idx, key);
+	return tl_map_get(walk->taken, tl_slice_of(key, sizeof(key)), &found);
 }
 
 static enum tl_err
 show_block(struct raw_walk *walk, const struct raw_block *block, struct tl_why *why)
 {
-	struct tl_batch batch = {0};
 	struct tl_slice bytes = {0};
-	int64_t received_ms = 0;
+	struct raw_rows rows;
 	enum tl_err err;
 
 	err = read_bytes(walk, block, &bytes, why);
-	if (!err)
-		err = decode(walk, block, bytes, RAW_KEY_COLUMNS | walk->ask->column_mask,
-			&received_ms, &batch, why);
-	for (uint32_t i = 0; !err && i < batch.row_count; i++) {
-		struct raw_row row = {.batch = &batch, .row_idx = i};
-		bool stands;
+	if (err)
+		return block_fail(err == TL_ENOT_FOUND ? TL_ESTORAGE_CORRUPT : err, block, why);
+	err = decode(walk, block, bytes, RAW_KEY_COLUMNS | walk->ask->column_mask, &rows, why);
+	for (uint32_t i = 0; !err && i < rows.batch.row_count; i++) {
+		struct raw_row row = {.batch = &rows.batch, .row_idx = i};
 
-		if (tl_batch_get(&batch, TL_COL_SIGN, i) < 0 ||
-			!is_asked(walk->ask, &batch, i, received_ms, &row.time_ms))
+		if (tl_batch_get(&rows.batch, TL_COL_SIGN, i) < 0 ||
+			!is_asked(walk->ask, &rows, i, &row.time_ms) ||
+			is_taken_back(walk, &rows.batch, i))
 			continue;
-		err = see(walk, batch.id[i], &stands);
-		if (!err && stands)
-			err = walk->visit(walk->arg, &row, why);
+		err = walk->visit(walk->arg, &row, why);
 	}
 	return err;
 }
@@ -264,19 +338,13 @@ show_block(struct raw_walk *walk, const struct raw_block *block, struct tl_why *
 static enum tl_err
 walk_blocks(struct raw_walk *walk, struct tl_why *why)
 {
-	uint32_t kept_count = 0;
 	enum tl_err err = TL_OK;
 
-	for (uint32_t i = 0; !err && i < walk->ask->group_count; i++)
-		err = add_group(walk, walk->ask->groups[i], why);
-	for (uint32_t i = 0; !err && i < walk->block_count; i++) {
-		bool found = false;
-
-		err = look(walk, &walk->blocks[i], &found, why);
-		if (found)
-			walk->blocks[kept_count++] = walk->blocks[i];
+	for (uint32_t i = 0; !err && i < walk->ask->group_count; i++) {
+		if (walk->ask->groups[i] > walk->sealed_to)
+			err = look_at_group(walk, walk->ask->groups[i], why);
 	}
-	for (uint32_t i = 0; !err && i < kept_count; i++)
+	for (uint32_t i = 0; !err && i < walk->block_count; i++)
 		err = show_block(walk, &walk->blocks[i], why);
 	return err;
 }

@@ -19,14 +19,15 @@ struct raw_ask {
 	uint32_t org;
 	int64_t bucket_ms;	/* the cell; it holds from_ms and to_ms */
 	int64_t from_ms, to_ms; /* event time, to_ms exclusive */
-	uint64_t column_mask;	/* what the visitor reads; ORG, TS, SIGN come by themselves */
+	uint64_t column_mask;	/* what the visitor reads; ORG, TS, SIGN, REV come by themselves */
 	const uint64_t *groups; /* of the cell's page, rising */
 	uint32_t group_count;
 };
 
 /*
- * Visit the standing events in the order they were committed. TL_EEDGE_UNAVAILABLE when the raw
- * day or the journal's row has expired; TL_ESTORAGE_CORRUPT when a block is damaged or missing.
+ * Visit the standing events: those of blocks in the order they were committed, those of sealed days
+ * by member and time. TL_EEDGE_UNAVAILABLE when the raw day or the journal's row has expired;
+ * TL_ESTORAGE_CORRUPT when a block is damaged or missing.
  */
 TL_MUST enum tl_err raw_walk(const struct query_scene *scene, const struct raw_ask *ask,
 	enum tl_err (*visit)(void *arg, const struct raw_row *row, struct tl_why *why), void *arg,

@@ -17,6 +17,7 @@
 #define PASSES 3u
 #define AUDIT_ARENA_BYTES_MAX (64ull << 30)
 #define BLOCK_ARENA_BYTES_MAX (512u << 20)
+#define RUN_ARENA_BYTES_MAX (16u << 20)
 
 void
 audit_differs(struct audit *audit, const char *fmt, ...)
@@ -184,19 +185,11 @@ missing_block(const struct audit_block *block, struct tl_why *why)
 		block->block_no, block->group_no);
 }
 
-/* Decode a block and compare it with what the journal says of it. */
+/* What a block holds against what the journal says of it. */
 static enum tl_err
-open_block(struct audit *audit, const struct audit_block *block, struct tl_slice bytes,
-	uint64_t column_mask, struct tl_block_head *head, struct tl_batch *batch,
+check_head(struct audit *audit, const struct audit_block *block, const struct tl_block_head *head,
 	struct tl_why *why)
 {
-	enum tl_err err;
-
-	tl_arena_reset(&audit->block_arena);
-	err = tl_block_decode(bytes, column_mask, &audit->block_arena, head, batch);
-	if (err)
-		return tl_fail(why, err, "block %u of group %" PRIu64 ": %s", block->block_no,
-			block->group_no, tl_err_text(err));
 	if (head->row_count != block->row_count || head->cost_nusd != block->cost_nusd)
 		return tl_fail(why, TL_ESTORAGE_CORRUPT,
 			"block %u of group %" PRIu64 " has %u rows, the journal says %u",
@@ -213,64 +206,168 @@ typedef enum tl_err visit_row(
 	struct audit *audit, const struct audit_row *row, void *arg, struct tl_why *why);
 
 static enum tl_err
+visit_rows(struct audit *audit, const struct audit_block *block, const struct tl_block_head *head,
+	const struct tl_batch *batch, visit_row *visit, void *arg, struct tl_why *why)
+{
+	struct audit_row row = {.batch = batch, .group_no = block->group_no};
+	enum tl_err err = check_head(audit, block, head, why);
+
+	for (row.idx = 0; !err && row.idx < batch->row_count; row.idx++) {
+		row.org = (uint32_t)tl_batch_get(batch, TL_COL_ORG, row.idx);
+		row.sign = tl_batch_get(batch, TL_COL_SIGN, row.idx) < 0 ? -1 : 1;
+		row.kind = (enum tl_kind)tl_batch_get(batch, TL_COL_KIND, row.idx);
+		row.time_ms =
+			tl_event_time(tl_batch_get(batch, TL_COL_TS, row.idx), head->received_ms);
+		err = visit(audit, &row, arg, why);
+	}
+	return err;
+}
+
+static enum tl_err
 visit_block(struct audit *audit, const struct audit_block *block, struct tl_slice bytes,
 	uint64_t column_mask, visit_row *visit, void *arg, struct tl_why *why)
 {
 	struct tl_block_head head;
 	struct tl_batch batch;
-	struct audit_row row = {.batch = &batch, .group_no = block->group_no};
-	enum tl_err err = open_block(audit, block, bytes, column_mask, &head, &batch, why);
+	enum tl_err err;
 
-	for (row.idx = 0; !err && row.idx < batch.row_count; row.idx++) {
-		row.org = (uint32_t)tl_batch_get(&batch, TL_COL_ORG, row.idx);
-		row.sign = tl_batch_get(&batch, TL_COL_SIGN, row.idx) < 0 ? -1 : 1;
-		row.kind = (enum tl_kind)tl_batch_get(&batch, TL_COL_KIND, row.idx);
-		row.time_ms =
-			tl_event_time(tl_batch_get(&batch, TL_COL_TS, row.idx), head.received_ms);
-		err = visit(audit, &row, arg, why);
+	tl_arena_reset(&audit->block_arena);
+	err = tl_block_decode(bytes, column_mask, &audit->block_arena, &head, &batch);
+	if (err)
+		return tl_fail(why, err, "block %u of group %" PRIu64 ": %s", block->block_no,
+			block->group_no, tl_err_text(err));
+	return visit_rows(audit, block, &head, &batch, visit, arg, why);
+}
+
+/* The journal's next block of the day must be this one; it is passed. */
+static enum tl_err
+pass_block(struct audit *audit, int64_t day_ms, uint64_t group_no, uint16_t block_no, size_t *at,
+	const struct audit_block **block_out, struct tl_why *why)
+{
+	const struct audit_block *block = &audit->blocks[*at];
+
+	if (*at == audit->block_count || block->day_ms != day_ms || group_no < block->group_no ||
+		(group_no == block->group_no && block_no < block->block_no))
+		return tl_fail(why, TL_ESTORAGE_CORRUPT,
+			"block %u of group %" PRIu64 " is not in the journal", block_no, group_no);
+	if (group_no != block->group_no || block_no != block->block_no)
+		return missing_block(block, why);
+	++*at;
+	*block_out = block;
+	return TL_OK;
+}
+
+static void
+xor_ids(uint8_t sum[16], const struct tl_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->row_count; i++) {
+		for (int k = 0; k < 16; k++)
+			sum[k] ^= batch->id[i][k];
 	}
+}
+
+/* The blocks that went into a run, and whether the run is their sum. */
+static enum tl_err
+read_run(struct audit *audit, struct tl_day *day, const struct tl_run *run, uint64_t column_mask,
+	size_t *at, visit_row *visit, void *arg, struct tl_why *why)
+{
+	int64_t cost_nusd = 0;
+	uint8_t id_xor[16] = {0};
+	enum tl_err err = TL_OK;
+
+	for (uint32_t i = 0; !err && i < run->group_count; i++) {
+		const struct tl_run_group *group = &run->groups[i];
+		const struct audit_block *block;
+		struct tl_block_head head;
+		struct tl_batch batch;
+
+		err = pass_block(
+			audit, tl_day_ms(day), group->group_no, group->block_no, at, &block, why);
+		tl_arena_reset(&audit->block_arena);
+		if (!err)
+			err = tl_sealed_block(audit->sealed, audit->view, day, group->group_no,
+				group->block_no, column_mask, &audit->block_arena, &head, &batch,
+				why);
+		if (err)
+			break;
+		cost_nusd += block->cost_nusd;
+		xor_ids(id_xor, &batch);
+		err = visit_rows(audit, block, &head, &batch, visit, arg, why);
+	}
+	if (!err && (cost_nusd != run->cost_nusd || memcmp(id_xor, run->id_xor, 16) != 0))
+		err = tl_fail(why, TL_ESTORAGE_CORRUPT,
+			"the run to group %" PRIu64 " is not the sum of its groups",
+			tl_run_group_last(run));
 	return err;
+}
+
+static enum tl_err
+read_sealed(struct audit *audit, struct tl_day *day, uint64_t column_mask, size_t *at,
+	visit_row *visit, void *arg, struct tl_why *why)
+{
+	struct tl_arena arena;
+	uint64_t next = 0;
+	enum tl_err err = TL_OK;
+
+	tl_arena_init(&arena, RUN_ARENA_BYTES_MAX);
+	while (!err) {
+		struct tl_run run;
+
+		tl_arena_reset(&arena);
+		err = tl_sealed_next(audit->store, audit->view, day, next, &arena, &run, why);
+		if (err)
+			break;
+		next = tl_run_group_last(&run) + 1;
+		err = read_run(audit, day, &run, column_mask, at, visit, arg, why);
+	}
+	tl_arena_fini(&arena);
+	return err == TL_EEND ? TL_OK : err;
+}
+
+static enum tl_err
+read_blocks(struct audit *audit, struct tl_day *day, uint64_t column_mask, size_t *at,
+	visit_row *visit, void *arg, struct tl_why *why)
+{
+	struct tl_key end = tl_key_block(tl_view_group_no(audit->view) + 1, 0);
+	struct tl_scan *scan = NULL;
+	struct tl_slice key;
+	struct tl_slice value;
+	enum tl_err err;
+
+	err = tl_scan_open_day(audit->store, audit->view, day, tl_slice_of(NULL, 0),
+		tl_key_slice(&end), &scan, why);
+	while (!err && (err = tl_scan_next(scan, &key, &value, why)) == TL_OK) {
+		const struct audit_block *block;
+		uint64_t group_no;
+		uint16_t block_no;
+
+		if (tl_key_block_parse(key, &group_no, &block_no))
+			err = pass_block(
+				audit, tl_day_ms(day), group_no, block_no, at, &block, why);
+		else
+			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "raw: a wrong key");
+		if (!err)
+			err = visit_block(audit, block, value, column_mask, visit, arg, why);
+	}
+	tl_scan_free(scan);
+	return err == TL_EEND ? TL_OK : err;
 }
 
 enum tl_err
 audit_read_day(struct audit *audit, size_t day_idx, uint64_t column_mask, visit_row *visit,
 	void *arg, struct tl_why *why)
 {
-	int64_t day_ms = tl_day_ms(audit->days[day_idx]);
-	struct tl_key end = tl_key_block(tl_view_group_no(audit->view) + 1, 0);
+	struct tl_day *day = audit->days[day_idx];
+	int64_t day_ms = tl_day_ms(day);
 	size_t at = first_block(audit, day_ms);
-	struct tl_scan *scan = NULL;
-	struct tl_slice key;
-	struct tl_slice value;
-	enum tl_err err;
+	enum tl_err err = read_sealed(audit, day, column_mask, &at, visit, arg, why);
 
-	err = tl_scan_open_day(audit->store, audit->view, audit->days[day_idx],
-		tl_slice_of(NULL, 0), tl_key_slice(&end), &scan, why);
-	while (!err && (err = tl_scan_next(scan, &key, &value, why)) == TL_OK) {
-		const struct audit_block *block = &audit->blocks[at];
-		uint64_t group_no;
-		uint16_t block_no;
-
-		if (!tl_key_block_parse(key, &group_no, &block_no))
-			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "raw: a wrong key");
-		else if (at == audit->block_count || block->day_ms != day_ms ||
-			 group_no < block->group_no ||
-			 (group_no == block->group_no && block_no < block->block_no))
-			err = tl_fail(why, TL_ESTORAGE_CORRUPT,
-				"block %u of group %" PRIu64 " is not in the journal", block_no,
-				group_no);
-		else if (group_no != block->group_no || block_no != block->block_no)
-			err = missing_block(block, why);
-		else
-			err = visit_block(audit, block, value, column_mask, visit, arg, why);
-		at++;
-	}
-	tl_scan_free(scan);
-	if (err != TL_EEND)
-		return err;
-	if (at < audit->block_count && audit->blocks[at].day_ms == day_ms)
-		return missing_block(&audit->blocks[at], why);
-	return TL_OK;
+	if (!err)
+		err = read_blocks(audit, day, column_mask, &at, visit, arg, why);
+	if (!err && at < audit->block_count && audit->blocks[at].day_ms == day_ms)
+		err = missing_block(&audit->blocks[at], why);
+	tl_sealed_forget(audit->sealed);
+	return err;
 }
 
 static void
@@ -284,6 +381,7 @@ audit_fini(struct audit *audit)
 	tl_arena_fini(&audit->block_arena);
 	tl_arena_fini(&audit->day_arena);
 	tl_buf_fini(&audit->bytes);
+	tl_sealed_free(audit->sealed);
 }
 
 enum tl_err
@@ -300,6 +398,8 @@ audit_run(struct tl_store *store, const struct tl_view *view, struct audit_progr
 	tl_fail(why, TL_OK, "%s", "");
 	/* The newest cut: days that went since the view was taken cannot be read through it. */
 	err = tl_expiry_get(store, NULL, &audit.cut, why);
+	if (!err)
+		err = tl_sealed_new(store, &audit.sealed);
 	if (!err)
 		err = pin_days(&audit);
 	if (!err)

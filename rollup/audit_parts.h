@@ -12,6 +12,7 @@
 #include "schema/model/ref.h"
 #include "schema/store/block.h"
 #include "schema/store/days.h"
+#include "schema/store/sealed.h"
 #include "schema/store/value.h"
 
 /* A block as the journal knows it. */
@@ -81,6 +82,7 @@ struct audit {
 	struct tl_arena block_arena; /* of the block in hand */
 	struct tl_arena day_arena;   /* of the day in hand */
 	struct tl_buf bytes;
+	struct tl_sealed *sealed;
 	struct index corrected, sessions, lives;
 	struct audit_session *session_list;
 	struct audit_life *life_list;
@@ -101,8 +103,8 @@ struct audit_row {
 void audit_differs(struct audit *audit, const char *fmt, ...) TL_PRINTF(2, 3);
 
 /*
- * Visit every row of one day up to the view, in the order of (group, block, row), and check that
- * its blocks are those of the journal.
+ * Visit every row of one day up to the view, in the order of groups, and check that its blocks,
+ * sealed ones first, are those of the journal.
  */
 TL_MUST enum tl_err audit_read_day(struct audit *audit, size_t day_idx, uint64_t column_mask,
 	enum tl_err (*visit)(

@@ -24,6 +24,8 @@ blocks_release(struct blocks *blocks)
 			tl_day_unpin(blocks->days[i]);
 		blocks->days[i] = NULL;
 	}
+	if (blocks->sealed != NULL)
+		tl_sealed_forget(blocks->sealed);
 }
 
 void
@@ -32,6 +34,7 @@ blocks_fini(struct blocks *blocks)
 	if (blocks->store == NULL)
 		return;
 	blocks_release(blocks);
+	tl_sealed_free(blocks->sealed);
 	tl_buf_fini(&blocks->bytes);
 	tl_arena_fini(&blocks->arena);
 }
@@ -78,6 +81,39 @@ missing_day(struct blocks *blocks, uint64_t group_no, int64_t day_ms, struct tl_
 		text, group_no);
 }
 
+static enum tl_err
+decode(struct blocks *blocks, uint64_t group_no, const struct tl_journal_block *block,
+	uint64_t column_mask, struct tl_block_head *head_out, struct tl_batch *batch_out,
+	struct tl_why *why)
+{
+	enum tl_err err = tl_block_decode(
+		tl_buf_slice(&blocks->bytes), column_mask, &blocks->arena, head_out, batch_out);
+
+	if (err)
+		return tl_fail(why, err, "block %u of group %" PRIu64 ": %s", block->block_no,
+			group_no, tl_err_text(err));
+	return TL_OK;
+}
+
+/* A block that is no key of its own any more. */
+static enum tl_err
+get_sealed(struct blocks *blocks, struct tl_day *day, uint64_t group_no,
+	const struct tl_journal_block *block, uint64_t column_mask, struct tl_block_head *head_out,
+	struct tl_batch *batch_out, struct tl_why *why)
+{
+	enum tl_err err = TL_OK;
+
+	if (blocks->sealed == NULL)
+		err = tl_sealed_new(blocks->store, &blocks->sealed);
+	if (!err)
+		err = tl_sealed_block(blocks->sealed, NULL, day, group_no, block->block_no,
+			column_mask, &blocks->arena, head_out, batch_out, why);
+	if (err == TL_ENOT_FOUND)
+		return tl_fail(why, TL_EACKED_DATA_MISSING,
+			"block %u of group %" PRIu64 " is missing", block->block_no, group_no);
+	return err;
+}
+
 enum tl_err
 blocks_get(struct blocks *blocks, uint64_t group_no, const struct tl_journal_block *block,
 	uint64_t column_mask, struct tl_block_head *head_out, struct tl_batch *batch_out,
@@ -89,19 +125,18 @@ blocks_get(struct blocks *blocks, uint64_t group_no, const struct tl_journal_blo
 
 	if (day == NULL)
 		return missing_day(blocks, group_no, block->day_ms, why);
-	err = tl_day_get(blocks->store, NULL, day, tl_key_slice(&key), &blocks->bytes, why);
-	if (err == TL_ENOT_FOUND)
-		return tl_fail(why, TL_EACKED_DATA_MISSING,
-			"block %u of group %" PRIu64 " is missing", block->block_no, group_no);
-	if (err)
-		return err;
 	tl_arena_reset(&blocks->arena);
-	err = tl_block_decode(
-		tl_buf_slice(&blocks->bytes), column_mask, &blocks->arena, head_out, batch_out);
-	if (err == TL_OK && head_out->row_count != block->row_count)
-		err = TL_ESTORAGE_CORRUPT;
+	err = tl_day_get(blocks->store, NULL, day, tl_key_slice(&key), &blocks->bytes, why);
+	if (err && err != TL_ENOT_FOUND)
+		return err;
 	if (err)
-		return tl_fail(why, err, "block %u of group %" PRIu64 ": %s", block->block_no,
-			group_no, tl_err_text(err));
-	return TL_OK;
+		err = get_sealed(
+			blocks, day, group_no, block, column_mask, head_out, batch_out, why);
+	else
+		err = decode(blocks, group_no, block, column_mask, head_out, batch_out, why);
+	if (!err && head_out->row_count != block->row_count)
+		err = tl_fail(why, TL_ESTORAGE_CORRUPT,
+			"block %u of group %" PRIu64 " has %u rows, the journal says %u",
+			block->block_no, group_no, head_out->row_count, block->row_count);
+	return err;
 }

@@ -9,13 +9,15 @@
 #include "schema/store/block.h"
 #include "schema/store/days.h"
 #include "schema/store/journal.h"
+#include "schema/store/sealed.h"
 
 #define BLOCKS_DAYS_MAX 16u
 
 struct blocks {
 	struct tl_store *store;
 	struct tl_day *days[BLOCKS_DAYS_MAX];
-	uint32_t day_next; /* the place that is taken next */
+	uint32_t day_next;	  /* the place that is taken next */
+	struct tl_sealed *sealed; /* made when first needed */
 	struct tl_buf bytes;
 	struct tl_arena arena; /* of the decoded block */
 };
@@ -31,7 +33,7 @@ TL_MUST enum tl_err blocks_get(struct blocks *blocks, uint64_t group_no,
 	const struct tl_journal_block *block, uint64_t column_mask, struct tl_block_head *head_out,
 	struct tl_batch *batch_out, struct tl_why *why);
 
-/* Unpin all days. */
+/* Unpin all days, and let go of what was read of sealed ones. */
 void blocks_release(struct blocks *blocks);
 
 /* Whether the family of the day is there. */

@@ -12,7 +12,7 @@
 #include "schema/store/cell.h"
 #include "schema/store/days.h"
 #include "schema/store/key.h"
-#include "schema/store/scan.h"
+#include "schema/store/sealed.h"
 
 #define ARENA_BYTES_MAX (64u << 20)
 #define BLOCK_ARENA_BYTES_MAX (512u << 20)
@@ -86,22 +86,50 @@ pick_day(struct spot *spot, bool is_recent, struct tl_day **day_out)
 	return *day_out != NULL ? TL_OK : TL_EEND;
 }
 
+static void
+pick_row(
+	const struct tl_batch *batch, uint32_t idx, int64_t received_ms, struct spot_hour *hour_out)
+{
+	hour_out->org = (uint32_t)tl_batch_get(batch, TL_COL_ORG, idx);
+	hour_out->hour_ms = tl_bucket_floor(
+		TL_SPAN_1H, tl_event_time(tl_batch_get(batch, TL_COL_TS, idx), received_ms));
+}
+
 static enum tl_err
-pick_row(struct spot *spot, struct tl_slice block, struct spot_hour *hour_out)
+pick_in_block(struct spot *spot, struct tl_slice block, struct spot_hour *hour_out)
 {
 	struct tl_block_head head;
 	struct tl_batch batch;
 	enum tl_err err;
-	uint32_t idx;
 
 	tl_arena_reset(&spot->block_arena);
 	err = tl_block_decode(block, PICK_COLUMNS, &spot->block_arena, &head, &batch);
+	if (!err)
+		pick_row(
+			&batch, (uint32_t)random_below(head.row_count), head.received_ms, hour_out);
+	return err;
+}
+
+/* In the run that has the group or in one after it. */
+static enum tl_err
+pick_in_run(struct spot *spot, const struct tl_view *view, struct tl_day *day, uint64_t group_no,
+	struct spot_hour *hour_out, struct tl_why *why)
+{
+	struct tl_run run;
+	struct tl_chunk chunk;
+	uint32_t idx;
+	enum tl_err err;
+
+	tl_arena_reset(&spot->block_arena);
+	err = tl_sealed_next(spot->store, view, day, group_no, &spot->block_arena, &run, why);
+	if (!err)
+		err = tl_sealed_chunk(spot->store, view, day, &run,
+			(uint32_t)random_below(run.chunk_count), PICK_COLUMNS, &spot->block_arena,
+			&chunk, why);
 	if (err)
 		return err;
-	idx = (uint32_t)random_below(head.row_count);
-	hour_out->org = (uint32_t)tl_batch_get(&batch, TL_COL_ORG, idx);
-	hour_out->hour_ms = tl_bucket_floor(
-		TL_SPAN_1H, tl_event_time(tl_batch_get(&batch, TL_COL_TS, idx), head.received_ms));
+	idx = (uint32_t)random_below(chunk.batch.row_count);
+	pick_row(&chunk.batch, idx, tl_chunk_received_ms(&run, &chunk, idx), hour_out);
 	return TL_OK;
 }
 
@@ -120,7 +148,8 @@ spot_pick(struct spot *spot, const struct tl_view *view, bool is_recent, struct 
 	struct tl_why *why)
 {
 	uint64_t group_no_max = tl_view_group_no(view);
-	struct tl_key first = tl_key_block(pick_group(group_no_max, is_recent), 0);
+	uint64_t group_no = pick_group(group_no_max, is_recent);
+	struct tl_key first = tl_key_block(group_no, 0);
 	struct tl_key end = tl_key_block(group_no_max + 1, 0);
 	struct tl_scan *scan = NULL;
 	struct tl_day *day = NULL;
@@ -133,12 +162,17 @@ spot_pick(struct spot *spot, const struct tl_view *view, bool is_recent, struct 
 	err = pick_day(spot, is_recent, &day);
 	if (err)
 		return err;
+	err = pick_in_run(spot, view, day, group_no, hour_out, why);
+	if (err != TL_EEND) {
+		tl_day_unpin(day);
+		return err;
+	}
 	err = tl_scan_open_day(
 		spot->store, view, day, tl_key_slice(&first), tl_key_slice(&end), &scan, why);
 	if (!err)
 		err = tl_scan_next(scan, &key, &value, why);
 	if (!err)
-		err = pick_row(spot, value, hour_out);
+		err = pick_in_block(spot, value, hour_out);
 	tl_scan_free(scan);
 	tl_day_unpin(day);
 	return err;
@@ -254,16 +288,60 @@ count_block(struct count *count, struct tl_slice block)
 }
 
 static enum tl_err
+count_chunk(struct count *count, struct tl_day *day, const struct tl_run *run, uint32_t chunk_idx,
+	struct tl_why *why)
+{
+	const struct tl_run_chunk *about = &run->chunks[chunk_idx];
+	struct tl_chunk chunk;
+	enum tl_err err;
+
+	if (count->hour->org < about->org_first || count->hour->org > about->org_last ||
+		about->time_ms_max < count->hour->hour_ms ||
+		about->time_ms_min >= count->hour->hour_ms + TL_HOUR_MS)
+		return TL_OK;
+	tl_arena_reset(&count->spot->block_arena);
+	err = tl_sealed_chunk(count->spot->store, count->view, day, run, chunk_idx, ~UNUSED_COLUMNS,
+		&count->spot->block_arena, &chunk, why);
+	for (uint32_t i = 0; !err && i < chunk.batch.row_count; i++)
+		err = count_row(count, &chunk.batch, i, tl_chunk_received_ms(run, &chunk, i));
+	return err;
+}
+
+static enum tl_err
+count_runs(struct count *count, struct tl_day *day, struct tl_why *why)
+{
+	struct tl_arena arena;
+	uint64_t next = 0;
+	enum tl_err err = TL_OK;
+
+	tl_arena_init(&arena, ARENA_BYTES_MAX);
+	while (!err) {
+		struct tl_run run;
+
+		tl_arena_reset(&arena);
+		err = tl_sealed_next(count->spot->store, count->view, day, next, &arena, &run, why);
+		if (err)
+			break;
+		next = tl_run_group_last(&run) + 1;
+		for (uint32_t i = 0; !err && i < run.chunk_count; i++)
+			err = count_chunk(count, day, &run, i, why);
+	}
+	tl_arena_fini(&arena);
+	return err == TL_EEND ? TL_OK : err;
+}
+
+static enum tl_err
 count_day(struct count *count, struct tl_day *day, struct tl_why *why)
 {
 	struct tl_key end = tl_key_block(tl_view_group_no(count->view) + 1, 0);
 	struct tl_scan *scan = NULL;
 	struct tl_slice key;
 	struct tl_slice value;
-	enum tl_err err;
+	enum tl_err err = count_runs(count, day, why);
 
-	err = tl_scan_open_day(count->spot->store, count->view, day, tl_slice_of(NULL, 0),
-		tl_key_slice(&end), &scan, why);
+	if (!err)
+		err = tl_scan_open_day(count->spot->store, count->view, day, tl_slice_of(NULL, 0),
+			tl_key_slice(&end), &scan, why);
 	while (!err && (err = tl_scan_next(scan, &key, &value, why)) == TL_OK)
 		err = count_block(count, value);
 	tl_scan_free(scan);

@@ -291,3 +291,13 @@ tl_day_get(struct tl_store *store, const struct tl_view *view, struct tl_day *da
 {
 	return tl_store_get_from(store, view, day->handle, key, buf, why);
 }
+
+void
+tl_day_compact(struct tl_store *store, struct tl_day *day)
+{
+	rocksdb_compactoptions_t *options = rocksdb_compactoptions_create();
+
+	rocksdb_compactoptions_set_exclusive_manual_compaction(options, 0);
+	rocksdb_compact_range_cf_opt(store->db, day->handle, options, NULL, 0, NULL, 0);
+	rocksdb_compactoptions_destroy(options);
+}

@@ -30,4 +30,10 @@ TL_MUST enum tl_err tl_day_drop(struct tl_store *store, int64_t day_ms, struct t
 TL_MUST enum tl_err tl_day_get(struct tl_store *store, const struct tl_view *view,
 	struct tl_day *day, struct tl_slice key, struct tl_buf *buf, struct tl_why *why);
 
+/*
+ * Write the day's tables anew without what was deleted; other compactions go on beside. What is in
+ * memory goes to tables first, of all families together.
+ */
+void tl_day_compact(struct tl_store *store, struct tl_day *day);
+
 #endif

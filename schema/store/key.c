@@ -12,6 +12,10 @@
 #define SIGN_BIT (UINT64_C(1) << 63)
 #define PRINT_TEXT_BYTES_MAX 200u
 
+/* Of keys of sealed days: above every group number. */
+#define RUN_BYTE 0xfe
+#define CHUNK_BYTE 0xff
+
 static void
 put_u8(struct tl_key *key, uint8_t value)
 {
@@ -116,6 +120,46 @@ tl_key_block_parse(struct tl_slice key, uint64_t *group_no_out, uint16_t *block_
 		return false;
 	*group_no_out = tl_get_be64(key.data);
 	*block_no_out = tl_get_be16(key.data + 8);
+	return true;
+}
+
+struct tl_key
+tl_key_run(uint64_t group_last)
+{
+	struct tl_key key = {.bytes = 0};
+
+	put_u8(&key, RUN_BYTE);
+	put_u64(&key, group_last);
+	return key;
+}
+
+bool
+tl_key_run_parse(struct tl_slice key, uint64_t *group_last_out)
+{
+	if (key.bytes != 9 || key.data[0] != RUN_BYTE)
+		return false;
+	*group_last_out = tl_get_be64(key.data + 1);
+	return true;
+}
+
+struct tl_key
+tl_key_chunk(uint64_t group_last, uint16_t chunk_idx)
+{
+	struct tl_key key = {.bytes = 0};
+
+	put_u8(&key, CHUNK_BYTE);
+	put_u64(&key, group_last);
+	put_u16(&key, chunk_idx);
+	return key;
+}
+
+bool
+tl_key_chunk_parse(struct tl_slice key, uint64_t *group_last_out, uint16_t *chunk_idx_out)
+{
+	if (key.bytes != 11 || key.data[0] != CHUNK_BYTE)
+		return false;
+	*group_last_out = tl_get_be64(key.data + 1);
+	*chunk_idx_out = tl_get_be16(key.data + 9);
 	return true;
 }
 

@@ -39,6 +39,16 @@ struct tl_key tl_key_block(uint64_t group_no, uint16_t block_no);
 TL_MUST bool tl_key_block_parse(
 	struct tl_slice key, uint64_t *group_no_out, uint16_t *block_no_out);
 
+/*
+ * raw.*, sealed: behind all blocks the runs, 0xfe, last group u64; behind those their chunks, 0xff,
+ * last group u64, chunk u16. A block's key begins with a zero byte: groups are below 2^38.
+ */
+struct tl_key tl_key_run(uint64_t group_last);
+TL_MUST bool tl_key_run_parse(struct tl_slice key, uint64_t *group_last_out);
+struct tl_key tl_key_chunk(uint64_t group_last, uint16_t chunk_idx);
+TL_MUST bool tl_key_chunk_parse(
+	struct tl_slice key, uint64_t *group_last_out, uint16_t *chunk_idx_out);
+
 /* cell.*: org u32, bucket number u64 */
 struct tl_key tl_key_cell(uint32_t org, enum tl_span span, int64_t bucket_ms);
 TL_MUST bool tl_key_cell_parse(

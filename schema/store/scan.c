@@ -140,6 +140,25 @@ copy_pair(const rocksdb_iterator_t *iterator, struct tl_buf *key, struct tl_buf 
 }
 
 enum tl_err
+tl_day_last(struct tl_store *store, struct tl_day *day, struct tl_slice end, struct tl_buf *key,
+	struct tl_buf *value, struct tl_why *why)
+{
+	struct tl_scan *scan = NULL;
+	enum tl_err err;
+
+	err = tl_scan_open_day(store, NULL, day, tl_slice_of(NULL, 0), end, &scan, why);
+	if (err)
+		return err;
+	rocksdb_iter_seek_to_last(scan->iterator);
+	if (rocksdb_iter_valid(scan->iterator))
+		err = copy_pair(scan->iterator, key, value);
+	else
+		err = end_of(scan->iterator, why);
+	tl_scan_free(scan);
+	return err;
+}
+
+enum tl_err
 tl_store_last(struct tl_store *store, enum tl_family family, struct tl_buf *key,
 	struct tl_buf *value, struct tl_why *why)
 {

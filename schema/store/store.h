@@ -10,7 +10,7 @@
 
 #include "schema/base/bytes.h"
 
-#define TL_FORMAT_VERSION 3
+#define TL_FORMAT_VERSION 4
 
 /* X(symbol, family name). The families of days (raw.YYYY-MM-DD) are in days.h. */
 #define TL_FAMILY_LIST(X)                     \

@@ -134,6 +134,10 @@ TL_MUST enum tl_err tl_store_get_from(struct tl_store *store, const struct tl_vi
 TL_MUST enum tl_err tl_store_last(struct tl_store *store, enum tl_family family, struct tl_buf *key,
 	struct tl_buf *value, struct tl_why *why);
 
+/* The last pair of a day before end, newest state. TL_EEND when there is none. */
+TL_MUST enum tl_err tl_day_last(struct tl_store *store, struct tl_day *day, struct tl_slice end,
+	struct tl_buf *key, struct tl_buf *value, struct tl_why *why);
+
 /* Open: options as README.md says, then all families, each handle at its place in the store. */
 void tl_store_make_options(struct tl_store *store, const struct tl_store_options *options);
 TL_MUST enum tl_err tl_store_open_families(

@@ -133,6 +133,14 @@ tl_write_put_raw(
 		(const char *)value.data, value.bytes);
 }
 
+void
+tl_write_delete_raw(struct tl_write *write, struct tl_day *day, struct tl_slice key)
+{
+	assert(day->store == write->store);
+	assert(key.bytes > 0);
+	rocksdb_writebatch_delete_cf(write->batch, day->handle, (const char *)key.data, key.bytes);
+}
+
 size_t
 tl_write_bytes(const struct tl_write *write)
 {

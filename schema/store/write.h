@@ -23,6 +23,7 @@ void tl_write_put(
 	struct tl_write *write, enum tl_family family, struct tl_slice key, struct tl_slice value);
 void tl_write_put_raw(
 	struct tl_write *write, struct tl_day *day, struct tl_slice key, struct tl_slice value);
+void tl_write_delete_raw(struct tl_write *write, struct tl_day *day, struct tl_slice key);
 void tl_write_delete(struct tl_write *write, enum tl_family family, struct tl_slice key);
 
 /* Bytes collected so far. */

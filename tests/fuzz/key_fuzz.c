@@ -30,6 +30,14 @@ check_parsed(struct tl_slice bytes)
 		key = tl_key_block(group_no, block_no);
 		check_made(&key, bytes);
 	}
+	if (tl_key_run_parse(bytes, &group_no)) {
+		key = tl_key_run(group_no);
+		check_made(&key, bytes);
+	}
+	if (tl_key_chunk_parse(bytes, &group_no, &block_no)) {
+		key = tl_key_chunk(group_no, block_no);
+		check_made(&key, bytes);
+	}
 	for (int span = 0; span < TL_SPAN_COUNT; span++) {
 		if (!tl_key_cell_parse(bytes, (enum tl_span)span, &org, &time_ms))
 			continue;

@@ -266,6 +266,11 @@ def of(name):
         return [struct.pack(">H", 9) + value for value in golden("column").values()]
     if name == "block":
         return [golden("block")["block"][:-CHECKSUM_BYTES]]
+    if name == "run":
+        run, chunk = golden("run")["run"], golden("run")["chunk"]
+        head = chunk[:-CHECKSUM_BYTES].index(b"\x01\x04\x90") - CHECKSUM_BYTES  # before the block
+        return [b"\0" + run[:-CHECKSUM_BYTES],
+                b"\1" + bytes([head]) + chunk[:head] + chunk[head + CHECKSUM_BYTES:-CHECKSUM_BYTES]]
     if name == "page":
         spans = {"quarter": 0, "day": 2, "empty": 1}
         return [bytes([spans[key]]) + value[:-CHECKSUM_BYTES]

@@ -81,9 +81,12 @@ static void
 keys_have_their_golden_bytes(void **state)
 {
 	struct tl_key block = tl_key_block(7, 3);
+	struct tl_key run = tl_key_run(7), chunk = tl_key_chunk(7, 3);
 
 	(void)state;
 	golden_check(GOLDEN, "block", tl_key_slice(&block));
+	golden_check(GOLDEN, "run", tl_key_slice(&run));
+	golden_check(GOLDEN, "chunk", tl_key_slice(&chunk));
 	for (size_t i = 0; i < golden_count; i++)
 		golden_check(GOLDEN, goldens[i].name, tl_key_slice(&goldens[i].key));
 }
@@ -213,6 +216,12 @@ a_key_parses_back(void **state)
 	key = tl_key_journal(UINT64_MAX);
 	assert_true(tl_key_journal_parse(tl_key_slice(&key), &group_no));
 	assert_int_equal(group_no, UINT64_MAX);
+	key = tl_key_run(1234567890123);
+	assert_true(tl_key_run_parse(tl_key_slice(&key), &group_no));
+	assert_true(group_no == 1234567890123);
+	key = tl_key_chunk(1234567890124, 65535);
+	assert_true(tl_key_chunk_parse(tl_key_slice(&key), &group_no, &block_no));
+	assert_true(group_no == 1234567890124 && block_no == 65535);
 	key = tl_key_block(1234567890123, 65535);
 	assert_true(tl_key_block_parse(tl_key_slice(&key), &group_no, &block_no));
 	assert_true(group_no == 1234567890123 && block_no == 65535);
