@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "deploy/derived.h"
-#include "schema/store/block.h"
+#include "deploy/dump_raw.h"
 #include "schema/store/cell.h"
 #include "schema/store/highwater.h"
 #include "schema/store/journal.h"
@@ -38,34 +38,6 @@ dump_time(const char *label, int64_t time_ms, struct tl_buf *text)
 	tl_buf_printf(text, " %s=%s", label, at);
 }
 
-/* One line a row: every column that is not at its default. */
-static enum tl_err
-print_block(struct tl_slice value, struct tl_arena *arena, struct tl_buf *text)
-{
-	struct tl_block_head head;
-	struct tl_batch batch;
-	enum tl_err err = tl_block_decode(value, TL_BLOCK_ALL_COLUMNS, arena, &head, &batch);
-	char hex[33];
-
-	if (err)
-		return err;
-	tl_buf_printf(text, "  rows=%u", head.row_count);
-	dump_time("received", head.received_ms, text);
-	tl_buf_printf(text, " cost_nusd=%" PRId64, head.cost_nusd);
-	for (uint32_t row = 0; row < head.row_count; row++) {
-		tl_hex(batch.id[row], 16, hex);
-		tl_buf_printf(text, "\n  %s", hex);
-		for (int c = 0; c < TL_COL_STORED_COUNT; c++) {
-			int64_t cell = tl_batch_get(&batch, (enum tl_column)c, row);
-
-			if (cell != tl_column_default((enum tl_column)c))
-				tl_buf_printf(text, " %s=%" PRId64,
-					tl_column_field((enum tl_column)c), cell);
-		}
-	}
-	return text->err;
-}
-
 static enum tl_err
 print_quarantine(struct tl_slice value, struct tl_arena *arena, struct tl_buf *text)
 {
@@ -76,7 +48,7 @@ print_quarantine(struct tl_slice value, struct tl_arena *arena, struct tl_buf *t
 		return err;
 	tl_buf_printf(text, "  times=%" PRIu64 " differs=%.*s", row.times, (int)row.field.bytes,
 		(const char *)row.field.data);
-	return print_block(row.block, arena, text);
+	return dump_block(row.block, arena, text);
 }
 
 static enum tl_err
@@ -275,7 +247,7 @@ print_value(const struct source *source, struct tl_slice key, struct tl_slice va
 	struct tl_arena *arena, struct tl_buf *text)
 {
 	if (source->is_day)
-		return print_block(value, arena, text);
+		return dump_raw_value(key, value, arena, text);
 	switch (source->family) {
 	case TL_FAMILY_CELL_15M:
 		return print_page(TL_SPAN_15M, key, value, arena, text);
@@ -419,8 +391,7 @@ pack_rows(const struct source *source, struct tl_scan *scan, uint32_t row_count_
 		tl_buf_reset(&text);
 		tl_buf_reset(&key_text);
 		if (source->is_day)
-			tl_buf_printf(&key_text, "group=%" PRIu64 " block=%u",
-				tl_get_be64(key.data), tl_get_be16(key.data + 8));
+			dump_raw_key(key, &key_text);
 		else
 			tl_key_print(source->family, key, &key_text);
 		err = print_value(source, key, value, &arena, &text);

@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "deploy/accept.h"
 #include "deploy/dump.h"
@@ -11,7 +13,10 @@
 #include "deploy/opening.h"
 #include "rollup/audit.h"
 #include "rollup/rollup.h"
+#include "rollup/seal.h"
+#include "schema/base/clock.h"
 #include "schema/base/file.h"
+#include "schema/model/bucket.h"
 #include "schema/wire/reader.h"
 
 #define DUMP_PAGE_ROWS 200
@@ -57,6 +62,84 @@ rebuild(struct tl_store *store, struct tl_why *why)
 	if (!err)
 		err = rollup_rebuild(rollup, why);
 	rollup_free(rollup);
+	if (!err)
+		puts("rebuilt");
+	return err;
+}
+
+/* The days that have ended, oldest first; the caller frees the list. */
+static enum tl_err
+list_ended(struct tl_store *store, int64_t **day_ms_out, size_t *count_out)
+{
+	int64_t today_ms = tl_bucket_floor(TL_SPAN_1D, tl_clock_wall_ms(tl_clock_system()));
+	size_t count = tl_days_list(store, NULL, 0);
+	int64_t *day_ms = calloc(count + 1, sizeof(*day_ms));
+
+	if (day_ms == NULL)
+		return TL_ENOMEM;
+	count = tl_days_list(store, day_ms, count);
+	while (count > 0 && day_ms[count - 1] >= today_ms)
+		count--;
+	*day_ms_out = day_ms;
+	*count_out = count;
+	return TL_OK;
+}
+
+static void
+compact_days(struct tl_store *store, const int64_t *day_ms, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct tl_day *day = tl_day_pin(store, day_ms[i]);
+
+		tl_day_compact(store, day);
+		tl_day_unpin(day);
+	}
+}
+
+static enum tl_err
+seal_days(struct tl_store *store, const int64_t *day_ms, size_t count, struct seal *seal,
+	struct tl_why *why)
+{
+	struct tl_view *view = tl_view_pin(store);
+	uint64_t group_no_max = tl_view_group_no(view);
+	struct seal_counts counts = {.runs = 0};
+	enum tl_err err = TL_OK;
+
+	tl_view_unpin(view);
+	for (size_t i = 0; i < count && !err; i++) {
+		struct tl_day *day = tl_day_pin(store, day_ms[i]);
+
+		if (isatty(STDERR_FILENO))
+			fprintf(stderr, "\rseal %zu / %zu days", i + 1, count);
+		err = seal_day(seal, day, group_no_max, NULL, NULL, &counts, why);
+		tl_day_unpin(day);
+	}
+	if (err)
+		return err;
+	if (counts.runs > 0)
+		err = rollup_publish_as_found(store, why); /* lets go of the blocks */
+	if (!err && counts.runs > 0)
+		compact_days(store, day_ms, count);
+	printf("sealed %" PRIu64 " days, %" PRIu64 " events\n", counts.days, counts.events);
+	return err;
+}
+
+static enum tl_err
+seal(struct tl_store *store, struct tl_why *why)
+{
+	struct seal *seal = NULL;
+	int64_t *day_ms = NULL;
+	size_t count = 0;
+	enum tl_err err = rollup_publish_as_found(store, why);
+
+	if (!err)
+		err = seal_new(store, &seal);
+	if (!err)
+		err = list_ended(store, &day_ms, &count);
+	if (!err)
+		err = seal_days(store, day_ms, count, seal, why);
+	seal_free(seal);
+	free(day_ms);
 	return err;
 }
 
@@ -162,10 +245,8 @@ run_writing(const char *data_dir, const char *mark_path, const char *verb, const
 	if (!err)
 		err = tl_store_open(&options, &store, why);
 	if (!err)
-		err = rebuild(store, why);
+		err = strcmp(verb, "seal") == 0 ? seal(store, why) : rebuild(store, why);
 	tl_store_close(store);
-	if (!err)
-		puts("rebuilt");
 	return err;
 }
 
@@ -197,12 +278,14 @@ offline_run(const char *data_dir, const char *mark_path, int operand_count, char
 	struct tl_why why = {0};
 	enum tl_err err;
 
-	if (strcmp(verb, "rebuild") == 0 || strcmp(verb, "accept-loss") == 0) {
+	if (strcmp(verb, "rebuild") == 0 || strcmp(verb, "seal") == 0 ||
+		strcmp(verb, "accept-loss") == 0) {
 		err = run_writing(data_dir, mark_path, verb, operand, &why);
 	} else if (strcmp(verb, "verify") == 0 || strcmp(verb, "dump") == 0) {
 		err = run_reading(data_dir, mark_path, verb, operand, &is_equal, &why);
 	} else {
-		fprintf(stderr, "tallyd: '%s': verify, rebuild, dump FAMILY or accept-loss HAVE\n",
+		fprintf(stderr,
+			"tallyd: '%s': verify, rebuild, seal, dump FAMILY or accept-loss HAVE\n",
 			verb);
 		return EXIT_CODE_USAGE;
 	}

@@ -35,10 +35,14 @@ struct orders {
 	const struct ingest *_Atomic ingest;
 	const struct query *_Atomic query;
 	const struct auditor *_Atomic auditor;
+	struct sealer *_Atomic sealer; /* NULL also while the store is open for reading only */
 	pthread_mutex_t mtx;
-	struct job verify, rebuild;
+	struct job verify, rebuild, seal;
 	struct audit_progress progress;
-	struct audit_report report; /* of the last verify; guarded by mtx */
+	struct sealer_progress seal_progress;
+	/* of the last of each; guarded by mtx */
+	struct audit_report report;
+	struct seal_counts sealed;
 };
 
 enum tl_err
@@ -57,9 +61,10 @@ orders_new(const struct orders_options *options, struct orders **orders_out)
 
 void
 orders_attach(struct orders *orders, const struct ingest *ingest, const struct query *query,
-	const struct auditor *auditor)
+	const struct auditor *auditor, struct sealer *sealer)
 {
 	orders->auditor = auditor;
+	orders->sealer = sealer;
 	orders->ingest = ingest;
 	orders->query = query;
 }
@@ -80,6 +85,7 @@ orders_free(struct orders *orders)
 	atomic_store(&orders->progress.is_cancelled, true);
 	job_join(&orders->verify);
 	job_join(&orders->rebuild);
+	job_join(&orders->seal);
 	pthread_mutex_destroy(&orders->mtx);
 	free(orders);
 }
@@ -124,6 +130,23 @@ rebuild_main(void *arg)
 	tl_thread_name("rebuild");
 	err = rollup_rebuild(orders->options.rollup, &why);
 	job_finish(orders, &orders->rebuild, err, &why);
+	return NULL;
+}
+
+static void *
+seal_main(void *arg)
+{
+	struct orders *orders = arg;
+	struct seal_counts counts;
+	struct tl_why why = {0};
+	enum tl_err err;
+
+	tl_thread_name("seal");
+	err = sealer_order(orders->sealer, &orders->seal_progress, &counts, &why);
+	pthread_mutex_lock(&orders->mtx);
+	orders->sealed = counts;
+	pthread_mutex_unlock(&orders->mtx);
+	job_finish(orders, &orders->seal, err, &why);
 	return NULL;
 }
 
@@ -251,6 +274,39 @@ order_rebuild(struct orders *orders, bool start, struct tl_buf *reply, struct tl
 	return TL_OK;
 }
 
+static enum tl_err
+order_seal(struct orders *orders, bool start, struct tl_buf *reply, struct tl_why *why)
+{
+	struct tl_pack_open map;
+	enum tl_err err = TL_OK;
+
+	if (orders->sealer == NULL)
+		return orders->options.rollup == NULL
+			       ? tl_fail(why, TL_EDISK_FULL, "the store is open for reading only")
+			       : tl_fail(why, TL_ESTARTING, "the sealer is not there yet");
+	if (start) {
+		orders->seal_progress.days_done = 0;
+		orders->seal_progress.days_total = 0;
+		err = job_start(orders, &orders->seal, seal_main, why);
+	}
+	if (err)
+		return err;
+	map = reply_open(reply);
+	pthread_mutex_lock(&orders->mtx);
+	pack_job(reply, &map, &orders->seal);
+	tl_pack_key_int(reply, &map, "done", (int64_t)orders->seal_progress.days_done);
+	tl_pack_key_int(reply, &map, "total", (int64_t)orders->seal_progress.days_total);
+	if (orders->seal.state == JOB_DONE) {
+		tl_pack_key_int(reply, &map, "days", (int64_t)orders->sealed.days);
+		tl_pack_key_int(reply, &map, "runs", (int64_t)orders->sealed.runs);
+		tl_pack_key_int(reply, &map, "blocks", (int64_t)orders->sealed.blocks);
+		tl_pack_key_int(reply, &map, "events", (int64_t)orders->sealed.events);
+	}
+	pthread_mutex_unlock(&orders->mtx);
+	tl_pack_close(reply, &map);
+	return TL_OK;
+}
+
 static void
 pack_counter(struct tl_buf *reply, struct tl_pack_open *map, const char *key,
 	const struct tl_counter *counter)
@@ -370,6 +426,14 @@ pack_audit(struct tl_buf *reply, struct tl_pack_open *map, const struct auditor_
 }
 
 static void
+pack_sealed(struct tl_buf *reply, struct tl_pack_open *map, const struct sealer_stats *stats)
+{
+	tl_pack_key_int(reply, map, "sealed_runs", (int64_t)stats->runs);
+	tl_pack_key_int(reply, map, "sealed_events", (int64_t)stats->events);
+	tl_pack_key_int(reply, map, "seal_failures", (int64_t)stats->failures);
+}
+
+static void
 pack_disk(struct tl_buf *reply, struct tl_pack_open *map, struct tl_disk_guard *disk)
 {
 	struct tl_disk_figures figures;
@@ -403,6 +467,8 @@ order_stats(struct orders *orders, struct tl_buf *reply)
 		pack_rollup(reply, &map, rollup_stats_of(options->rollup));
 	if (orders->auditor != NULL)
 		pack_audit(reply, &map, auditor_stats_of(orders->auditor));
+	if (orders->sealer != NULL)
+		pack_sealed(reply, &map, sealer_stats_of(orders->sealer));
 	if (options->highwater != NULL)
 		tl_pack_key_int(
 			reply, &map, "marked_seq", (int64_t)tl_highwater_seq(options->highwater));
@@ -463,6 +529,8 @@ orders_run(void *arg, const struct tl_command *command, struct tl_buf *reply, st
 		return order_verify(orders, start, reply, why);
 	if (command->op == TL_COMMAND_REBUILD)
 		return order_rebuild(orders, start, reply, why);
+	if (command->op == TL_COMMAND_SEAL)
+		return order_seal(orders, start, reply, why);
 	if (command->op == TL_COMMAND_DUMP)
 		return order_dump(orders, command, reply, why);
 	if (command->op == TL_COMMAND_ACCEPT_CLOCK)

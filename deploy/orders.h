@@ -1,6 +1,6 @@
 /*
  * What an operator may ask of the running daemon over the control socket: stats, verify, rebuild,
- * dump. The one place that knows all three roles; long orders run as a job that the
+ * seal, dump. The one place that knows all three roles; long orders run as a job that the
  * command line polls for progress.
  */
 #ifndef DEPLOY_ORDERS_H
@@ -10,6 +10,7 @@
 #include "query/query.h"
 #include "rollup/auditor.h"
 #include "rollup/rollup.h"
+#include "rollup/sealer.h"
 #include "schema/store/disk.h"
 #include "schema/store/highwater.h"
 
@@ -33,7 +34,7 @@ TL_MUST enum tl_err orders_new(const struct orders_options *options, struct orde
 
 /* Tell it about the other roles once they run; before that, stats leaves their part out. */
 void orders_attach(struct orders *orders, const struct ingest *ingest, const struct query *query,
-	const struct auditor *auditor);
+	const struct auditor *auditor, struct sealer *sealer);
 
 /* Waits for a job that runs; a verify is cut short. NULL is fine. */
 void orders_free(struct orders *orders);

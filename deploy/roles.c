@@ -14,7 +14,9 @@
 #include "rollup/auditor.h"
 #include "rollup/expire.h"
 #include "rollup/repair.h"
+#include "rollup/sealer.h"
 #include "schema/base/daemon.h"
+#include "schema/model/bucket.h"
 #include "schema/net/peers.h"
 #include "schema/store/flush.h"
 
@@ -35,6 +37,7 @@ struct running {
 	struct stats_door *stats_door;
 	struct expire *expire;
 	struct auditor *auditor;
+	struct sealer *sealer;
 };
 
 struct roles {
@@ -353,6 +356,29 @@ start_ingest(struct roles *r, struct commit *commit, struct tl_why *why)
 		&r->now.ingest, why);
 }
 
+static void
+renew_view(void *arg)
+{
+	struct roles *roles = arg;
+
+	rollup_renew(roles->now.rollup);
+}
+
+static enum tl_err
+start_sealer(struct roles *r, struct tl_why *why)
+{
+	return sealer_start(
+		&(struct sealer_options){.store = r->now.store,
+			.watch = ready_watch(r->ready),
+			.gate = &r->gate,
+			.after_ms = r->settings->seal_after_hours * TL_HOUR_MS,
+			.accept_past_ms = r->settings->intake.accept_past_days * TL_DAY_MS,
+			.renew = renew_view,
+			.on_failure = storage_failed,
+			.arg = r},
+		&r->now.sealer, why);
+}
+
 /* The slow threads, which write. */
 static enum tl_err
 start_upkeep(struct roles *r, struct tl_why *why)
@@ -363,7 +389,9 @@ start_upkeep(struct roles *r, struct tl_why *why)
 		return TL_OK;
 	err = expire_start(r->now.store, ready_watch(r->ready), &r->gate,
 		r->settings->intake.retention_days, &r->now.expire, why);
-	return err ? err : auditor_start(r->now.store, &r->gate, &r->now.auditor, why);
+	if (!err)
+		err = auditor_start(r->now.store, &r->gate, &r->now.auditor, why);
+	return err ? err : start_sealer(r, why);
 }
 
 /* The roles run: who tells about them may know them. */
@@ -372,7 +400,7 @@ attach(struct roles *r, struct tl_why *why)
 {
 	char url[URL_BYTES];
 
-	orders_attach(r->now.orders, r->now.ingest, r->now.query, r->now.auditor);
+	orders_attach(r->now.orders, r->now.ingest, r->now.query, r->now.auditor, r->now.sealer);
 	ready_attach(r->ready, r->now.ingest, r->now.rollup, r->now.auditor, r->now.highwater);
 	snprintf(url, sizeof(url), "ipc://%s/stats.sock", r->settings->data);
 	return stats_door_open(url, r->now.orders, &r->now.stats_door, why);
@@ -416,7 +444,9 @@ roles_stop(struct roles *r, const char *reason)
 	tl_peers_stop();
 	expire_stop(r->now.expire);
 	auditor_stop(r->now.auditor);
+	sealer_stop(r->now.sealer);
 	orders_free(r->now.orders);
+	sealer_free(r->now.sealer);
 	if (r->now.rollup != NULL)
 		rollup_stop(r->now.rollup);
 	tl_flusher_stop(r->now.flusher);

@@ -25,6 +25,7 @@ static const struct cli_command command_table[] = {
 	{"stats", "what the daemon says about itself", cmd_stats},
 	{"verify", "recount everything from the raw events and compare", cmd_verify},
 	{"rebuild", "fold everything again from the raw events", cmd_rebuild},
+	{"seal", "write finished days again, sorted and smaller", cmd_seal},
 	{"accept-loss", "go on without acknowledged data that is gone", cmd_accept_loss},
 	{"dump", "stored rows as text", cmd_dump},
 	{"explain", "the events behind a figure", cmd_explain},

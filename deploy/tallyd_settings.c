@@ -37,6 +37,8 @@ static const struct tl_conf_setting setting_table[] = {
 		"how old a pushed event may be; ids are kept a day longer"},
 	{"retention_days", TL_CONF_INT, AT(intake.retention_days), "400", 72, 3650,
 		"how long raw events and fine cells are kept, and how far back an import goes"},
+	{"seal_after_hours", TL_CONF_INT, AT(seal_after_hours), "6", 0, 8760,
+		"how long after its end a day is sealed, if nothing arrives: smaller on disk"},
 	{"id_index_bytes_max", TL_CONF_INT, AT(intake.id_index_bytes_max), "4G", 1 << 20, 1LL << 45,
 		"memory for the id index; at the cap intake says id_index_full"},
 	{"queue_bytes_max", TL_CONF_INT, AT(intake.queue_bytes_max), "64M", 4 << 20, 1LL << 40,
@@ -67,7 +69,7 @@ const struct tl_conf_table tallyd_conf_table = {
 		"Meters the usage of coding agents: takes events over nng, keeps exact rollups, "
 		"answers queries. 'tallyd verify' and 'tallyd dump' work on a data directory that "
 		"no daemon has open.",
-	.operands = "[verify|rebuild|dump FAMILY|accept-loss HAVE]",
+	.operands = "[verify|rebuild|seal|dump FAMILY|accept-loss HAVE]",
 	.settings = setting_table,
 	.setting_count = sizeof(setting_table) / sizeof(setting_table[0]),
 	.reloads = reloads,

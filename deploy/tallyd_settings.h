@@ -13,6 +13,7 @@ struct tallyd_settings {
 	char query[TL_CONF_STRING_BYTES];
 	char log[TL_CONF_STRING_BYTES];
 	char mark_file[TL_CONF_STRING_BYTES];
+	int64_t seal_after_hours;
 	int64_t memory_bytes_max;
 	int64_t cache_bytes;
 	int64_t rollup_bytes_max;

@@ -285,6 +285,7 @@ run_write(enum tl_command_op op, const struct control_call *call)
 	case TL_COMMAND_STATS:
 	case TL_COMMAND_VERIFY:
 	case TL_COMMAND_REBUILD:
+	case TL_COMMAND_SEAL:
 	case TL_COMMAND_DUMP:
 	case TL_COMMAND_ACCEPT_CLOCK:
 	case TL_COMMAND_COUNT:
@@ -333,6 +334,7 @@ run_read(enum tl_command_op op, const struct control_call *call)
 	case TL_COMMAND_STATS:
 	case TL_COMMAND_VERIFY:
 	case TL_COMMAND_REBUILD:
+	case TL_COMMAND_SEAL:
 	case TL_COMMAND_DUMP:
 	case TL_COMMAND_ACCEPT_CLOCK:
 	case TL_COMMAND_COUNT:

@@ -151,7 +151,7 @@ static bool
 is_order(enum tl_command_op op)
 {
 	return op == TL_COMMAND_STATS || op == TL_COMMAND_VERIFY || op == TL_COMMAND_REBUILD ||
-	       op == TL_COMMAND_DUMP || op == TL_COMMAND_ACCEPT_CLOCK;
+	       op == TL_COMMAND_SEAL || op == TL_COMMAND_DUMP || op == TL_COMMAND_ACCEPT_CLOCK;
 }
 
 /* An invitation's code, or a link's, is a credential of its own. */

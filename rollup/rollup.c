@@ -71,6 +71,7 @@ struct rollup {
 	bool is_stopping;
 	bool is_paused;
 	bool is_rebuild_wanted;
+	bool is_renewal_wanted;
 	bool has_ended; /* the thread is gone, no rebuild will come */
 	enum tl_err rebuild_err;
 	struct tl_why rebuild_why;
@@ -489,7 +490,7 @@ wait_for_work(struct rollup *rollup)
 	bool was_there = true;
 
 	while (!rollup->is_stopping &&
-		(rollup->is_paused || (!rollup->is_rebuild_wanted &&
+		(rollup->is_paused || (!rollup->is_rebuild_wanted && !rollup->is_renewal_wanted &&
 					      rollup->group_no_wanted <= rollup->mark.group_no))) {
 		was_there = false;
 		pthread_cond_wait(&rollup->wake, &rollup->mtx);
@@ -537,6 +538,17 @@ step_on_thread(struct rollup *rollup, struct tl_why *why, enum tl_err *err_out)
 	return *err_out != TL_OK;
 }
 
+/* Between two steps the snapshot stands for the mark. As step_on_thread. */
+static bool
+renew_on_thread(struct rollup *rollup, struct tl_why *why, enum tl_err *err_out)
+{
+	rollup->is_renewal_wanted = false;
+	pthread_mutex_unlock(&rollup->mtx);
+	*err_out = publish(rollup, why);
+	pthread_mutex_lock(&rollup->mtx);
+	return *err_out != TL_OK;
+}
+
 static void *
 run(void *arg)
 {
@@ -556,6 +568,11 @@ run(void *arg)
 				why = rollup->rebuild_why;
 				break;
 			}
+			continue;
+		}
+		if (rollup->is_renewal_wanted) {
+			if (renew_on_thread(rollup, &why, &err))
+				break;
 			continue;
 		}
 		gather(rollup, is_busy);
@@ -613,6 +630,15 @@ void
 rollup_flush_ended(struct rollup *rollup)
 {
 	atomic_store(&rollup->flushed_step_no, atomic_load(&rollup->flushing_step_no));
+}
+
+void
+rollup_renew(struct rollup *rollup)
+{
+	pthread_mutex_lock(&rollup->mtx);
+	rollup->is_renewal_wanted = true;
+	pthread_cond_signal(&rollup->wake);
+	pthread_mutex_unlock(&rollup->mtx);
 }
 
 void

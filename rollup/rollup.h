@@ -55,6 +55,12 @@ void rollup_wake(struct rollup *rollup, uint64_t group_no);
 uint64_t rollup_flush_begins(struct rollup *rollup);
 void rollup_flush_ended(struct rollup *rollup);
 
+/*
+ * Publish the view again, soon, as far as it is: readers come to see what was sealed, and what was
+ * deleted can leave the disk. Any thread.
+ */
+void rollup_renew(struct rollup *rollup);
+
 /* While paused, steps and rebuilds wait: nothing derived is written. Any thread. */
 void rollup_pause(struct rollup *rollup, bool is_paused);
 

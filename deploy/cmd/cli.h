@@ -124,6 +124,7 @@ int cmd_health(int argc, char **argv);
 int cmd_accept_clock(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
+int cmd_seal(int argc, char **argv);
 int cmd_rebuild(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_explain(int argc, char **argv);

@@ -41,6 +41,7 @@
 	X(TL_COMMAND_STATS, "stats", false)                \
 	X(TL_COMMAND_VERIFY, "verify", false)              \
 	X(TL_COMMAND_REBUILD, "rebuild", false)            \
+	X(TL_COMMAND_SEAL, "seal", false)                  \
 	X(TL_COMMAND_DUMP, "dump", false)                  \
 	X(TL_COMMAND_ACCEPT_CLOCK, "accept_clock", false)
 

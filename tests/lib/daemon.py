@@ -142,6 +142,29 @@ class Daemon:
         wait_for(lambda: client.ask({"v": 1, "op": "rebuild"})["state"] == "done", "rebuild", 300)
         client.close()
 
+    def seal(self):
+        """Seal every day that has ended; what the order says of it at its end."""
+        client = self.control()
+        client.ask({"v": 1, "op": "seal", "start": True})
+        reply = wait_for(
+            lambda: (lambda r: r if r["state"] != "running" else None)(
+                client.ask({"v": 1, "op": "seal"})), "sealing", 300)
+        client.close()
+        assert reply["state"] == "done", reply
+        return reply
+
+    def raw_keys(self, day):
+        """The keys of a day's raw rows, as dump shows them: blocks, runs, chunks."""
+        client, keys, after = self.control(), [], ""
+        while True:
+            reply = client.ask({"v": 1, "op": "dump", "family": "raw." + day, "after": after,
+                                "limit": 200})
+            keys += [row["text"] for row in reply["rows"]]
+            after = reply.get("after", "")
+            if not reply["rows"] or not after:
+                client.close()
+                return keys
+
     def derived_digest(self):
         """SHA-256 over every derived row as stored. The daemon must be down."""
         digest = hashlib.sha256()
