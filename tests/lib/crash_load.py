@@ -1,7 +1,7 @@
 """Four gateways that push while a daemon is being killed, and the check after each death."""
 
 from exact import Exact, Gateway, Pusher
-from sp import wait_for
+from sp import Refused, wait_for
 
 GATEWAYS = 4
 
@@ -31,12 +31,23 @@ class Load:
         return [pusher.error for pusher in self.pushers if pusher.error]
 
     def run(self, acks):
-        """All gateways push until there are so many more acknowledgements; they go on after that."""
+        """All gateways push until there are so many more acknowledgements; they go on after that.
+        Meanwhile the days that have ended are sealed."""
         goal = self.acks() + acks
+        self.order_sealing()
         for pusher in self.pushers:
             pusher.release()
         wait_for(lambda: self.acks() >= goal or self.errors(), "acknowledgements")
         assert not self.errors(), self.errors()
+
+    def order_sealing(self):
+        """It goes on by itself; a daemon that has just started may not be ready for it."""
+        try:
+            client = self.daemon.control()
+            client.ask({"v": 1, "op": "seal", "start": True})
+            client.close()
+        except (OSError, Refused):
+            pass
 
     def hold(self):
         for pusher in self.pushers:
