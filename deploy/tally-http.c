@@ -9,6 +9,7 @@
 #include "ingest/api/receive.h"
 #include "ingest/api/session.h"
 #include "query/api/document.h"
+#include "query/api/export.h"
 #include "query/api/live.h"
 #include "query/api/routes.h"
 #include "query/web/assets.h"
@@ -259,6 +260,8 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 	if (!err)
 		add_dashboard(bridge);
 	if (!err)
+		err = exports_new(&bridge->relay, &bridge->relay.exports);
+	if (!err)
 		err = live_start(&bridge->relay, &bridge->relay.live, why);
 	if (!err)
 		err = serve(bridge, why);
@@ -275,6 +278,7 @@ bridge_stop(struct bridge *bridge)
 	live_stop(bridge->relay.live);
 	tl_http_server_stop(bridge->server);
 	live_free(bridge->relay.live);
+	exports_free(bridge->relay.exports);
 	tl_relay_close(&bridge->relay);
 	tl_prices_free(bridge->relay.prices);
 	routes_kept_free(bridge->relay.kept);

@@ -20,6 +20,7 @@ static const struct cli_command command_table[] = {
 	{"sessions", "sessions, or one in detail", cmd_sessions},
 	{"team", "the team's table: first seen, rates, true cost", cmd_team},
 	{"reconcile", "what became of every event sent, by day and source", cmd_reconcile},
+	{"export", "the rows behind the figures, as CSV or JSON lines", cmd_export},
 	{"health", "is the daemon ready, and if not, why", cmd_health},
 	{"accept-clock", "say that the clock is right when the daemon doubts it", cmd_accept_clock},
 	{"stats", "what the daemon says about itself", cmd_stats},

@@ -332,6 +332,7 @@ answer_request(struct answer *answer, struct tl_slice body)
 
 	tl_buf_reset(&answer->reply);
 	tl_arena_reset(&answer->arena);
+	leases_expire(answer->source->cache->leases);
 	err = tl_frame_open(body, TL_FRAME_BYTES_MAX, &answer->inflated, &map, &why);
 	if (!err)
 		err = tl_reader_check(map, TL_WIRE_DEPTH_MAX, &why);

@@ -42,6 +42,7 @@ TL_MUST enum tl_err team_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err reconcile_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err health_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err keys_resolve_run(struct query_job *job, struct tl_why *why);
+TL_MUST enum tl_err export_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err live_run(struct query_job *job, struct tl_why *why);
 TL_MUST enum tl_err explain_run(struct query_job *job, struct tl_why *why);
 

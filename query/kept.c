@@ -34,7 +34,9 @@ query_cache_new(size_t board_bytes_max, size_t reply_bytes_max, struct query_cac
 	if (cache == NULL)
 		return TL_ENOMEM;
 	tl_random(cache->secret, sizeof(cache->secret));
-	err = lru_new(board_bytes_max, &cache->boards);
+	err = leases_new(&cache->leases);
+	if (!err)
+		err = lru_new(board_bytes_max, &cache->boards);
 	if (!err)
 		err = lru_new(reply_bytes_max, &cache->replies);
 	if (!err)
@@ -52,6 +54,7 @@ query_cache_free(struct query_cache *cache)
 {
 	if (cache == NULL)
 		return;
+	leases_free(cache->leases);
 	lru_free(cache->boards);
 	lru_free(cache->replies);
 	lru_free(cache->names);
@@ -165,6 +168,7 @@ is_keepable(enum tl_query_op op)
 	case TL_QUERY_KEYS_RESOLVE:
 	case TL_QUERY_EXPLAIN:
 	case TL_QUERY_LIVE:
+	case TL_QUERY_EXPORT:
 	case TL_QUERY_COUNT:
 		break;
 	}

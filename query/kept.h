@@ -2,12 +2,14 @@
 #ifndef QUERY_KEPT_H
 #define QUERY_KEPT_H
 
+#include "query/leases.h"
 #include "query/lru.h"
 #include "query/query.h"
 #include "schema/model/event.h"
 
 struct query_cache {
 	uint8_t secret[16]; /* of marks: none of another life of the daemon is good */
+	struct leases *leases;
 	struct lru *boards;
 	struct lru *replies;
 	struct lru *names; /* of the dictionary, where an id never changes its meaning */

@@ -10,6 +10,7 @@ struct op {
 	bool needs_org;	     /* and with it a window */
 	enum tl_range range; /* when none is given */
 	uint32_t limit;	     /* likewise; 0: TL_PAGE_ROWS */
+	bool has_own_cursor; /* which is not a place in a list */
 };
 
 static const struct op ops[TL_QUERY_COUNT] = {
@@ -27,6 +28,7 @@ static const struct op ops[TL_QUERY_COUNT] = {
 	[TL_QUERY_RECONCILE] = {reconcile_run, false, TL_RIGHT_AUDIT, true, TL_RANGE_7D},
 	[TL_QUERY_HEALTH] = {health_run, true, TL_RIGHT_READ, false, TL_RANGE_7D},
 	[TL_QUERY_EXPLAIN] = {explain_run, false, TL_RIGHT_AUDIT, true, TL_RANGE_24H},
+	[TL_QUERY_EXPORT] = {export_run, false, TL_RIGHT_AUDIT, true, TL_RANGE_7D, 0, true},
 	[TL_QUERY_LIVE] = {live_run, false, TL_RIGHT_READ, false, TL_RANGE_7D},
 	[TL_QUERY_KEYS_RESOLVE] = {keys_resolve_run, false, TL_RIGHT_RESOLVE, false, TL_RANGE_7D},
 };
@@ -88,7 +90,7 @@ query_run(const struct query_scene *scene, const struct tl_query *query, struct 
 	err = query_allow(scene, query, why);
 	if (!err && op->needs_org && scene->org == NULL)
 		err = tl_fail(why, TL_EBAD_PARAM, "org: name the org");
-	if (!err)
+	if (!err && !op->has_own_cursor)
 		err = tl_page_cursor_read(query->cursor, &job.offset, why);
 	job.limit = choose_limit(op, query);
 	if (!err && op->needs_org) {

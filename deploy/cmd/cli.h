@@ -120,6 +120,7 @@ int cmd_models(int argc, char **argv);
 int cmd_sessions(int argc, char **argv);
 int cmd_team(int argc, char **argv);
 int cmd_reconcile(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 int cmd_health(int argc, char **argv);
 int cmd_accept_clock(int argc, char **argv);
 int cmd_stats(int argc, char **argv);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "query/api/export.h"
 #include "query/api/live.h"
+#include "query/api/params.h"
 #include "query/lru.h"
 #include "schema/wire/query_wire.h"
 #include "schema/wire/reader.h"
@@ -71,6 +73,17 @@ static const struct tl_relay_field session_list_fields[] = {
 static const struct tl_relay_field explain_fields[] = {
 	{.name = "scope", .about = "As of series; default org."}, WINDOW_FIELDS, PAGE_FIELDS, END};
 
+static const struct tl_relay_field export_fields[] = {
+	{.name = "format",
+		.wire = "",
+		.one_of = "csv|ndjson",
+		.about = "Lines of CSV (default), or of JSON objects."},
+	{.name = "level",
+		.one_of = "request|bins",
+		.about = "Every request by (ts, id) (default), or the totals of each member in "
+			 "each bin."},
+	WINDOW_FIELDS, END};
+
 static void run_query(
 	struct tl_http_request *request, const struct tl_http_route *route, void *arg);
 static void run_resolve(
@@ -134,6 +147,18 @@ static const struct tl_relay_route table[] = {
 		.tag = "figures",
 		.summary = "The events behind a figure.",
 		.reply = "Explain"},
+	{.method = TL_HTTP_GET,
+		.path = "/api/v1/export",
+		.run = export_serve,
+		.op = "export",
+		.fields = export_fields,
+		.who = TL_RELAY_ADMIN,
+		.tag = "figures",
+		.summary =
+			"The rows behind the figures, of one snapshot, as they are read. Without "
+			"its last chunk a reply was cut and is not whole.",
+		.reply = "Export",
+		.reply_type = "text/csv"},
 	{.method = TL_HTTP_GET,
 		.path = "/api/v1/live",
 		.run = live_serve,
@@ -237,44 +262,6 @@ struct asking {
 	char client_mark[MARK_BYTES_MAX]; /* of the ETag the client has, or "" */
 	struct made *made;		  /* pinned, NULL: none is kept */
 };
-
-static bool
-find_field(const struct tl_relay_route *route, struct tl_slice name, const char **wire_out)
-{
-	const struct tl_relay_field *field = route->fields;
-
-	for (; field != NULL && field->name != NULL; field++) {
-		if (tl_slice_eq(name, tl_slice_str(field->name))) {
-			*wire_out = field->wire != NULL ? field->wire : field->name;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Every parameter of the address, as text; only those of the table get to tallyd. */
-static bool
-put_params(struct tl_buf *question, struct tl_pack_open *map, struct tl_http_request *request,
-	const struct tl_relay_route *route)
-{
-	const struct tl_http_target *target = tl_http_request_target(request);
-	char name[64];
-
-	for (uint32_t i = 0; i < target->param_count; i++) {
-		const struct tl_http_param *param = &target->params[i];
-		const char *wire;
-
-		if (!find_field(route, param->name, &wire)) {
-			snprintf(name, sizeof(name), "%.*s", (int)param->name.bytes,
-				(const char *)param->name.data);
-			tl_relay_refuse(request, TL_EBAD_PARAM, name, "no such parameter");
-			return false;
-		}
-		if (param->value.bytes > 0)
-			tl_pack_key_slice(question, map, wire, param->value);
-	}
-	return true;
-}
 
 /* W/"<mark>.j": the mark, and the form it is in. Others are not of ours. */
 static void
@@ -424,7 +411,7 @@ ask(struct asking *asking, struct tl_buf *question, struct tl_buf *reply)
 {
 	struct tl_pack_open map = tl_relay_question(question, asking->request, asking->route);
 
-	if (!put_params(question, &map, asking->request, asking->route))
+	if (!params_put(question, &map, asking->request, asking->route))
 		return;
 	put_have(asking, question, &map);
 	tl_pack_close(question, &map);

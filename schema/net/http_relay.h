@@ -25,7 +25,7 @@ enum tl_relay_kind {
 /* A parameter of the address (GET) or a member of the JSON body (all others). */
 struct tl_relay_field {
 	const char *name; /* NULL ends the list */
-	const char *wire; /* what tallyd calls it, when that differs */
+	const char *wire; /* what tallyd calls it, when that differs; "": it is not told */
 	enum tl_relay_kind kind;
 	const char *one_of; /* "cost|tokens|requests", NULL: anything */
 	const char *about;
@@ -79,6 +79,7 @@ struct tl_relay {
 	int64_t timeout_ms;
 	struct routes_kept *kept;      /* of query/api */
 	struct live *live;	       /* likewise */
+	struct exports *exports;       /* likewise */
 	struct tl_http_body *document; /* the description of all routes */
 	struct tl_prices *prices;      /* for usage that comes without a cost */
 };

@@ -41,6 +41,7 @@ struct sight {
 	X(PARAM_AGENT, "agent")     \
 	X(PARAM_KEY, "key")         \
 	X(PARAM_Q, "q")             \
+	X(PARAM_LEVEL, "level")     \
 	X(PARAM_HAVE, "have")       \
 	X(PARAM_HAVE_AGE_MS, "have_age_ms")
 
@@ -273,6 +274,21 @@ read_tokens(struct tl_reader *reader, bool *uncached_out, struct tl_why *why)
 	return TL_OK;
 }
 
+static enum tl_err
+read_level(struct tl_reader *reader, bool *by_bins_out, struct tl_why *why)
+{
+	struct tl_slice text = {0};
+	enum tl_err err;
+
+	err = read_text(reader, PARAM_LEVEL, &text, why);
+	if (err)
+		return err;
+	if (!is_word(text, "request") && !is_word(text, "bins"))
+		return param_fail(PARAM_LEVEL, "request or bins", why);
+	*by_bins_out = is_word(text, "bins");
+	return TL_OK;
+}
+
 /* The parameters that are plain text, and where they go. NULL: another kind. */
 static struct tl_slice *
 text_param(struct tl_query *query, enum param param)
@@ -312,6 +328,7 @@ text_param(struct tl_query *query, enum param param)
 	case PARAM_LIMIT:
 	case PARAM_SPLIT:
 	case PARAM_PR:
+	case PARAM_LEVEL:
 	case PARAM_HAVE_AGE_MS:
 	case PARAM_COUNT:
 		break;
@@ -352,6 +369,8 @@ read_param(struct tl_reader *reader, enum param param, struct tl_query *query, s
 			query->limit = (uint32_t)limit;
 	} else if (param == PARAM_SPLIT) {
 		err = read_switch(reader, param, &query->split, why);
+	} else if (param == PARAM_LEVEL) {
+		err = read_level(reader, &query->by_bins, why);
 	} else if (param == PARAM_HAVE_AGE_MS) {
 		err = read_int(
 			reader, param, 0, TL_QUERY_HAVE_AGE_MS_MAX, &query->have_age_ms, why);

@@ -22,6 +22,7 @@
 	X(TL_QUERY_TEAM, "team")                 \
 	X(TL_QUERY_DASHBOARD, "dashboard")       \
 	X(TL_QUERY_RECONCILE, "reconcile")       \
+	X(TL_QUERY_EXPORT, "export")             \
 	X(TL_QUERY_LIVE, "live")                 \
 	X(TL_QUERY_HEALTH, "health")             \
 	X(TL_QUERY_KEYS_RESOLVE, "keys_resolve") \
@@ -53,6 +54,7 @@ struct tl_query {
 	bool split;	       /* series of a PR: shares instead of touched */
 	struct tl_slice session, member, repo, agent, key, text; /* filters; text is q */
 	int64_t pr;						 /* 0: none */
+	bool by_bins;	      /* level of an export: totals per bin, not requests */
 	bool has_have;	      /* the reply is wanted with its mark, or not at all: */
 	struct tl_slice have; /* the mark of the reply the asker has; empty: of none */
 	int64_t have_age_ms;  /* how old that may be, default TL_QUERY_HAVE_AGE_MS */

@@ -95,10 +95,11 @@ def frames():
 
 def queries():
     ops = ["leaderboard", "dashboard", "series", "top_repos", "repos", "pulls", "models", "live",
-           "sessions", "session", "team", "reconcile", "health", "keys_resolve", "explain"]
+           "export", "sessions", "session", "team", "reconcile", "health", "keys_resolve", "explain"]
     more = [{}, {"range": "7d", "tz": "Europe/Berlin", "metric": "tokens", "tokens": "uncached"},
             {"from": "2026-11-01T00:00:00Z", "to": NOW_MS, "limit": 5, "cursor": "YWJj"},
             {"scope": "pr:github.com/acme/api#7", "split": True, "range": "30d"},
+            {"level": "bins"},
             {"session": "s-1", "member": "%032x" % 7, "repo": "acme/api", "pr": 7, "agent": "codex",
              "q": "find", "key": "tally_ca_ab12cd34", "split": "0", "limit": "7"}]
     return [msgpack.packb({"v": 1, "token": "t", "op": op, **more[i % len(more)]})

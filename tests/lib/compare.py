@@ -271,6 +271,54 @@ class Compare:
         assert not reply["events_truncated"]
         assert sorted(shown) == sorted(e["ts"] for e in want), params
 
+    def pages(self, **params):
+        """(head, fields, rows) of an export."""
+        head, rows, cursor = None, [], None
+        while head is None or cursor is not None:
+            reply = self.ask("export", **dict(params, **({"cursor": cursor} if cursor else {})))
+            assert head is None or reply["seq"] == head["seq"] and \
+                reply["window"] == head["window"] and reply["as_of_ms"] == head["as_of_ms"]
+            head, cursor = head or reply, reply["next_cursor"]
+            assert reply["truncated"] == (cursor is not None)
+            rows += reply["rows"]
+        return head, head["fields"], rows
+
+    def export(self, params):
+        """Every request of the window once, in the order of (ts, id); and what each member has in
+        each bin."""
+        head, fields, rows = self.pages(**params)
+        edges = self.edges(head, params)
+        rows = [dict(zip(fields, row)) for row in rows]
+        want = sorted((e["ts"], key.hex()) for key, e in self.oracle.requests()
+                      if edges[0] <= e["ts"] < edges[-1])
+        assert [(r["ts"], r["id"]) for r in rows] == want, params
+        events = {key.hex(): e for key, e in self.oracle.requests()}
+        labels = {member_id: label for label, member_id in self.ids.items()}
+        for row in rows:
+            event = events[row["id"]]
+            assert labels.get(row["member_id"]) == self.oracle.member_of(event), (row, event)
+            assert row["repo"] == self.oracle.repo_of(event), (row, event)
+            for name in ("model", "session", "pr", "cost_nusd", "duration_ms", "branch"):
+                assert row[name] == event.get(name), (name, row, event)
+            for name in ("input_tokens", "cache_read_tokens", "output_tokens", "saved_nusd", "rev"):
+                assert row[name] == event.get(name, 0), (name, row, event)
+            assert row["billing"] == event.get("billing", "api"), (row, event)
+            assert row["status"] == event.get("status", 200), (row, event)
+        head, fields, rows = self.pages(level="bins", **params)
+        edges = self.edges(head, params)
+        rows = [dict(zip(fields, row)) for row in rows]
+        shown = [(r["bin_start_ms"], r["member_id"] is None, r["member_id"]) for r in rows]
+        assert shown == sorted(shown, key=lambda s: (s[0], s[1], s[2] or "")), params
+        want = {}
+        for start, end in zip(edges, edges[1:]):
+            for label, part in self.oracle.by_member(self.oracle.within(start, end)).items():
+                want[start, self.ids[label]] = self.oracle.totals(part)
+        got = {(r["bin_start_ms"], r["member_id"]): r for r in rows if r["member_id"]}
+        assert set(got) == set(want), params
+        for at, totals in want.items():
+            for name in SUMS + ("sessions",):
+                assert got[at][name] == totals[name], (at, name, got[at], totals)
+
     def check_window(self, params):
         """Every op over one window."""
         self.leaderboard(params)
@@ -279,6 +327,7 @@ class Compare:
         self.cards("models", "model", self.oracle.by_model, params)
         self.top_repos(params)
         self.dashboard(params)
+        self.export(params)
         self.all_series(params)
 
     def ranges(self):
