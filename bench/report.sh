@@ -25,6 +25,7 @@ echo "load average at the start: $load; more than a little means that others tak
 "$bin/bench/query_bench" "${common[@]}"
 "$bin/bench/http_bench" "${common[@]}" --bridge "$bin/tally-http"
 "$bin/bench/visible_bench" "${common[@]}"
+/usr/bin/python3 -B bench/web_bench.py --json "$json"
 
 printf '\n%s figures in %s: %s goals met, %s not\n' "$(wc -l <"$json")" "$json" \
     "$(grep -c '"met": true' "$json" || true)" "$(grep -c '"met": false' "$json" || true)"

@@ -70,6 +70,18 @@ const does = {
 	shot: async ({ page }, { path, full = false }) => void await page.screenshot({ path, fullPage: full }),
 	answer: async ({ page }, { url, status, body }) =>
 		page.route(url, (route) => route.fulfill({ status, contentType: 'application/json', body })),
+	/* What the browser kept of files, as on a first visit. */
+	forget: async ({ context, page }) => void await (await context.newCDPSession(page)).send('Network.clearBrowserCache'),
+	/* Milliseconds the page's thread has worked, without waiting. */
+	worked: async (entry) => {
+		if (entry.clock === undefined) {
+			entry.clock = await entry.context.newCDPSession(entry.page);
+			await entry.clock.send('Performance.enable', { timeDomain: 'threadTicks' });
+		}
+		const { metrics } = await entry.clock.send('Performance.getMetrics');
+
+		return metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
+	},
 	let: async ({ page }, { url }) => page.unroute(url),
 	axe: async ({ page }) => {
 		await page.evaluate(axeSource);

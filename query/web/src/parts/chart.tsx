@@ -4,7 +4,7 @@
  */
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { Window } from '../api/shapes';
 import { axisOf, exactOf, wholeOf, type Metric, type Value } from '../figures/metric';
 import { FULL, largest, sharesOf, stepsOver } from '../figures/scale';
@@ -73,21 +73,23 @@ function axisFont(): string {
 function optionsOf(drawn: { current: Drawn }, size: Size, point: (bin: number | null) => void): uPlot.Options {
 	const quiet = colour('--text-3');
 	const grid = { stroke: colour('--line'), width: 1 };
-	const bars = drawn.current.shares.length;
+	const done = colour('--bar');
+	const open = colour('--bar-open');
+	const bars = () => drawn.current.shares.length;
 	const fills = () => drawn.current.shares.map((_, i, all) =>
-		colour(i === all.length - 1 && isOpen(drawn.current.window) ? '--bar-open' : '--bar'));
+		i === all.length - 1 && isOpen(drawn.current.window) ? open : done);
 
 	return {
 		...size, padding: [8, 0, 0, 0], legend: { show: false },
 		cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
 		scales: {
-			x: { time: false, range: [-0.5, bars - 0.5] },
+			x: { time: false, range: () => [-0.5, bars() - 0.5] },
 			y: { range: [0, FULL] },
 		},
 		axes: [
 			{
 				stroke: quiet, font: axisFont(), grid: { show: false }, ticks: { show: false }, size: 28,
-				splits: (plot) => thinned(drawn.current.ticks, bars, plot.bbox.width / devicePixelRatio),
+				splits: (plot) => thinned(drawn.current.ticks, bars(), plot.bbox.width / devicePixelRatio),
 				values: (_, splits) =>
 					splits.map((i) => tickOf(drawn.current.window.bin_edges_ms[i]!, drawn.current.window.tz)),
 			},
@@ -124,9 +126,9 @@ export function Chart(props: Props) {
 	const drawn = useRef<Drawn>(drawnOf(props));
 	const [bin, point] = useState<number | null>(null);
 	const last = props.bars.length - 1;
-	const form = `${props.metric} ${props.bars.length} ${theme.value}`;
 
 	drawn.current = drawnOf(props);
+	/* Colours are in the plot; all else it asks for when it draws. */
 	useEffect(() => {
 		const element = box.current!;
 		const size = () => ({ width: Math.max(element.clientWidth, 120), height: element.clientHeight });
@@ -139,7 +141,7 @@ export function Chart(props: Props) {
 			resizes.disconnect();
 			made.destroy();
 		};
-	}, [form]);
+	}, [theme.value]);
 	useEffect(() => plot.current?.setData(dataOf(drawn.current)), [props.bars, props.window]);
 
 	const onKey = (event: KeyboardEvent) => {
@@ -182,13 +184,21 @@ function Bubble({ plot, bin, window, metric, bars }: Props & { plot: uPlot; bin:
 	const left = plot.bbox.left / devicePixelRatio;
 	const slot = plot.bbox.width / devicePixelRatio / bars.length;
 	const middle = left + (bin + 0.5) * slot;
-	const share = bin / Math.max(bars.length - 1, 1);
 	const edges = window.bin_edges_ms;
+	const bubble = useRef<HTMLDivElement>(null);
+
+	/* Over its bin, but never out of the chart. */
+	useLayoutEffect(() => {
+		const element = bubble.current!;
+		const room = element.offsetParent!.clientWidth - element.offsetWidth;
+
+		element.style.left = `${Math.max(0, Math.min(middle - element.offsetWidth / 2, room))}px`;
+	});
 
 	return (
 		<>
 			<div class="chart-column" style={{ left: `${left + bin * slot}px`, width: `${slot}px` }} />
-			<div class="chart-bubble" style={{ left: `${middle}px`, transform: `translateX(${-share * 100}%)` }}>
+			<div ref={bubble} class="chart-bubble">
 				<strong>{exactOf(metric, bars[bin]!)}</strong>
 				<span>{binOf(edges[bin]!, edges[bin + 1]!, window.tz)}</span>
 				{bin === bars.length - 1 && isOpen(window) && <em>in progress</em>}

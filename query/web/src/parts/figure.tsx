@@ -1,6 +1,10 @@
 /* A figure: short where space is, every digit on hover, focus and in the page's own data. */
-import { useRef } from 'preact/hooks';
+import { createContext } from 'preact';
+import { useContext, useRef } from 'preact/hooks';
 import { exactOf, shortOf, type Metric, type Value } from '../figures/metric';
+
+/* What the figures of a page answer. A figure that changes while this does not is news. */
+export const Question = createContext('');
 
 interface Props {
 	metric: Metric;
@@ -21,12 +25,15 @@ export function Figure({ metric, value, label, class: name = '' }: Props) {
 	);
 }
 
-/* A class that is another one after each change, so that its animation begins anew. */
+/* A class that is another one after each piece of news, so that its animation begins anew. */
 function useFlash(value: Value): string {
-	const last = useRef({ value, changes: 0 });
+	const question = useContext(Question);
+	const last = useRef({ question, value, changes: 0 });
 
-	if (last.current.value !== value)
-		last.current = { value, changes: last.current.changes + 1 };
+	if (last.current.question !== question)
+		last.current = { question, value, changes: 0 };
+	else if (last.current.value !== value)
+		last.current = { question, value, changes: last.current.changes + 1 };
 	return ['', 'changed-once', 'changed-again'][
 		last.current.changes === 0 ? 0 : 1 + (last.current.changes % 2)]!;
 }

@@ -10,8 +10,11 @@ const PAD = 3;
 function pointsOf(values: readonly Value[]): [number, number][] {
 	const wholes = values.map(wholeOf);
 	const shares = sharesOf(wholes, largest(wholes));
-	const step = values.length > 1 ? (WIDTH - 2 * PAD) / (values.length - 1) : 0;
+	const step = (WIDTH - 2 * PAD) / Math.max(values.length - 1, 1);
 
+	/* One bin is a level, not a point. */
+	if (shares.length === 1)
+		shares.push(shares[0]!);
 	return shares.map((share, i) => [
 		Math.round((PAD + i * step) * 10) / 10,
 		Math.round((HEIGHT - PAD - (share / FULL) * (HEIGHT - 2 * PAD)) * 10) / 10,

@@ -60,11 +60,11 @@ function People({ team }: { team: Team }) {
 						<table class="table people">
 							<thead>
 								<tr>
-									<th scope="col" class="number">#</th>
+									<th scope="col" class="number wide-only">#</th>
 									<th scope="col">Member</th>
-									<th scope="col">First seen</th>
-									<th scope="col">Last active</th>
-									<th scope="col" class="number">Hourly rate</th>
+									<th scope="col" class="wide-only">First seen</th>
+									<th scope="col" class="wide-only">Last active</th>
+									<th scope="col" class="number wide-only">Hourly rate</th>
 									<th scope="col" class="number">Events</th>
 									<th scope="col"><span class="unseen">Figures</span></th>
 								</tr>

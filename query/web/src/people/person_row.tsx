@@ -26,20 +26,21 @@ export function PersonRow({ member, place }: { member: TeamMember; place: number
 	return (
 		<>
 			<tr class="person" data-member={member.gitEmailHash}>
-				<td class="number quiet">{place}</td>
+				<td class="number quiet wide-only">{place}</td>
 				<th scope="row">
 					<span class="person-name">
 						<Avatar id={member.gitEmailHash} name={name} />
 						<span>
 							<bdi>{name}</bdi>
 							{isNamed && <small><bdi>{email}</bdi></small>}
+							<small class="phone-only"><Since text={member.lastActive} /></small>
 							{member.role === 'admin' && <span class="tag">admin</span>}
 						</span>
 					</span>
 				</th>
-				<td><Day text={member.firstSeen} /></td>
-				<td><Since text={member.lastActive} /></td>
-				<td class="number">{rateOf(member.hourlyRate)}</td>
+				<td class="wide-only"><Day text={member.firstSeen} /></td>
+				<td class="wide-only"><Since text={member.lastActive} /></td>
+				<td class="number wide-only">{rateOf(member.hourlyRate)}</td>
 				<td class="number"><data value={String(member.events)}>{grouped(member.events)}</data></td>
 				<td>
 					<button type="button" class="button-quiet" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}
@@ -87,6 +88,8 @@ function Whole({ member }: { member: TeamMember }) {
 			))}
 			<div><dt>Active time</dt><dd>{member.active_ms > 0 ? lasting(member.active_ms) : '–'}</dd></div>
 			<div><dt>Lines</dt><dd>{grouped(member.lines)}</dd></div>
+			<div class="phone-only"><dt>First seen</dt><dd><Day text={member.firstSeen} /></dd></div>
+			<div class="phone-only"><dt>Hourly rate</dt><dd>{rateOf(member.hourlyRate)}</dd></div>
 		</dl>
 	);
 }

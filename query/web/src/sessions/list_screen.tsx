@@ -71,14 +71,14 @@ function List({ question, list }: { question: string; list: SessionList }) {
 					<thead>
 						<tr>
 							<th scope="col">Session</th>
-							<th scope="col">Member</th>
-							<th scope="col">Agent</th>
-							<th scope="col">Repository</th>
+							<th scope="col" class="wide-only">Member</th>
+							<th scope="col" class="wide-only">Agent</th>
+							<th scope="col" class="wide-only">Repository</th>
 							<th scope="col" class="number">Cost</th>
-							<th scope="col" class="number">Tokens</th>
-							<th scope="col" class="number">Requests</th>
-							<th scope="col" class="number">Failed</th>
-							<th scope="col">Last active</th>
+							<th scope="col" class="number wide-only">Tokens</th>
+							<th scope="col" class="number wide-only">Requests</th>
+							<th scope="col" class="number wide-only">Failed</th>
+							<th scope="col" class="wide-only">Last active</th>
 						</tr>
 					</thead>
 					<tbody>

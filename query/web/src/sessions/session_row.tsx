@@ -21,25 +21,27 @@ export function SessionRow({ row, tz }: { row: Session; tz: string }) {
 				<a class="session-link" href={`/dashboard/sessions/${encodeURIComponent(row.session)}`}>
 					<bdi>{row.name ?? row.session}</bdi>
 				</a>
-				{row.name !== null && <small class="mono">{row.session}</small>}
+				{row.name !== null && <small class="mono wide-only">{row.session}</small>}
+				<small class="phone-only"><bdi>{memberOf(row)}</bdi>, {ago(row.last_ms, now.value)}</small>
+				{row.repo !== null && <small class="phone-only"><RepoName repo={row.repo} /> {pullsOf(row)}</small>}
 			</th>
-			<td>
+			<td class="wide-only">
 				{row.member_id === null
 					? <span class="quiet">{memberOf(row)}</span>
 					: <a class="plain" href={addressWith({ member: row.member_id })}><bdi>{memberOf(row)}</bdi></a>}
 			</td>
-			<td>{row.agent === null ? <span class="quiet">–</span> : <bdi class="narrow">{agentName(row.agent)}</bdi>}</td>
-			<td>
+			<td class="wide-only">{row.agent === null ? <span class="quiet">–</span> : <bdi class="narrow">{agentName(row.agent)}</bdi>}</td>
+			<td class="wide-only">
 				{row.repo === null
 					? <span class="quiet">–</span>
 					: <a class="plain" href={addressWith({ repo: row.repo, pr: undefined })}><RepoName repo={row.repo} /></a>}
-				{row.pulls.length > 0 && <span class="quiet"> {pullsOf(row)}</span>}
+				<span class="quiet"> {pullsOf(row)}</span>
 			</td>
 			<td class="number"><Figure metric="cost" value={row.cost_usd} /></td>
-			<td class="number"><data value={String(row.tokens)} data-hint={plural(row.tokens, 'token')}>{compact(row.tokens)}</data></td>
-			<td class="number">{grouped(row.requests)}</td>
-			<td class="number"><span class={Number(row.errors) > 0 ? 'failed' : 'quiet'}>{grouped(row.errors)}</span></td>
-			<td><time data-hint={momentOf(row.last_ms, tz)}>{ago(row.last_ms, now.value)}</time></td>
+			<td class="number wide-only"><data value={String(row.tokens)} data-hint={plural(row.tokens, 'token')}>{compact(row.tokens)}</data></td>
+			<td class="number wide-only">{grouped(row.requests)}</td>
+			<td class="number wide-only"><span class={Number(row.errors) > 0 ? 'failed' : 'quiet'}>{grouped(row.errors)}</span></td>
+			<td class="wide-only"><time data-hint={momentOf(row.last_ms, tz)}>{ago(row.last_ms, now.value)}</time></td>
 		</tr>
 	);
 }
@@ -47,5 +49,5 @@ export function SessionRow({ row, tz }: { row: Session; tz: string }) {
 function pullsOf({ pulls }: Session): string {
 	const [first, ...rest] = pulls;
 
-	return `#${first!.number}${rest.length > 0 ? ` +${rest.length}` : ''}`;
+	return first === undefined ? '' : `#${first.number}${rest.length > 0 ? ` +${rest.length}` : ''}`;
 }

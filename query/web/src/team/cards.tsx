@@ -12,6 +12,7 @@ import { RepoName, safeUrl } from '../parts/repo_name';
 import { Spark } from '../parts/spark';
 
 interface GridProps<T> {
+	question: string;
 	title: string;
 	empty: ComponentChildren;
 	rows: readonly T[];
@@ -22,8 +23,9 @@ interface GridProps<T> {
 }
 
 /* Later pages are as they were when they were asked for; the first follows the live figures. */
-export function CardGrid<T>({ title, empty, rows, page, more, keyOf, draw }: GridProps<T>) {
-	const [later, setLater] = useState<{ rows: T[]; page: Page } | null>(null);
+export function CardGrid<T>({ question, title, empty, rows, page, more, keyOf, draw }: GridProps<T>) {
+	const [fetched, setFetched] = useState<{ question: string; rows: T[]; page: Page } | null>(null);
+	const later = fetched?.question === question ? fetched : null;
 	const [trouble, setTrouble] = useState('');
 	const id = `grid-${title.replace(/ /g, '-')}`;
 	const shown = new Map([...rows, ...(later?.rows ?? [])].map((row) => [keyOf(row), row]));
@@ -32,7 +34,7 @@ export function CardGrid<T>({ title, empty, rows, page, more, keyOf, draw }: Gri
 		try {
 			const next = await more(cursor!);
 
-			setLater({ rows: [...(later?.rows ?? []), ...next.rows], page: next.page });
+			setFetched({ question, rows: [...(later?.rows ?? []), ...next.rows], page: next.page });
 			setTrouble('');
 		} catch (error) {
 			setTrouble(error instanceof Failure ? error.message : String(error));

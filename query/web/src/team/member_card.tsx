@@ -39,7 +39,9 @@ export function MemberCard({ member, placed, metric, href, compares }: Props) {
 			<div class="member-figures">
 				<Figure class={`figure-large ${member.rank === null ? 'quiet' : ''}`} metric={metric} value={member.value}
 					label={labelOf(metric)} />
-				<span class="quiet" data-hint="Share of the whole team">{percent(member.share_ppm)}</span>
+				{member.rank !== null && (
+					<span class="quiet" data-hint="Share of the whole team">{percent(member.share_ppm)}</span>
+				)}
 			</div>
 			<Spark values={member.spark} />
 			<footer class="agents">

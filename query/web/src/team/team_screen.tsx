@@ -4,6 +4,7 @@ import { follow } from '../api/live';
 import { morePulls, moreRepos, teamScreen, type TeamScreen as Screen } from '../api/team';
 import { METRICS, type Metric } from '../figures/metric';
 import { Choice } from '../parts/choice';
+import { Question } from '../parts/figure';
 import { RangePicker } from '../parts/range_picker';
 import { Empty, Failed, Skeleton } from '../parts/state';
 import { addressWith, go, place } from '../place';
@@ -43,7 +44,9 @@ export function TeamScreen() {
 			)}
 			{answer !== null && (
 				<div class="team" aria-busy={answer.question !== question}>
-					<Figures screen={answer.data} question={answer.question} view={view} />
+					<Question.Provider value={answer.question}>
+						<Figures screen={answer.data} question={answer.question} view={view} />
+					</Question.Provider>
 				</div>
 			)}
 		</>
@@ -72,7 +75,7 @@ function Figures({ screen, question, view }: { screen: Screen; question: string;
 				<TopRepos top={screen.top_repos} />
 			</div>
 			<Members screen={screen} question={question} view={view} />
-			<CardGrid key={`repos ${question}`} title="Repositories" rows={screen.repos} page={screen.repos_page}
+			<CardGrid question={question} title="Repositories" rows={screen.repos} page={screen.repos_page}
 				empty={<Empty icon="repo" title="No repository activity in this period" />}
 				more={async (cursor) => {
 					const page = await moreRepos(question, cursor);
@@ -81,7 +84,7 @@ function Figures({ screen, question, view }: { screen: Screen; question: string;
 				}}
 				keyOf={(card) => card.repo}
 				draw={(card) => <RepoWork card={card} metric={metric} tz={tz} />} />
-			<CardGrid key={`pulls ${question}`} title="Pull requests" rows={screen.pulls} page={screen.pulls_page}
+			<CardGrid question={question} title="Pull requests" rows={screen.pulls} page={screen.pulls_page}
 				empty={<Empty icon="pull" title="No pull request activity in this period" />}
 				more={async (cursor) => {
 					const page = await morePulls(question, cursor);
