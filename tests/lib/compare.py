@@ -271,7 +271,7 @@ class Compare:
         assert not reply["events_truncated"]
         assert sorted(shown) == sorted(e["ts"] for e in want), params
 
-    def pages(self, **params):
+    def export_pages(self, **params):
         """(head, fields, rows) of an export."""
         head, rows, cursor = None, [], None
         while head is None or cursor is not None:
@@ -286,7 +286,7 @@ class Compare:
     def export(self, params):
         """Every request of the window once, in the order of (ts, id); and what each member has in
         each bin."""
-        head, fields, rows = self.pages(**params)
+        head, fields, rows = self.export_pages(**params)
         edges = self.edges(head, params)
         rows = [dict(zip(fields, row)) for row in rows]
         want = sorted((e["ts"], key.hex()) for key, e in self.oracle.requests()
@@ -304,7 +304,7 @@ class Compare:
                 assert row[name] == event.get(name, 0), (name, row, event)
             assert row["billing"] == event.get("billing", "api"), (row, event)
             assert row["status"] == event.get("status", 200), (row, event)
-        head, fields, rows = self.pages(level="bins", **params)
+        head, fields, rows = self.export_pages(level="bins", **params)
         edges = self.edges(head, params)
         rows = [dict(zip(fields, row)) for row in rows]
         shown = [(r["bin_start_ms"], r["member_id"] is None, r["member_id"]) for r in rows]
