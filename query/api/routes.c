@@ -157,7 +157,7 @@ static const struct tl_relay_route table[] = {
 		.summary =
 			"The rows behind the figures, of one snapshot, as they are read. Without "
 			"its last chunk a reply was cut and is not whole.",
-		.reply = "Export",
+		.reply = "ExportedRows",
 		.reply_type = "text/csv"},
 	{.method = TL_HTTP_GET,
 		.path = "/api/v1/live",
