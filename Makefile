@@ -280,7 +280,8 @@ BUDGET_crash := 1800
 BUDGET_grid := 1800
 BUDGET_damage := 600
 BUDGET_truth := 1800
-LONG := test-crash test-grid test-damage test-truth
+BUDGET_tenants := 600
+LONG := test-crash test-grid test-damage test-truth test-tenants
 .PHONY: $(LONG)
 $(LONG): test-%: packages-test
 	@$(MAKE) --no-print-directory -j2 tests
@@ -353,7 +354,7 @@ help:
 	@echo 'make test       every test [T=part of a name] [SEED=n]'
 	@echo 'make fuzz       fuzz the decoders [F=name|all] [BUDGET=seconds] [SEED=n]'
 	@echo 'make test-plants planted faults, and the suite that fails on each [P=words] [N=n]'
-	@echo 'make test-crash test-grid test-damage test-truth'
+	@echo 'make test-crash test-grid test-damage test-truth test-tenants'
 	@echo '                the long form of each folder [BUDGET=seconds] [SEED=n]'
 	@echo 'make gate       every long form, one report [BUDGET=seconds in all] [SEED=n]'
 	@echo 'make test-hostile hostile peers and overload at full length [BUDGET=seconds] [SEED=n]'

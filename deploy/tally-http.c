@@ -88,7 +88,7 @@ static const struct tl_conf_table conf_table = {
 	.program = "tally-http",
 	.summary = "Serves tallyd's figures and takes usage over HTTP (JSON or msgpack). Holds no "
 		   "data and no rights: every request is asked of tallyd with the token that came "
-		   "with it.",
+		   "with it. With --routes it lists its routes and who may ask them.",
 	.settings = setting_table,
 	.setting_count = sizeof(setting_table) / sizeof(setting_table[0]),
 };
@@ -225,13 +225,11 @@ serve(struct bridge *bridge, struct tl_why *why)
 	return tl_http_server_start(&options, &bridge->server, why);
 }
 
-static enum tl_err
-bridge_start(struct bridge *bridge, struct tl_why *why)
+static void
+add_api(struct bridge *bridge)
 {
-	const struct settings *settings = &bridge->settings;
 	const struct tl_relay_route *table;
 	uint32_t count;
-	enum tl_err err;
 
 	table = routes_of(&count);
 	add_routes(bridge, table, count);
@@ -239,6 +237,15 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 	add_routes(bridge, table, count);
 	table = session_routes(&count);
 	add_routes(bridge, table, count);
+}
+
+static enum tl_err
+bridge_start(struct bridge *bridge, struct tl_why *why)
+{
+	const struct settings *settings = &bridge->settings;
+	enum tl_err err;
+
+	add_api(bridge);
 	find_url(settings, settings->query, "query", bridge->query_url);
 	find_url(settings, settings->ingest, "ingest", bridge->ingest_url);
 	find_url(settings, "", "stats", bridge->stats_url);
@@ -360,6 +367,27 @@ check(const struct settings *settings, struct tl_why *why)
 	return TL_OK;
 }
 
+/* Every route and who may ask it, as "GET /api/v1/team member". */
+static int
+list_routes(struct bridge *bridge)
+{
+	struct tl_why why = {""};
+
+	add_api(bridge);
+	if (assets_new(&bridge->assets, &why))
+		return EXIT_CODE_CONFIG;
+	add_dashboard(bridge);
+	for (uint32_t i = 0; i < bridge->route_count; i++) {
+		const struct tl_http_route *http = &bridge->routes[i];
+		const struct tl_relay_route *route = http->run == tl_relay_run ? http->what : NULL;
+
+		printf("%s %s %s\n", tl_http_method_name(http->method), http->path,
+			route != NULL ? tl_relay_who_name(route->who) : "page");
+	}
+	assets_free(bridge->assets);
+	return 0;
+}
+
 static int
 help(void)
 {
@@ -383,6 +411,8 @@ main(int argc, char **argv)
 	tl_conf_defaults(&conf_table, &bridge.settings);
 	if (argc == 2 && strcmp(argv[1], "--help") == 0)
 		return help();
+	if (argc == 2 && strcmp(argv[1], "--routes") == 0)
+		return list_routes(&bridge);
 	err = tl_conf_read_args(&conf_table, argc, argv, &bridge.settings, &operand_count, &why);
 	if (!err)
 		err = check(&bridge.settings, &why);

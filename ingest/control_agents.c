@@ -290,8 +290,13 @@ control_agent_rotate(const struct control_call *call)
 enum tl_err
 control_agent_reveal(const struct control_call *call)
 {
-	enum tl_err err = tl_authorise(call->caller, TL_RIGHT_MANAGE, call->why);
+	char key_id[TL_KEY_ID_BYTES];
+	const struct tl_agent *agent;
+	const struct tl_org *org;
+	enum tl_err err = control_need_org(call, TL_RIGHT_MANAGE, &org);
 
+	if (!err)
+		err = find_agent(call, org, key_id, &agent);
 	if (err)
 		return err;
 	return tl_fail(call->why, TL_EREVEAL_OFF, "keys are stored as hashes; rotate instead");

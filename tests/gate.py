@@ -19,7 +19,8 @@ SUITES = (
     ("test-truth", 0.14, r"truth: .*", {}),
     ("test-hostile", 0.07, r"hostile: .*", {}),
     ("disk", 0.03, r"disk: .*", {"CYCLES": "50"}),
-    ("fuzz", 0.30, r"fuzz: .*", {"F": "all"}),
+    ("test-tenants", 0.05, r"tenants: .*", {}),
+    ("fuzz", 0.25, r"fuzz: .*", {"F": "all"}),
     ("test-plants", 0.05, r"planted: .*", {}),
 )
 SCRIPTS = {"disk": "tests/e2e/disk_test.py"}  # a script of make test that has a long form

@@ -95,7 +95,7 @@ def main():
     jobs = []
     # The longest first, so that the two lanes end together.
     for folder in ("tests/crash", "tests/grid", "tests/damage", "tests/plants", "tests/truth",
-                   "tests/browser", "tests/e2e"):
+                   "tests/tenants", "tests/browser", "tests/e2e"):
         if os.path.isdir(folder):
             jobs += sorted(os.path.join(folder, name) for name in os.listdir(folder)
                            if name.endswith("_test.py"))

@@ -46,16 +46,16 @@ static const char tail[] =
 	"\"application/json\":{\"schema\":{\"$ref\":\"#/components/schemas/Error\"}}}}},"
 	"\"schemas\":";
 
-static const struct {
-	const char *word, *security;
-} who[] = {
-	[TL_RELAY_ANYBODY] = {"anybody", "[]"},
-	[TL_RELAY_MEMBER] = {"member", "[{\"token\":[]},{\"session\":[]}]"},
-	[TL_RELAY_ADMIN] = {"admin", "[{\"token\":[]},{\"session\":[]}]"},
-	[TL_RELAY_GATEWAY] = {"gateway", "[{\"token\":[]}]"},
-	[TL_RELAY_AGENT] = {"agent", "[{\"token\":[]}]"},
-	[TL_RELAY_ANY_TOKEN] = {"any", "[{\"token\":[]},{\"session\":[]}]"},
-};
+/* What a credential of that kind may travel in; usage comes with a token alone. */
+static const char *
+security_of(enum tl_relay_who who)
+{
+	if (who == TL_RELAY_ANYBODY)
+		return "[]";
+	if (who == TL_RELAY_GATEWAY || who == TL_RELAY_AGENT)
+		return "[{\"token\":[]}]";
+	return "[{\"token\":[]},{\"session\":[]}]";
+}
 
 static const struct tl_relay_route *
 route_of(const struct tl_http_route *http)
@@ -232,7 +232,8 @@ put_operation(struct tl_buf *text, const struct tl_relay_route *route)
 	tl_buf_put_str(text, ",");
 	put_text(text, "description", route->summary);
 	tl_buf_printf(text, ",\"x-tally-op\":\"%s\",\"x-tally-who\":\"%s\",\"security\":%s",
-		route->op != NULL ? route->op : "", who[route->who].word, who[route->who].security);
+		route->op != NULL ? route->op : "", tl_relay_who_name(route->who),
+		security_of(route->who));
 	put_parameters(text, route);
 	put_body(text, route);
 	tl_buf_printf(text,

@@ -14,6 +14,22 @@
 #define FAILURE_SLOTS 8192u /* 200 KB */
 #define KEY_ID_BYTES_MAX 32u
 
+const char *
+tl_relay_who_name(enum tl_relay_who who)
+{
+	static const char *const names[] = {
+		[TL_RELAY_ANYBODY] = "anybody",
+		[TL_RELAY_MEMBER] = "member",
+		[TL_RELAY_AUDITOR] = "auditor",
+		[TL_RELAY_ADMIN] = "admin",
+		[TL_RELAY_GATEWAY] = "gateway",
+		[TL_RELAY_ANY_TOKEN] = "any",
+		[TL_RELAY_AGENT] = "agent",
+	};
+
+	return names[who];
+}
+
 enum tl_err
 tl_relay_open(struct tl_relay *relay, const char *query_url, const char *ingest_url,
 	int64_t timeout_ms, struct tl_why *why)
@@ -133,7 +149,8 @@ tl_relay_question(struct tl_buf *question, const struct tl_http_request *request
 
 	tl_pack_key_int(question, &map, "v", TL_PROTOCOL_VERSION);
 	tl_pack_key_str(question, &map, "op", route->op);
-	if (token.bytes > 0)
+	/* A code is its own credential, whatever a browser sends along. */
+	if (token.bytes > 0 && !route->takes_code)
 		tl_pack_key_slice(question, &map, "token", token);
 	if (route->id_wire != NULL)
 		tl_pack_key_slice(question, &map, route->id_wire, id);

@@ -32,10 +32,11 @@ struct tl_relay_field {
 	bool is_required;
 };
 
-/* Who may ask; for the document alone. */
+/* Who may ask, for who reads the document; tallyd decides, and a test holds both together. */
 enum tl_relay_who {
 	TL_RELAY_ANYBODY,
 	TL_RELAY_MEMBER,    /* personal or service token, a session */
+	TL_RELAY_AUDITOR,   /* an admin, a service token */
 	TL_RELAY_ADMIN,	    /* a token or a session of an admin */
 	TL_RELAY_GATEWAY,   /* a gateway's token */
 	TL_RELAY_ANY_TOKEN, /* whoever has a credential of any kind */
@@ -83,6 +84,9 @@ struct tl_relay {
 	struct tl_http_body *document; /* the description of all routes */
 	struct tl_prices *prices;      /* for usage that comes without a cost */
 };
+
+/* "anybody", "member", "auditor", "admin", "gateway", "agent", "any". Static. */
+const char *tl_relay_who_name(enum tl_relay_who who);
 
 /* Names by url; tallyd need not be there yet. On failure nothing is left open. */
 TL_MUST enum tl_err tl_relay_open(struct tl_relay *relay, const char *query_url,
