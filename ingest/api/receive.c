@@ -69,12 +69,12 @@ static void run_events(
 		.who = TL_RELAY_ADMIN, .tag = "admin", .summary = summary_, .reply = "Done" \
 	}
 
-#define EXPORT(signal_, summary_)                                                                 \
-	{                                                                                         \
-		.method = TL_HTTP_POST, .path = "/v1/" signal_, .run = export_run, \
-		.body_bytes_max = TL_FRAME_BYTES_MAX, .who = TL_RELAY_AGENT, .tag = "agents",     \
-		.summary = summary_, .body = "Export", .body_types = "application/x-protobuf",    \
-		.reply = "ExportReply"                                                            \
+#define EXPORT(signal_, summary_)                                                              \
+	{                                                                                      \
+		.method = TL_HTTP_POST, .path = "/v1/" signal_, .run = export_run,             \
+		.body_bytes_max = TL_FRAME_BYTES_MAX, .who = TL_RELAY_AGENT, .tag = "agents",  \
+		.summary = summary_, .body = "Export", .body_types = "application/x-protobuf", \
+		.reply = "ExportReply"                                                         \
 	}
 
 static const struct tl_relay_route table[] = {
@@ -82,7 +82,7 @@ static const struct tl_relay_route table[] = {
 		.path = "/api/v1/events",
 		.run = run_events,
 		.body_bytes_max = TL_FRAME_BYTES_MAX,
-		.who = TL_RELAY_GATEWAY,
+		.who = TL_RELAY_AGENT,
 		.tag = "gateways",
 		.summary = "Usage, up to 1,000 events; answered when it is durable. Sending again "
 			   "counts nothing twice.",

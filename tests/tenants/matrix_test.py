@@ -27,6 +27,7 @@ WHO = {
     "auditor": {"service", "admin", "admin cookie"},
     "admin": {"admin", "admin cookie"},
     "gateway": {"gateway"},
+    "agent": {"gateway", "agent"},
 }
 
 
@@ -53,7 +54,10 @@ ROUTES = {
     "GET /api/v1/openapi.json": ("anybody", at(V1 + "/openapi.json")),
     "GET /livez": ("anybody", at("/livez")),
     "GET /readyz": ("anybody", at("/readyz")),
-    "POST /api/v1/events": ("gateway", lambda org: (V1 + "/events", [
+    "POST /v1/logs": ("agent", at("/v1/logs", {})),
+    "POST /v1/metrics": ("agent", at("/v1/metrics", {})),
+    "POST /v1/traces": ("agent", at("/v1/traces", {})),
+    "POST /api/v1/events": ("agent", lambda org: (V1 + "/events", [
         {"id": org.fresh(), "ts": 1, "model": "m"}])),
     "GET /api/v1/invitations": ("admin", at(V1 + "/invitations")),
     "POST /api/v1/invitations": ("admin", lambda org: (
@@ -104,6 +108,9 @@ OTHERWISE = {
     "POST /api/v1/agents/{agent}/reveal": 409,  # keys are kept as hashes
 }
 
+# Usage comes with a token alone.
+NO_COOKIE = {"POST /api/v1/events", "POST /v1/logs", "POST /v1/metrics", "POST /v1/traces"}
+
 # Things that are named in the path: an id of another org, in its place.
 FOREIGN = {
     "GET /api/v1/sessions/{id}": lambda org: org.session,
@@ -126,7 +133,8 @@ OPS = dict(
         "leaderboard", "series", "top_repos", "repos", "pulls", "models", "sessions", "session",
         "team", "dashboard", "live")},
     **{op: WHO["auditor"] for op in ("reconcile", "explain")},
-    **{op: WHO["gateway"] for op in ("keys_resolve", "key_resolve", "events")},
+    **{op: WHO["gateway"] for op in ("keys_resolve", "key_resolve")},
+    **{op: WHO["agent"] for op in ("events",)},
     **{op: WHO["admin"] for op in (
         "org_update", "token_create", "token_revoke", "token_list", "invite", "invite_revoke",
         "invite_list", "agent_create", "agent_update", "agent_rotate", "agent_reveal",
@@ -162,7 +170,7 @@ def wanted(route, who, name):
     if kind not in WHO[who]:
         if kind in UNKNOWN:
             return (401, 429)  # 429: too many of them already
-        return (401,) if route == "POST /api/v1/events" and "cookie" in kind else (403,)
+        return (401,) if route in NO_COOKIE and "cookie" in kind else (403,)
     if route == "DELETE /api/v1/session" and "cookie" not in kind:
         return (404,)  # a token is no session to be ended
     return (OTHERWISE.get(route, 200),)
