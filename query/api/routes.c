@@ -152,7 +152,7 @@ static const struct tl_relay_route table[] = {
 		.run = export_serve,
 		.op = "export",
 		.fields = export_fields,
-		.who = TL_RELAY_ADMIN,
+		.who = TL_RELAY_AUDITOR,
 		.tag = "figures",
 		.summary =
 			"The rows behind the figures, of one snapshot, as they are read. Without "

@@ -50,6 +50,7 @@ ROUTES = {
     "GET /api/v1/live": ("member", at(V1 + "/live")),
     "GET /api/v1/reconcile": ("auditor", at(V1 + "/reconcile")),
     "GET /api/v1/explain": ("auditor", at(V1 + "/explain")),
+    "GET /api/v1/export": ("auditor", at(V1 + "/export?format=csv")),
     "GET /api/v1/keys/resolve": ("gateway", at(V1 + "/keys/resolve")),
     "GET /api/v1/openapi.json": ("anybody", at(V1 + "/openapi.json")),
     "GET /livez": ("anybody", at("/livez")),
@@ -132,7 +133,7 @@ OPS = dict(
     {op: WHO["member"] for op in (
         "leaderboard", "series", "top_repos", "repos", "pulls", "models", "sessions", "session",
         "team", "dashboard", "live")},
-    **{op: WHO["auditor"] for op in ("reconcile", "explain")},
+    **{op: WHO["auditor"] for op in ("reconcile", "explain", "export")},
     **{op: WHO["gateway"] for op in ("keys_resolve", "key_resolve")},
     **{op: WHO["agent"] for op in ("events",)},
     **{op: WHO["admin"] for op in (
@@ -142,11 +143,12 @@ OPS = dict(
     **{op: EVERYBODY - UNKNOWN for op in ("ping", "signin_show", "signin_end", "invite_accept")},
     **{op: {"member", "admin"} for op in ("signin_create",)},
     **{op: EVERYBODY for op in ("health",)},
-    **{op: OPERATOR for op in ("org_create", "org_list", "stats", "verify", "rebuild", "dump",
+    **{op: OPERATOR for op in ("org_create", "org_list", "stats", "verify", "rebuild", "dump", "seal",
                                "accept_clock", "link_create")},
 )
 QUERIES = {"leaderboard", "series", "top_repos", "repos", "pulls", "models", "sessions", "session",
-           "team", "dashboard", "live", "reconcile", "explain", "keys_resolve", "health"}
+           "team", "dashboard", "live", "reconcile", "explain", "export", "keys_resolve",
+           "health"}
 
 
 def routes():
