@@ -210,3 +210,39 @@ def test_seats_used_and_too_many():
             team.push([team.event("p%d@x.example" % i) for i in range(5)])
             page.reload()
             page.until("document.querySelector('.seats-over')?.textContent === '7 / 3 seats used'")
+
+
+@browser_test
+def test_cards_add_up_and_what_has_no_price_is_said():
+    with Daemon() as daemon, Bridge(daemon) as bridge, Browser() as browser:
+        team = Seeded(daemon)
+        team.push([team.event("a@x.example", cost_nusd=3 * 10**9, billing="plan"),
+                   team.event(cost_nusd=10**9), team.event("a@x.example", cost_nusd=None)])
+        with opened(browser, bridge, team) as page:
+            assert page.texts(".member h3") == ["a@x.example", "Unattributed"]
+            assert page.values(".member .figure-large") == ["3.00", "1.00"]
+            assert page.values(".figure-huge") == ["4.00"]
+            assert page.text(".overview-unpriced") == \
+                "1 request without a known price: not in the cost."
+            totals = dict(zip(page.texts(".totals dt"), page.texts(".totals dd")))
+            assert totals["In plans"] == "$3.00", totals
+
+
+@browser_test
+def test_a_member_sees_what_the_org_lets_members_see():
+    with Daemon() as daemon, Bridge(daemon) as bridge, Browser() as browser:
+        team = Seeded(daemon)
+        team.push(team.usage(3))
+        with browser.page(bridge) as page:
+            page.goto(url=team.login_link(bridge.port, "dev001@acme.example"))
+            page.until("document.querySelectorAll('%s').length === 3" % CARD)
+            # Others are seen, their emails are not: they have short names.
+            assert len([name for name in page.texts(CARD + " h3") if name.endswith("...")]) == 2
+            bridge.send("/api/v1/org", team.admin, "PATCH", {"peers_visible": False})
+            page.reload()
+            page.until("document.querySelectorAll('%s').length === 1" % CARD)
+            assert page.texts(CARD + " h3") == ["dev001@acme.example"]
+            assert page.text(".section-note") == "Your org shows each member the own figures."
+            page.visit("/dashboard/sessions")
+            page.until("document.querySelector('.session-link') !== null")
+            assert all(text.startswith("s-1-") for text in page.texts(".session-link"))

@@ -72,9 +72,10 @@ class Seeded:
              "--token", self.admin, *words], stdout=subprocess.PIPE, check=True)
         return json.loads(done.stdout)
 
-    def login_link(self, port):
-        """Where a browser is signed in, once."""
+    def login_link(self, port, member=None):
+        """Where a browser is signed in, once; as an admin unless told."""
         done = subprocess.run(
             [os.path.join(BUILD, "tally"), "login-link", "--data", self.daemon.directory, "--org",
-             self.name, "--http", "http://127.0.0.1:%d" % port], stdout=subprocess.PIPE, check=True)
+             self.name, "--http", "http://127.0.0.1:%d" % port,
+             *(["--member", member] if member else [])], stdout=subprocess.PIPE, check=True)
         return done.stdout.decode().strip()

@@ -5,6 +5,7 @@ import { findWho, signIn } from './api/session';
 import { teamScreen } from './api/team';
 import { teamTable } from './api/people';
 import { oneSession, sessionList } from './api/sessions';
+import { Broken } from './parts/broken';
 import { Hint } from './parts/hint';
 import { Empty } from './parts/state';
 import { PeopleScreen } from './people/people_screen';
@@ -63,7 +64,7 @@ export function App() {
 	}, [path, isOut]);
 	return (
 		<>
-			{isOut ? <SignInScreen /> : <Shell>{page}</Shell>}
+			{isOut ? <SignInScreen /> : <Shell><Broken page={path}>{page}</Broken></Shell>}
 			<Hint />
 		</>
 	);

@@ -55,9 +55,10 @@ const LIVE = {
 };
 
 function Live() {
-	const { text, hint } = LIVE[link.value];
+	const state = link.value === 'live' && teamScreen.failure.value !== null ? 'lost' : link.value;
+	const { text, hint } = LIVE[state];
 
-	return <span class={`live live-${link.value}`} role="status" data-hint={hint}><i class="pulse" /><span>{text}</span></span>;
+	return <span class={`live live-${state}`} role="status" data-hint={hint}><i class="pulse" /><span>{text}</span></span>;
 }
 
 function Seats() {

@@ -9,7 +9,8 @@ export interface TeamScreen extends Head {
 	org: Charted & { name: string; tz: string; prev_value: Value | null };
 	bars: Value[];
 	members: Member[];
-	unattributed: Charted;
+	/* Not for members who see only themselves. */
+	unattributed: Charted | null;
 	top_repos: { state: 'ok' | 'no_activity' | 'not_connected'; repos: TopRepo[] } & Page;
 	repos: RepoCard[];
 	repos_page: Page;

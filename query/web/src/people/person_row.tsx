@@ -6,6 +6,7 @@ import { centsUsd, exactUsd } from '../figures/money';
 import { ago, dayOf, lasting, momentOf, now } from '../figures/time';
 import { Avatar } from '../parts/avatar';
 import { Icon } from '../parts/icon';
+import { Name } from '../parts/name';
 import { openedEmails } from './sealed';
 
 const HASH_SHOWN = 16;
@@ -31,7 +32,7 @@ export function PersonRow({ member, place }: { member: TeamMember; place: number
 					<span class="person-name">
 						<Avatar id={member.gitEmailHash} name={name} />
 						<span>
-							<bdi>{name}</bdi>
+							<Name text={name} />
 							{isNamed && <small><bdi>{email}</bdi></small>}
 							<small class="phone-only"><Since text={member.lastActive} /></small>
 							{member.role === 'admin' && <span class="tag">admin</span>}

@@ -4,6 +4,7 @@ import { compact, grouped, plural } from '../figures/count';
 import { ago, momentOf, now } from '../figures/time';
 import { agentName } from '../parts/agent_badge';
 import { Figure } from '../parts/figure';
+import { Name } from '../parts/name';
 import { RepoName } from '../parts/repo_name';
 import { openedEmails } from '../people/sealed';
 import { addressWith } from '../place';
@@ -28,7 +29,7 @@ export function SessionRow({ row, tz }: { row: Session; tz: string }) {
 			<td class="wide-only">
 				{row.member_id === null
 					? <span class="quiet">{memberOf(row)}</span>
-					: <a class="plain" href={addressWith({ member: row.member_id })}><bdi>{memberOf(row)}</bdi></a>}
+					: <a class="plain" href={addressWith({ member: row.member_id })}><Name text={memberOf(row)} /></a>}
 			</td>
 			<td class="wide-only">{row.agent === null ? <span class="quiet">–</span> : <bdi class="narrow">{agentName(row.agent)}</bdi>}</td>
 			<td class="wide-only">

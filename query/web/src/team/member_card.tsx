@@ -3,8 +3,9 @@ import { AgentBadge } from '../parts/agent_badge';
 import { Avatar } from '../parts/avatar';
 import { Figure } from '../parts/figure';
 import { Icon } from '../parts/icon';
+import { Name } from '../parts/name';
 import { Spark } from '../parts/spark';
-import type { Member } from '../api/shapes';
+import type { Charted, Member } from '../api/shapes';
 import { grouped, percent, plural } from '../figures/count';
 import { exactUsd } from '../figures/money';
 import { exactOf, labelOf, type Metric } from '../figures/metric';
@@ -31,7 +32,7 @@ export function MemberCard({ member, placed, metric, href, compares }: Props) {
 			<header>
 				<Avatar id={member.member_id} name={name} />
 				<div class="member-who">
-					<h3 data-hint={allOf(member, metric)}><a class="cover" href={href}><bdi>{name}</bdi></a></h3>
+					<h3 data-hint={allOf(member, metric)}><a class="cover" href={href}><Name text={name} /></a></h3>
 					<Activity member={member} />
 				</div>
 				<Rank placed={placed} compares={compares} />
@@ -102,6 +103,25 @@ function Movement({ placed }: { placed: Member }) {
 	);
 }
 
+/* With it the cards add up to the org. */
+export function UnattributedCard({ rest, metric }: { rest: Charted; metric: Metric }) {
+	return (
+		<li class="card member">
+			<header>
+				<Avatar id="" name="?" />
+				<div class="member-who">
+					<h3>Unattributed</h3>
+					<p class="activity">usage that names nobody</p>
+				</div>
+			</header>
+			<div class="member-figures">
+				<Figure class="figure-large" metric={metric} value={rest.value} label={labelOf(metric)} />
+			</div>
+			<Spark values={rest.spark} />
+		</li>
+	);
+}
+
 export function PendingCard({ member }: { member: Member }) {
 	const name = nameOf(member);
 
@@ -110,7 +130,7 @@ export function PendingCard({ member }: { member: Member }) {
 			<header>
 				<Avatar id={member.member_id} name={name} />
 				<div class="member-who">
-					<h3><bdi>{name}</bdi></h3>
+					<h3><Name text={name} /></h3>
 					<p class="activity">invited as {member.role}</p>
 				</div>
 				<span class="tag">Pending</span>

@@ -5,7 +5,7 @@ import { wholeOf } from '../figures/metric';
 import { addressWith, go, place } from '../place';
 import { Empty } from '../parts/state';
 import { useHeldOrder } from './held_order';
-import { MemberCard, PendingCard } from './member_card';
+import { MemberCard, PendingCard, UnattributedCard } from './member_card';
 import { SHOWN, windowParams, type View } from './view';
 
 /* With more to come nobody counted them all. */
@@ -31,11 +31,15 @@ export function Members({ screen, question, view }: { screen: TeamScreen; questi
 					</Empty>
 				</div>
 			)}
+			{!screen.me.sees_peers && <p class="quiet section-note">Your org shows each member the own figures.</p>}
 			<ol class="cards">
-				{rows.map(({ row, placed }) => row.pending
-					? <PendingCard key={row.member_id} member={row} />
-					: <MemberCard key={row.member_id} member={row} placed={placed} metric={screen.metric}
+				{rows.filter(({ row }) => !row.pending).map(({ row, placed }) =>
+					<MemberCard key={row.member_id} member={row} placed={placed} metric={screen.metric}
 						href={sessionsOf(row.member_id)} compares={compares} />)}
+				{screen.unattributed !== null && BigInt(screen.unattributed.requests) > 0n && (
+					<UnattributedCard rest={screen.unattributed} metric={screen.metric} />
+				)}
+				{rows.filter(({ row }) => row.pending).map(({ row }) => <PendingCard key={row.member_id} member={row} />)}
 			</ol>
 			{screen.next_cursor !== null && (
 				<button type="button" class="button more"

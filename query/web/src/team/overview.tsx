@@ -32,6 +32,11 @@ export function Overview({ screen }: { screen: TeamScreen }) {
 				bars={screen.bars} />
 			<p class="overview-zone quiet">
 				Times are {window.tz.replace('_', ' ')}. Figures as of {momentOf(screen.as_of_ms, window.tz)}.
+				{BigInt(org.unpriced) > 0n && (
+					<strong class="overview-unpriced">
+						{' '}{plural(org.unpriced, 'request')} without a known price: not in the cost.
+					</strong>
+				)}
 			</p>
 		</section>
 	);
@@ -63,6 +68,9 @@ function Change({ screen }: { screen: TeamScreen }) {
 function Totals({ screen: { org, metric } }: { screen: TeamScreen }) {
 	const all = [
 		{ of: 'cost', name: 'Cost', short: centsUsd(org.cost_usd), exact: exactUsd(org.cost_usd) },
+		...(wholeOf(org.cost_plan_usd) > 0n ? [
+			{ of: 'plan', name: 'In plans', short: centsUsd(org.cost_plan_usd), exact: `${exactUsd(org.cost_plan_usd)} of the cost is covered by subscriptions` },
+		] : []),
 		{ of: 'tokens', name: 'Tokens', short: compact(org.tokens), exact: plural(org.tokens, 'token') },
 		{ of: 'requests', name: 'Requests', short: compact(org.requests), exact: plural(org.requests, 'request') },
 		{ of: 'sessions', name: 'Sessions', short: compact(org.sessions), exact: plural(org.sessions, 'session') },
