@@ -29,7 +29,7 @@ CFLAGS := -std=gnu11 -D_GNU_SOURCE -pthread -I. -I$(BUILD) -MMD -MP $(WARN) $(CF
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 
 # Folders, one archive each. LINK_x: what stands below x, in link order.
-FOLDERS := base model wire net http store registry client import otlp ingest rollup query queryapi queryweb ingestapi
+FOLDERS := base model wire net http store registry client import otlp mcp ingest rollup query queryapi queryweb ingestapi
 DIR_base := schema/base
 DIR_model := schema/model
 DIR_wire := schema/wire
@@ -40,6 +40,7 @@ DIR_registry := schema/registry
 DIR_client := ingest/client
 DIR_import := ingest/import
 DIR_otlp := ingest/otlp
+DIR_mcp := ingest/mcp
 DIR_ingest := ingest
 DIR_rollup := rollup
 DIR_query := query
@@ -57,10 +58,11 @@ LINK_registry := registry store model base
 LINK_client := client net wire model base
 LINK_import := import wire model base
 LINK_otlp := otlp wire model base
+LINK_mcp := mcp wire model base
 LINK_ingest := ingest registry store net wire model base
 LINK_rollup := rollup registry store wire model base
 LINK_query := query registry store net wire model base
-LINK_all := ingest rollup query registry store import otlp client net wire model base
+LINK_all := ingest rollup query registry store import otlp mcp client net wire model base
 
 LIBS_base := -lsodium -lxxhash -lroaring -linih
 LIBS_wire := -lmsgpackc -lz -ljansson
@@ -80,7 +82,7 @@ lib = $(foreach f,$(1),$(BUILD)/lib$(f).a)
 PROGRAM_LINK_tallyd := $(LINK_all)
 PROGRAM_LINK_tally := import client net wire model base
 # Of query, the bridge takes lru alone: without -lrocksdb more does not link.
-PROGRAM_LINK_tally-http := ingestapi otlp queryapi queryweb query http net wire model base
+PROGRAM_LINK_tally-http := ingestapi otlp mcp queryapi queryweb query http net wire model base
 PROGRAMS := $(foreach p,tallyd tally tally-http,$(if $(wildcard deploy/$(p).c),$(p)))
 
 .PHONY: all

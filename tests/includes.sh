@@ -35,6 +35,7 @@ forbid ingest/client 'schema/(store|registry)/'
 forbid deploy/cmd 'schema/(store|registry)/'
 forbid ingest/api 'schema/(store|registry)/'
 forbid ingest/otlp 'schema/(net|store|registry)/'
+forbid ingest/mcp 'schema/(net|store|registry)/'
 forbid query/api 'schema/(store|registry)/'
 for folder in schema ingest rollup query deploy; do
     forbid "$folder" '(tests|bench)/'

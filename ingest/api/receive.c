@@ -3,6 +3,7 @@
 #include "ingest/api/command.h"
 #include "ingest/api/events.h"
 #include "ingest/api/export.h"
+#include "ingest/api/tools.h"
 #include "schema/model/limits.h"
 
 #define END                  \
@@ -69,6 +70,8 @@ static void run_events(
 		.who = TL_RELAY_ADMIN, .tag = "admin", .summary = summary_, .reply = "Done" \
 	}
 
+#define MCP_BODY_BYTES_MAX (64u << 10)
+
 #define EXPORT(signal_, summary_)                                                              \
 	{                                                                                      \
 		.method = TL_HTTP_POST, .path = "/v1/" signal_, .run = export_run,             \
@@ -94,6 +97,16 @@ static const struct tl_relay_route table[] = {
 		"other records are counted and left alone."),
 	EXPORT("metrics", "OTLP/HTTP metrics: lines, commits, pull requests, active time and edit "
 			  "decisions of Claude Code; tokens and cost come from logs alone."),
+	{.method = TL_HTTP_POST,
+		.path = "/mcp",
+		.run = tools_run,
+		.body_bytes_max = MCP_BODY_BYTES_MAX,
+		.who = TL_RELAY_AGENT,
+		.tag = "agents",
+		.summary = "The Model Context Protocol (Streamable HTTP): an agent says which "
+			   "repository, pull requests and commits its session is about.",
+		.body = "JsonRpc",
+		.reply = "JsonRpc"},
 	EXPORT("traces", "OTLP/HTTP traces: taken and left alone."),
 	COMMAND(TL_HTTP_GET, "/invitations", "invite_list", NULL, NULL, "Open invitations."),
 	COMMAND(TL_HTTP_POST, "/invitations", "invite", NULL, invitation_fields,

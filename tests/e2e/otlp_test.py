@@ -8,65 +8,10 @@ import tempfile
 import time
 
 import otlp
-from bridge import Bridge
-from daemon import Daemon
+from agents import JSON, PROTOBUF, World
 
 DATA = os.path.join("..", "shared", "data")
 NOW = int(time.time() * 1000) - 60000
-JSON, PROTOBUF = "application/json", "application/x-protobuf"
-
-
-class World:
-    """A daemon, its bridge, and an agent's key for each of two people."""
-
-    def __init__(self, *options, bridge=()):
-        self.daemon = Daemon(*options)
-        self.bridge_options = bridge
-
-    def __enter__(self):
-        self.daemon.__enter__()
-        self.org = self.daemon.create_org()
-        self.admin, self.gateway = self.org["admin_token"], self.org["gateway_token"]
-        self.bridge = Bridge(self.daemon, *self.bridge_options)
-        self.bridge.__enter__()
-        self.ada, self.bob = self.key("ada@acme.test"), self.key("bob@acme.test")
-        return self
-
-    def __exit__(self, *why):
-        self.bridge.__exit__(*why)
-        self.daemon.__exit__(*why)
-
-    def key(self, email, kind="claude_code"):
-        with_control = self.daemon.control()
-        made = with_control.ask({"v": 1, "op": "agent_create", "org": "acme", "email": email,
-                                 "type": kind})
-        with_control.close()
-        return made["token"]
-
-    def export(self, signal, body, token=None, kind=JSON, status=200, **headers):
-        body = json.dumps(body) if kind == JSON and not isinstance(body, (str, bytes)) else body
-        body = otlp.protobuf(body) if isinstance(body, dict) else body
-        got = self.bridge.ask("/v1/" + signal, self.ada if token is None else token, "POST", body,
-                              Content_Type=kind, **headers)
-        assert got[0] == status, got
-        return got[1], got[2]
-
-    def board(self):
-        self.daemon.wait_caught_up()
-        return self.bridge.get("/api/v1/leaderboard?range=90d", self.admin)
-
-    def totals(self):
-        return self.board()["org"]
-
-    def team(self):
-        self.daemon.wait_caught_up()
-        return {one["email"]: one for one in
-                self.bridge.get("/api/v1/team", self.admin)["members"]}
-
-
-def figures(totals):
-    names = ("requests", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
-    return tuple(totals[name] for name in names if name in totals) + (totals["cost_usd"],)
 
 
 def test_a_call_counts_once_in_each_encoding():
@@ -178,21 +123,19 @@ def event(i, **fields):
 
 def test_an_agents_key_speaks_for_itself_alone():
     with World() as world:
-        push = lambda events, token: json.loads(world.bridge.ask(
-            "/api/v1/events", token, "POST", json.dumps(events), Content_Type=JSON)[2])
         # A gateway's rows first; then the key sends the same ids, with another cost and a higher rev.
-        push([event(1, email="ada@acme.test", agent="claude_code"), event(2)], world.gateway)
-        reply = push([event(1, cost_nusd=0), event(2, cost_nusd=0, rev=9)], world.ada)
+        world.push([event(1, email="ada@acme.test", agent="claude_code"), event(2)], world.gateway)
+        reply = world.push([event(1, cost_nusd=0), event(2, cost_nusd=0, rev=9)], world.ada)
         assert (reply["accepted"], reply["replaced"], reply["rejected"]) == (2, 0, 0), reply
         assert world.totals()["cost_usd"] == "0.00000001", world.totals()
         # And the other way round: an id that a key used first is free for the gateway.
-        push([event(3, cost_nusd=0)], world.ada)
-        reply = push([event(3, cost_nusd=7)], world.gateway)
+        world.push([event(3, cost_nusd=0)], world.ada)
+        reply = world.push([event(3, cost_nusd=7)], world.gateway)
         assert (reply["accepted"], reply["rejected"]) == (1, 0), reply
         key_id = world.bob[:17]
         bad = [event(4, email="bob@acme.test"), event(5, member="0" * 32), event(6, key=key_id),
                event(7, email_enc={"alg": "x"}), event(8, key=world.ada[:17])]
-        reply = push(bad, world.ada)
+        reply = world.push(bad, world.ada)
         assert reply["accepted"] == 1, reply
         assert [(e["i"], e["code"], e["field"]) for e in reply["errors"]] == [
             (0, "forbidden", "email"), (1, "forbidden", "member"), (2, "forbidden", "key"),
@@ -200,16 +143,16 @@ def test_an_agents_key_speaks_for_itself_alone():
         team = world.team()
         assert team["ada@acme.test"]["events"] == 5 and team["bob@acme.test"]["events"] == 0, team
         # One key's ids say nothing about another's.
-        assert push([event(8)], world.bob)["accepted"] == 1
-        assert push([event(8)], world.bob)["duplicate"] == 1
+        assert world.push([event(8)], world.bob)["accepted"] == 1
+        assert world.push([event(8)], world.bob)["duplicate"] == 1
 
 
 def test_a_key_links_its_own_members_sessions():
     with World() as world:
-        link = lambda i, session, token: json.loads(world.bridge.ask(
-            "/api/v1/events", token, "POST", json.dumps([
-                {"id": "link-%06d" % i, "ts": NOW, "kind": "link", "session": session,
-                 "op": "set_repo", "value": "acme/api"}]), Content_Type=JSON)[2])
+        def link(i, session, token):
+            return world.push([{"id": "link-%06d" % i, "ts": NOW, "kind": "link",
+                                "session": session, "op": "set_repo", "value": "acme/api"}], token)
+
         world.export("logs", otlp.logs([otlp.claude(NOW, "req_ada_1", "s-ada")]))
         world.export("logs", otlp.logs([otlp.claude(NOW, "req_bob_1", "s-bob")]), world.bob)
         world.daemon.wait_caught_up()

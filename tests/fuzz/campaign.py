@@ -31,7 +31,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 BOUNDS = ["-malloc_limit_mb=64", "-rss_limit_mb=1024", "-timeout=10"]
 # Larger inputs only where a format has large ones.
 MAX_BYTES = {"batch": 4096, "differential": 4096, "zone": 4096, "conf": 2048,
-             "otlp_json": 4096, "otlp_pb": 4096}
+             "otlp_json": 4096, "otlp_pb": 4096, "mcp": 2048}
 ENV = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1",
            UBSAN_OPTIONS="print_stacktrace=1")
 

@@ -202,6 +202,20 @@ def exports():
         (2, {"resourceSpans": []})]
 
 
+def calls():
+    tools = [("setSessionGitHubRepo", "repo", "acme/api"), ("addSessionPullRequest", "pullRequest", 7),
+             ("addSessionCommit", "commit", "abcdef0"), ("setSessionName", "name", "caf\u00e9"),
+             ("setSessionGitRepo", "repo", 5), ("none", "x", None)]
+    made = [{"jsonrpc": "2.0", "id": i, "method": "tools/call",
+             "params": {"name": name, "arguments": {"sessionId": "s-1", argument: of}}}
+            for i, (name, argument, of) in enumerate(tools)]
+    made += [{"jsonrpc": "2.0", "id": "a", "method": method, "params": {
+        "protocolVersion": "2025-06-18"}} for method in ("initialize", "tools/list", "ping", "x")]
+    made += [{"jsonrpc": "2.0", "method": "notifications/initialized"},
+             {"jsonrpc": "2.0", "id": None, "method": "ping"}, {"jsonrpc": "2.0", "id": 1, "result": {}}]
+    return [bytes([i % 4]) + json.dumps(one).encode() for i, one in enumerate(made + [made])]
+
+
 def windows():
     times = [b"2026-11-21T10:00:00.123Z", b"1969-12-31T23:59:59+14:00", b"2026-11-21", b"24h",
              b"custom", b"9999-12-31T23:59:60.999999999-00:30"]
@@ -248,6 +262,7 @@ MORE = {
     "query": queries, "command": commands, "reply": replies, "json": documents,
     "json_reply": shown, "registry": registry, "ref": refs, "zone": zones,
     "key": lambda: list(golden("key").values()),
+    "mcp": calls,
     "otlp_json": lambda: [bytes([first]) + json.dumps(export, separators=(",", ":")).encode()
                           for first, export in exports()],
     "otlp_pb": lambda: [bytes([first]) + otlp.protobuf(export) for first, export in exports()],

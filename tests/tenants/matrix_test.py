@@ -58,6 +58,7 @@ ROUTES = {
     "POST /v1/logs": ("agent", at("/v1/logs", {})),
     "POST /v1/metrics": ("agent", at("/v1/metrics", {})),
     "POST /v1/traces": ("agent", at("/v1/traces", {})),
+    "POST /mcp": ("agent", at("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "ping"})),
     "POST /api/v1/events": ("agent", lambda org: (V1 + "/events", [
         {"id": org.fresh(), "ts": 1, "model": "m"}])),
     "GET /api/v1/invitations": ("admin", at(V1 + "/invitations")),
@@ -110,7 +111,8 @@ OTHERWISE = {
 }
 
 # Usage comes with a token alone.
-NO_COOKIE = {"POST /api/v1/events", "POST /v1/logs", "POST /v1/metrics", "POST /v1/traces"}
+NO_COOKIE = {"POST /api/v1/events", "POST /v1/logs", "POST /v1/metrics", "POST /v1/traces",
+             "POST /mcp"}
 
 # Things that are named in the path: an id of another org, in its place.
 FOREIGN = {
