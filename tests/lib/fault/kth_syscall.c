@@ -2,13 +2,13 @@
  * A preload library that counts the calls that change files below a directory and lets the k-th go
  * wrong. TALLY_KTH_DIR: the directory. TALLY_KTH_STATE: a file of four int64 shared with whoever
  * watches: calls so far, k (0: never), stride (0: once; n: at k and at each n-th call after it),
- * and how often it struck; k may be written while the program runs. TALLY_KTH_SEED: of all calls from
- * k on, one in n, drawn by seed and number, instead. TALLY_KTH_ACTION: EIO, ENOSPC,
- * EINTR, short (half of a write), kill, or sleep (TALLY_KTH_SLEEP_MS, before the call).
- * TALLY_KTH_CALLS: which calls count, by name with commas; without it all of write, pwrite,
- * fdatasync, fsync, fallocate, ftruncate, rename, unlink and open. TALLY_KTH_TRACE: a file that
- * gets one line a call, "number name path". What goes to stdout and stderr is not counted. A call
- * that is not struck goes on to the next preload library, or to the C library.
+ * and how often it struck; k may be written while the program runs. TALLY_KTH_SEED: of all calls
+ * from k on, one in n, drawn by seed and number, instead. TALLY_KTH_ACTION: EIO, ENOSPC, EINTR,
+ * short (half of a write), kill, or sleep (TALLY_KTH_SLEEP_MS, before the call). TALLY_KTH_CALLS:
+ * which calls count, by name with commas; without it all of write, pwrite, fdatasync, fsync,
+ * fallocate, ftruncate, rename, unlink and open. TALLY_KTH_TRACE: a file that gets one line a call,
+ * "number name path". What goes to stdout and stderr is not counted. A call that is not struck goes
+ * on to the next preload library, or to the C library.
  */
 #include <dlfcn.h>
 #include <errno.h>
