@@ -5,8 +5,8 @@
  *   orgs by name -> quarters, hours, days in order of time -> sessions in order of their names, as
  *   the dictionary has them -> lives
  *
- * What has one stored key becomes a bundle of lines, sorted as text. A bundle may be cut anywhere:
- * the place to go on is (org, part, key, line).
+ * What has one stored key becomes a bundle of lines, sorted as text; so does a cell, whatever the
+ * number of its pages. A bundle may be cut anywhere: the place to go on is (org, part, key, line).
  */
 #include "deploy/derived.h"
 
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "deploy/dump.h"
-#include "schema/store/cell.h"
+#include "schema/store/cell_read.h"
 #include "schema/store/dict.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
@@ -272,21 +272,21 @@ put_page_pulls(struct walk *walk, const char *head, const struct tl_page *page)
 }
 
 static enum tl_err
-put_page(struct walk *walk, enum tl_span span, struct tl_slice key, struct tl_slice value)
+put_cell(struct walk *walk, enum tl_span span, struct tl_slice key)
 {
 	static const char *const names[] = {"15m", "1h", "1d"};
 	char at[TL_TIME_TEXT_BYTES], head[TL_TIME_TEXT_BYTES + 8];
+	struct tl_page_place place;
 	struct tl_page page;
-	int64_t bucket_ms;
-	uint32_t org;
 	enum tl_err err;
 
-	if (!tl_key_cell_parse(key, span, &org, &bucket_ms))
+	if (!tl_key_page_parse(key, span, &place))
 		return TL_ESTORAGE_CORRUPT;
-	err = tl_page_decode(value, span, bucket_ms, &walk->arena, &page);
+	err = tl_cell_read(walk->source->store, walk->source->view, place.org, span,
+		place.bucket_ms, &walk->arena, &page, walk->why);
 	if (err)
 		return err;
-	tl_time_format(bucket_ms, at);
+	tl_time_format(place.bucket_ms, at);
 	snprintf(head, sizeof(head), " %s %s", names[walk->place.part - PART_QUARTERS], at);
 	err = put_rows(walk, head, &page);
 	return err ? err : put_page_pulls(walk, head, &page);
@@ -443,11 +443,11 @@ put_key(struct walk *walk, struct tl_slice key, struct tl_slice value)
 {
 	switch (walk->place.part) {
 	case PART_QUARTERS:
-		return put_page(walk, TL_SPAN_15M, key, value);
+		return put_cell(walk, TL_SPAN_15M, key);
 	case PART_HOURS:
-		return put_page(walk, TL_SPAN_1H, key, value);
+		return put_cell(walk, TL_SPAN_1H, key);
 	case PART_DAYS:
-		return put_page(walk, TL_SPAN_1D, key, value);
+		return put_cell(walk, TL_SPAN_1D, key);
 	case PART_SESSIONS:
 		return put_named_session(walk, value);
 	case PART_LIVES:
@@ -474,6 +474,16 @@ put_lives(struct walk *walk, struct tl_scan *scan)
 	return err == TL_EEND ? end_bundle(walk) : err;
 }
 
+/* A page of the cell that is the bundle in hand: which part a session is of hangs on its number. */
+static bool
+is_later_page(const struct walk *walk, struct tl_slice key)
+{
+	const struct tl_slice *at = &walk->place.key;
+
+	return walk->place.part <= PART_DAYS && key.bytes == at->bytes && key.bytes > 4 &&
+	       memcmp(key.data, at->data, key.bytes - 4) == 0 && !tl_slice_eq(key, *at);
+}
+
 static enum tl_err
 put_bundles(struct walk *walk, struct tl_scan *scan)
 {
@@ -484,6 +494,8 @@ put_bundles(struct walk *walk, struct tl_scan *scan)
 		err = tl_scan_next(scan, &key, &value, walk->why);
 		if (err)
 			return err == TL_EEND ? TL_OK : err;
+		if (is_later_page(walk, key))
+			continue;
 		if (!tl_slice_eq(key, walk->place.key))
 			walk->place.line_idx = 0;
 		memcpy(walk->place_key, key.data, key.bytes);

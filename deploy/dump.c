@@ -55,14 +55,13 @@ static enum tl_err
 print_page(enum tl_span span, struct tl_slice key, struct tl_slice value, struct tl_arena *arena,
 	struct tl_buf *text)
 {
+	struct tl_page_place place;
 	struct tl_page page;
-	int64_t bucket_ms;
-	uint32_t org;
 	enum tl_err err;
 
-	if (!tl_key_cell_parse(key, span, &org, &bucket_ms))
+	if (!tl_key_page_parse(key, span, &place))
 		return TL_ESTORAGE_CORRUPT;
-	err = tl_page_decode(value, span, bucket_ms, arena, &page);
+	err = tl_page_decode(value, span, place.bucket_ms, arena, &page);
 	if (err)
 		return err;
 	tl_buf_printf(text, "  rows=%u prs=%u splits=%u groups=%u", page.row_count, page.pr_count,

@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "query/edge.h"
+#include "schema/store/cell_read.h"
 #include "schema/store/days.h"
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
@@ -223,31 +224,39 @@ check_gap(struct walk *walk, enum tl_span span, int64_t first_day_ms, int64_t en
 		return TL_OK;
 	err = open_pages(walk->scene, TL_SPAN_1D, first_day_ms, end_ms, &scan, why);
 	while (!err) {
-		uint32_t org;
-		int64_t day_ms = 0;
+		struct tl_page_place place = {0};
 
 		err = tl_scan_next(scan, &key, &value, why);
-		if (!err && !tl_key_cell_parse(key, TL_SPAN_1D, &org, &day_ms))
+		if (!err && !tl_key_page_parse(key, TL_SPAN_1D, &place))
 			err = TL_ESTORAGE_CORRUPT;
 		if (!err)
-			err = check_day(walk, span, day_ms, why);
+			err = check_day(walk, span, place.bucket_ms, why);
 	}
 	tl_scan_free(scan);
 	return err == TL_EEND ? TL_OK : err;
 }
 
 static enum tl_err
-decode_page(struct tl_slice bytes, enum tl_span span, int64_t bucket_ms, struct tl_arena *arena,
-	struct tl_page *page_out, struct tl_why *why)
+unreadable(enum tl_err err, enum tl_span span, int64_t bucket_ms, struct tl_why *why)
 {
-	enum tl_err err = tl_page_decode(bytes, span, bucket_ms, arena, page_out);
 	char text[TL_TIME_TEXT_BYTES];
 
-	if (err) {
-		tl_time_format(bucket_ms, text);
-		tl_fail(why, err, "the %s page of %s cannot be read", tl_span_name(span), text);
-	}
-	return err;
+	tl_time_format(bucket_ms, text);
+	return tl_fail(why, err, "the %s page of %s cannot be read", tl_span_name(span), text);
+}
+
+static enum tl_err
+walk_page(struct walk *walk, const struct tl_page_place *place, struct tl_slice value,
+	struct tl_why *why)
+{
+	struct tl_page page;
+	enum tl_err err;
+
+	tl_arena_reset(&walk->arena);
+	err = tl_page_decode(value, place->span, place->bucket_ms, &walk->arena, &page);
+	if (err)
+		return unreadable(err, place->span, place->bucket_ms, why);
+	return show(walk, &page, place->bucket_ms, why);
 }
 
 static enum tl_err
@@ -260,26 +269,22 @@ walk_pages(struct walk *walk, const struct run *run, struct tl_why *why)
 
 	err = open_pages(walk->scene, run->span, run->start_ms, run->end_ms, &scan, why);
 	while (!err) {
-		struct tl_page page = {0};
-		int64_t bucket_ms = 0;
-		uint32_t org = 0;
+		struct tl_page_place place = {0};
+		int64_t day_ms;
 
 		err = tl_scan_next(scan, &key, &value, why);
 		if (err)
 			break;
-		if (!tl_key_cell_parse(key, run->span, &org, &bucket_ms)) {
+		if (!tl_key_page_parse(key, run->span, &place)) {
 			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "a cell's key cannot be read");
 			break;
 		}
+		day_ms = tl_bucket_floor(TL_SPAN_1D, place.bucket_ms);
 		if (run->span != TL_SPAN_1D)
-			err = check_gap(walk, run->span, unseen_day_ms,
-				tl_bucket_floor(TL_SPAN_1D, bucket_ms), why);
-		unseen_day_ms = tl_bucket_floor(TL_SPAN_1D, bucket_ms) + TL_DAY_MS;
-		tl_arena_reset(&walk->arena);
+			err = check_gap(walk, run->span, unseen_day_ms, day_ms, why);
+		unseen_day_ms = day_ms + TL_DAY_MS;
 		if (!err)
-			err = decode_page(value, run->span, bucket_ms, &walk->arena, &page, why);
-		if (!err)
-			err = show(walk, &page, bucket_ms, why);
+			err = walk_page(walk, &place, value, why);
 	}
 	tl_scan_free(scan);
 	if (err == TL_EEND && run->span != TL_SPAN_1D)
@@ -402,16 +407,14 @@ enum tl_err
 facts_page(const struct query_scene *scene, enum tl_span span, int64_t bucket_ms,
 	struct tl_arena *arena, struct tl_page *page_out, struct tl_why *why)
 {
-	struct tl_key key = tl_key_cell(scene->org->no, span, bucket_ms);
-	struct tl_buf bytes;
 	enum tl_err err;
 
-	tl_buf_init(&bytes, 0);
-	err = tl_store_get(
-		scene->store, scene->view, tl_cell_family(span), tl_key_slice(&key), &bytes, why);
-	if (!err)
-		err = decode_page(tl_buf_slice(&bytes), span, bucket_ms, arena, page_out, why);
-	tl_buf_fini(&bytes);
+	if (why != NULL)
+		why->text[0] = '\0';
+	err = tl_cell_read(
+		scene->store, scene->view, scene->org->no, span, bucket_ms, arena, page_out, why);
+	if (err && err != TL_ENOT_FOUND && (why == NULL || why->text[0] == '\0'))
+		return unreadable(err, span, bucket_ms, why);
 	return err;
 }
 

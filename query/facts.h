@@ -29,9 +29,10 @@ facts_all(const struct tl_window *window)
 }
 
 /*
- * Visit every page; its rows lie in bin bin_idx as a whole. The page is valid during the visit. Its
- * prs belong to the sessions that have rows in it, its splits are always there. Errors: what the
- * store says, TL_EEDGE_UNAVAILABLE, and what visit returns.
+ * Visit every page, several of a cell with many sessions; its rows lie in bin bin_idx as a whole.
+ * The page is valid during the visit. Its prs belong to the sessions that have rows in it, its
+ * splits are always there. Errors: what the store says, TL_EEDGE_UNAVAILABLE, and what visit
+ * returns.
  */
 TL_MUST enum tl_err facts_walk(const struct query_scene *scene, const struct facts_ask *ask,
 	enum tl_err (*visit)(
@@ -48,7 +49,7 @@ TL_MUST enum tl_err facts_walk_cells(const struct query_scene *scene, const stru
 		void *arg, uint32_t bin_idx, const struct tl_page *page, struct tl_why *why),
 	void *arg, struct tl_why *why);
 
-/* The page of one cell as stored; TL_ENOT_FOUND when nothing is in it. Memory is the arena's. */
+/* One cell as a whole; TL_ENOT_FOUND when nothing is in it. Memory is the arena's. */
 TL_MUST enum tl_err facts_page(const struct query_scene *scene, enum tl_span span,
 	int64_t bucket_ms, struct tl_arena *arena, struct tl_page *page_out, struct tl_why *why);
 

@@ -19,8 +19,8 @@
 struct day {
 	int64_t day_ms;
 	struct index fact_index, quarter_index;
-	struct audit_list facts;    /* by (org, bucket, key) once complete */
-	struct audit_list quarters; /* by (org, bucket) */
+	struct audit_list facts;    /* by (org, part, bucket, key) once complete */
+	struct audit_list quarters; /* by (org, part, bucket) */
 };
 
 /* Where stored cells are: (day, org). */
@@ -35,16 +35,17 @@ struct places {
 };
 
 static enum tl_err
-quarter_of(struct audit *audit, struct day *day, uint32_t org, int64_t bucket_no,
+quarter_of(struct audit *audit, struct day *day, uint32_t org, uint32_t part, int64_t bucket_no,
 	struct audit_quarter **quarter_out)
 {
-	uint64_t hash = index_hash(org, (uint64_t)bucket_no);
+	uint64_t hash = index_hash((uint64_t)part << 32 | org, (uint64_t)bucket_no);
 	uint64_t at = hash;
 	struct audit_quarter *quarter;
 	enum tl_err err;
 
 	while ((quarter = index_next(&day->quarter_index, hash, &at)) != NULL) {
-		if (quarter->org == org && quarter->bucket_no == bucket_no) {
+		if (quarter->org == org && quarter->part == part &&
+			quarter->bucket_no == bucket_no) {
 			*quarter_out = quarter;
 			return TL_OK;
 		}
@@ -53,6 +54,7 @@ quarter_of(struct audit *audit, struct day *day, uint32_t org, int64_t bucket_no
 	if (quarter == NULL)
 		return TL_ENOMEM;
 	quarter->org = org;
+	quarter->part = part;
 	quarter->bucket_no = bucket_no;
 	err = index_put(&day->quarter_index, &audit->day_arena, hash, quarter);
 	if (!err)
@@ -138,6 +140,7 @@ visit_row(struct audit *audit, const struct audit_row *row, void *arg, struct tl
 	struct day *day = arg;
 	int64_t bucket_no = tl_bucket_no(TL_SPAN_15M, row->time_ms);
 	struct tl_cell_key key;
+	uint32_t part;
 	struct audit_quarter *quarter;
 	struct audit_fact *fact;
 	struct tl_totals totals;
@@ -147,7 +150,8 @@ visit_row(struct audit *audit, const struct audit_row *row, void *arg, struct tl
 	tl_event_totals(row->batch, row->idx, &totals);
 	if (row->kind == TL_KIND_LINK || tl_totals_is_zero(&totals))
 		return TL_OK;
-	err = quarter_of(audit, day, row->org, bucket_no, &quarter);
+	part = tl_cell_part((uint32_t)tl_batch_get(row->batch, TL_COL_SESSION, row->idx));
+	err = quarter_of(audit, day, row->org, part, bucket_no, &quarter);
 	if (!err)
 		err = note_group(audit, quarter, row->group_no);
 	if (err || !audit_counts(audit, row))
@@ -163,6 +167,12 @@ visit_row(struct audit *audit, const struct audit_row *row, void *arg, struct tl
 	return tl_totals_add(&fact->row.totals, &totals, 1);
 }
 
+static uint32_t
+part_of(const struct audit_fact *fact)
+{
+	return tl_cell_part(fact->row.key.session);
+}
+
 static int
 compare_facts(const void *a_arg, const void *b_arg)
 {
@@ -171,6 +181,8 @@ compare_facts(const void *a_arg, const void *b_arg)
 
 	if (a->org != b->org)
 		return a->org < b->org ? -1 : 1;
+	if (part_of(a) != part_of(b))
+		return part_of(a) < part_of(b) ? -1 : 1;
 	if (a->bucket_no != b->bucket_no)
 		return a->bucket_no < b->bucket_no ? -1 : 1;
 	return tl_cell_key_cmp(&a->row.key, &b->row.key);
@@ -184,6 +196,8 @@ compare_quarters(const void *a_arg, const void *b_arg)
 
 	if (a->org != b->org)
 		return a->org < b->org ? -1 : 1;
+	if (a->part != b->part)
+		return a->part < b->part ? -1 : 1;
 	return (a->bucket_no > b->bucket_no) - (a->bucket_no < b->bucket_no);
 }
 
@@ -205,8 +219,8 @@ differing_part(const struct tl_page *stored, const struct tl_page *expected)
 
 /* Two pages have different rows: the first that does not fit, in words. */
 static void
-differing_row(struct audit *audit, enum tl_span span, uint32_t org, int64_t bucket_ms,
-	const struct tl_page *stored, const struct tl_page *expected)
+differing_row(struct audit *audit, const struct tl_page_place *place, const struct tl_page *stored,
+	const struct tl_page *expected)
 {
 	static const struct tl_cell_row none = {0};
 	const struct tl_cell_row *a = &none;
@@ -225,57 +239,103 @@ differing_row(struct audit *audit, enum tl_span span, uint32_t org, int64_t buck
 		": stored row (session %u member %u model %u repo %u) "
 		"%" PRId64 " requests %" PRId64 " nusd; recounted (%u %u %u %u) %" PRId64
 		" %" PRId64,
-		tl_span_name(span), org, bucket_ms, a->key.session, a->key.member, a->key.model,
-		a->key.repo, a->totals.requests, a->totals.cost_nusd, b->key.session, b->key.member,
-		b->key.model, b->key.repo, b->totals.requests, b->totals.cost_nusd);
+		tl_span_name(place->span), place->org, place->bucket_ms, a->key.session,
+		a->key.member, a->key.model, a->key.repo, a->totals.requests, a->totals.cost_nusd,
+		b->key.session, b->key.member, b->key.model, b->key.repo, b->totals.requests,
+		b->totals.cost_nusd);
 }
 
 static enum tl_err
-compare_page(struct audit *audit, enum tl_span span, uint32_t org, int64_t bucket_ms,
-	const struct tl_page *expected, struct tl_why *why)
+compare_page(struct audit *audit, const struct tl_page_place *place, const struct tl_page *expected,
+	struct tl_why *why)
 {
-	struct tl_key key = tl_key_cell(org, span, bucket_ms);
+	struct tl_key key = tl_key_page(place);
 	struct tl_page stored;
 	enum tl_err err;
 
-	err = tl_store_get(audit->store, audit->view, tl_cell_family(span), tl_key_slice(&key),
-		&audit->bytes, why);
+	err = tl_store_get(audit->store, audit->view, tl_cell_family(place->span),
+		tl_key_slice(&key), &audit->bytes, why);
 	if (err == TL_ENOT_FOUND) {
 		audit_differs(audit,
-			"cell %s org %u bucket %" PRId64 " is not stored; recounted %u rows",
-			tl_span_name(span), org, bucket_ms, expected->row_count);
+			"cell %s org %u bucket %" PRId64
+			" part %u is not stored; recounted %u rows",
+			tl_span_name(place->span), place->org, place->bucket_ms, place->part,
+			expected->row_count);
 		return TL_OK;
 	}
 	if (err)
 		return err;
 	audit->report.pages++;
-	err = tl_page_decode(
-		tl_buf_slice(&audit->bytes), span, bucket_ms, &audit->block_arena, &stored);
+	err = tl_page_decode(tl_buf_slice(&audit->bytes), place->span, place->bucket_ms,
+		&audit->block_arena, &stored);
 	if (err == TL_ESTORAGE_CORRUPT) {
-		audit_differs(audit, "cell %s org %u bucket %" PRId64 " is damaged",
-			tl_span_name(span), org, bucket_ms);
+		audit_differs(audit, "cell %s org %u bucket %" PRId64 " part %u is damaged",
+			tl_span_name(place->span), place->org, place->bucket_ms, place->part);
 		return TL_OK;
 	}
 	if (err || tl_page_eq(&stored, expected))
 		return err;
 	if (strcmp(differing_part(&stored, expected), "rows") == 0)
-		differing_row(audit, span, org, bucket_ms, &stored, expected);
+		differing_row(audit, place, &stored, expected);
 	else
-		audit_differs(audit, "cell %s org %u bucket %" PRId64 ": %s differ",
-			tl_span_name(span), org, bucket_ms, differing_part(&stored, expected));
+		audit_differs(audit, "cell %s org %u bucket %" PRId64 " part %u: %s differ",
+			tl_span_name(place->span), place->org, place->bucket_ms, place->part,
+			differing_part(&stored, expected));
 	return TL_OK;
 }
 
-/* The page that facts[0..count) of one bucket should have made, against the stored one. */
+/* The page that facts[0..count) should have made, against the stored one. */
 static enum tl_err
-check_page(struct audit *audit, enum tl_span span, uint32_t org, int64_t bucket_ms,
-	struct audit_fact *const *facts, size_t count, const struct audit_quarter *quarter,
-	struct tl_why *why)
+check_page(struct audit *audit, const struct tl_page_place *place, struct audit_fact *const *facts,
+	size_t count, const struct audit_quarter *quarter, struct tl_why *why)
 {
 	struct tl_page expected;
-	enum tl_err err = audit_expect(audit, org, facts, count, quarter, &expected);
+	enum tl_err err = audit_expect(audit, place->org, facts, count, quarter, &expected);
 
-	return err ? err : compare_page(audit, span, org, bucket_ms, &expected, why);
+	return err ? err : compare_page(audit, place, &expected, why);
+}
+
+static struct tl_page_place
+place_of_quarter(const struct audit_quarter *quarter)
+{
+	return (struct tl_page_place){.org = quarter->org,
+		.span = TL_SPAN_15M,
+		.bucket_ms = quarter->bucket_no * TL_QUARTER_MS,
+		.part = quarter->part};
+}
+
+static struct tl_page_place
+place_of_fact(const struct audit_fact *fact, enum tl_span span)
+{
+	return (struct tl_page_place){.org = fact->org,
+		.span = span,
+		.bucket_ms = tl_bucket_floor(span, fact->bucket_no * TL_QUARTER_MS),
+		.part = part_of(fact)};
+}
+
+/* In the order of facts and quarters. */
+static int
+compare_page_places(const struct tl_page_place *a, const struct tl_page_place *b)
+{
+	if (a->org != b->org)
+		return a->org < b->org ? -1 : 1;
+	if (a->part != b->part)
+		return a->part < b->part ? -1 : 1;
+	return (a->bucket_ms > b->bucket_ms) - (a->bucket_ms < b->bucket_ms);
+}
+
+/* Where the facts of the page end that begin at from. */
+static size_t
+end_of_page(const struct day *day, const struct tl_page_place *place, size_t from)
+{
+	while (from < day->facts.count) {
+		struct tl_page_place at = place_of_fact(day->facts.at[from], place->span);
+
+		if (compare_page_places(&at, place) != 0)
+			break;
+		from++;
+	}
+	return from;
 }
 
 /* Every page of the day that raw asks for. A quarter may have groups and no row left. */
@@ -288,13 +348,11 @@ check_quarters(struct audit *audit, const struct day *day, struct tl_why *why)
 
 	for (size_t i = 0; !err && i < day->quarters.count; i++) {
 		const struct audit_quarter *quarter = day->quarters.at[i];
-		size_t to = from;
+		struct tl_page_place place = place_of_quarter(quarter);
 
-		while (to < day->facts.count && facts[to]->org == quarter->org &&
-			facts[to]->bucket_no == quarter->bucket_no)
-			to++;
-		err = check_page(audit, TL_SPAN_15M, quarter->org,
-			quarter->bucket_no * TL_QUARTER_MS, facts + from, to - from, quarter, why);
+		size_t to = end_of_page(day, &place, from);
+
+		err = check_page(audit, &place, facts + from, to - from, quarter, why);
 		from = to;
 	}
 	return err;
@@ -307,46 +365,32 @@ check_sums(struct audit *audit, const struct day *day, enum tl_span span, struct
 	enum tl_err err = TL_OK;
 
 	for (size_t from = 0, to; !err && from < day->facts.count; from = to) {
-		uint32_t org = facts[from]->org;
-		int64_t bucket_ms = tl_bucket_floor(span, facts[from]->bucket_no * TL_QUARTER_MS);
+		struct tl_page_place place = place_of_fact(facts[from], span);
 
-		for (to = from; to < day->facts.count && facts[to]->org == org; to++) {
-			if (tl_bucket_floor(span, facts[to]->bucket_no * TL_QUARTER_MS) !=
-				bucket_ms)
-				break;
-		}
-		err = check_page(audit, span, org, bucket_ms, facts + from, to - from, NULL, why);
+		to = end_of_page(day, &place, from);
+		err = check_page(audit, &place, facts + from, to - from, NULL, why);
 	}
 	return err;
 }
 
 /* Whether raw asks for the page. */
 static bool
-is_expected(const struct day *day, enum tl_span span, uint32_t org, int64_t bucket_ms)
+is_expected(const struct day *day, const struct tl_page_place *place)
 {
-	size_t count = span == TL_SPAN_15M ? day->quarters.count : day->facts.count;
+	bool is_quarter = place->span == TL_SPAN_15M;
 	size_t low = 0;
-	size_t high = count;
+	size_t high = is_quarter ? day->quarters.count : day->facts.count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		const struct audit_quarter *quarter = NULL;
-		uint32_t at_org;
-		int64_t at_ms;
+		struct tl_page_place at =
+			is_quarter ? place_of_quarter(day->quarters.at[middle])
+				   : place_of_fact(day->facts.at[middle], place->span);
+		int order = compare_page_places(&at, place);
 
-		if (span == TL_SPAN_15M) {
-			quarter = day->quarters.at[middle];
-			at_org = quarter->org;
-			at_ms = quarter->bucket_no * TL_QUARTER_MS;
-		} else {
-			const struct audit_fact *fact = day->facts.at[middle];
-
-			at_org = fact->org;
-			at_ms = tl_bucket_floor(span, fact->bucket_no * TL_QUARTER_MS);
-		}
-		if (at_org == org && at_ms == bucket_ms)
+		if (order == 0)
 			return true;
-		if (at_org < org || (at_org == org && at_ms < bucket_ms))
+		if (order < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -369,17 +413,16 @@ check_extra(struct audit *audit, const struct day *day, enum tl_span span, uint3
 	err = tl_scan_open(audit->store, audit->view, tl_cell_family(span), tl_key_slice(&first),
 		tl_key_slice(&last), &scan, why);
 	while (!err && (err = tl_scan_next(scan, &key, &value, why)) == TL_OK) {
-		uint32_t key_org;
-		int64_t bucket_ms;
+		struct tl_page_place place;
 
-		if (!tl_key_cell_parse(key, span, &key_org, &bucket_ms))
+		if (!tl_key_page_parse(key, span, &place))
 			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "cell %s: a wrong key",
 				tl_span_name(span));
-		else if (!is_expected(day, span, org, bucket_ms))
+		else if (!is_expected(day, &place))
 			audit_differs(audit,
 				"cell %s org %u bucket %" PRId64
-				" is stored, but raw has no event in it",
-				tl_span_name(span), org, bucket_ms);
+				" part %u is stored, but raw has no event in it",
+				tl_span_name(span), org, place.bucket_ms, place.part);
 	}
 	tl_scan_free(scan);
 	return err == TL_EEND ? TL_OK : err;
@@ -412,22 +455,21 @@ find_places(struct audit *audit, enum tl_span span, struct places *places, struc
 		struct tl_scan *scan = NULL;
 		struct tl_slice key;
 		struct tl_slice value;
-		uint32_t org = 0;
-		int64_t bucket_ms = 0;
+		struct tl_page_place place = {0};
 
 		err = tl_scan_open(audit->store, audit->view, tl_cell_family(span),
 			tl_key_slice(&first), tl_slice_of(NULL, 0), &scan, why);
 		if (!err)
 			err = tl_scan_next(scan, &key, &value, why);
-		if (!err && !tl_key_cell_parse(key, span, &org, &bucket_ms))
+		if (!err && !tl_key_page_parse(key, span, &place))
 			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "cell %s: a wrong key",
 				tl_span_name(span));
 		tl_scan_free(scan);
 		if (err)
 			break;
-		bucket_ms = tl_bucket_floor(TL_SPAN_1D, bucket_ms);
-		err = add_place(places, org, bucket_ms);
-		first = tl_key_cell(org, span, bucket_ms + TL_DAY_MS);
+		place.bucket_ms = tl_bucket_floor(TL_SPAN_1D, place.bucket_ms);
+		err = add_place(places, place.org, place.bucket_ms);
+		first = tl_key_cell(place.org, span, place.bucket_ms + TL_DAY_MS);
 	}
 	return err == TL_EEND ? TL_OK : err;
 }

@@ -19,9 +19,10 @@ struct audit_group {
 	uint64_t group_no;
 };
 
-/* A quarter of an org, and the groups with rows in it; newest first. */
+/* A page of a quarter of an org, and the groups with rows in it; newest first. */
 struct audit_quarter {
 	uint32_t org;
+	uint32_t part;
 	int64_t bucket_no;
 	struct audit_group *groups;
 	uint32_t group_count;

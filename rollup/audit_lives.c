@@ -69,26 +69,26 @@ audit_life_add(struct audit *audit, uint32_t org, uint32_t member, uint32_t agen
 static enum tl_err
 add_expired_day(struct audit *audit, struct tl_slice key, struct tl_slice value, struct tl_why *why)
 {
+	struct tl_page_place place;
 	struct tl_page page;
-	uint32_t org;
-	int64_t day_ms;
 	enum tl_err err;
 
-	if (!tl_key_cell_parse(key, TL_SPAN_1D, &org, &day_ms))
+	if (!tl_key_page_parse(key, TL_SPAN_1D, &place))
 		return tl_fail(why, TL_ESTORAGE_CORRUPT, "cell 1d: a wrong key");
-	if (day_ms >= audit->cut.day_ms)
+	if (place.bucket_ms >= audit->cut.day_ms)
 		return TL_OK;
 	tl_arena_reset(&audit->day_arena);
-	err = tl_page_decode(value, TL_SPAN_1D, day_ms, &audit->day_arena, &page);
+	err = tl_page_decode(value, TL_SPAN_1D, place.bucket_ms, &audit->day_arena, &page);
 	if (err == TL_ESTORAGE_CORRUPT) {
-		audit_differs(audit, "cell 1d org %u bucket %" PRId64 " is damaged", org, day_ms);
+		audit_differs(audit, "cell 1d org %u bucket %" PRId64 " part %u is damaged",
+			place.org, place.bucket_ms, place.part);
 		return TL_OK;
 	}
 	for (uint32_t i = 0; !err && i < page.row_count; i++) {
 		const struct tl_cell_row *row = &page.rows[i];
 
-		err = audit_life_add(audit, org, row->key.member, row->key.agent, &row->totals,
-			row->first_ms, row->last_ms);
+		err = audit_life_add(audit, place.org, row->key.member, row->key.agent,
+			&row->totals, row->first_ms, row->last_ms);
 	}
 	return err;
 }

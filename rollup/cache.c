@@ -15,6 +15,7 @@
 struct cached {
 	uint64_t no;
 	uint32_t org;
+	uint32_t part;
 	uint8_t family;
 	bool is_absent;
 	uint32_t bytes;
@@ -106,12 +107,13 @@ cache_key_session(uint32_t org, uint32_t session)
 }
 
 struct cache_key
-cache_key_cell(uint32_t org, enum tl_span span, int64_t bucket_ms)
+cache_key_page(const struct tl_page_place *place)
 {
-	return (struct cache_key){.family = tl_cell_family(span),
-		.org = org,
-		.no = (uint64_t)tl_bucket_no(span, bucket_ms) ^ BUCKET_SIGN,
-		.key = tl_key_cell(org, span, bucket_ms)};
+	return (struct cache_key){.family = tl_cell_family(place->span),
+		.org = place->org,
+		.no = (uint64_t)tl_bucket_no(place->span, place->bucket_ms) ^ BUCKET_SIGN,
+		.part = place->part,
+		.key = tl_key_page(place)};
 }
 
 struct cache_key
@@ -126,7 +128,8 @@ cache_key_life(uint32_t org, enum tl_dim dim, uint32_t entity)
 static uint64_t
 hash_of(const struct cache_key *key)
 {
-	return index_hash((uint64_t)key->family << 32 | key->org, key->no);
+	return index_hash(
+		(uint64_t)key->family << 32 | key->org, key->no ^ (uint64_t)key->part << 40);
 }
 
 static struct cached *
@@ -136,7 +139,7 @@ find_in(const struct cache_half *half, const struct cache_key *key, uint64_t has
 	struct cached *cached;
 
 	while ((cached = index_next(&half->index, hash, &at)) != NULL) {
-		if (cached->no == key->no && cached->org == key->org &&
+		if (cached->no == key->no && cached->part == key->part && cached->org == key->org &&
 			cached->family == (uint8_t)key->family)
 			break;
 	}
@@ -155,6 +158,7 @@ claim(struct cache_half *half, const struct cache_key *key, uint64_t hash, uint3
 			return NULL;
 		cached->no = key->no;
 		cached->org = key->org;
+		cached->part = key->part;
 		cached->family = (uint8_t)key->family;
 		cached->is_absent = true;
 		if (index_put(&half->index, &half->arena, hash, cached) != TL_OK)

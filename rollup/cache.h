@@ -32,7 +32,8 @@ struct cache {
 struct cache_key {
 	enum tl_family family;
 	uint32_t org;
-	uint64_t no; /* the rest of the key: session, bucket number, dimension and entity */
+	uint64_t no;   /* the rest of the key: session, bucket number, dimension and entity */
+	uint32_t part; /* of a cell; else 0 */
 	struct tl_key key;
 };
 
@@ -52,7 +53,7 @@ void cache_begin_empty(struct cache *cache);
 void cache_check(struct cache *cache);
 
 struct cache_key cache_key_session(uint32_t org, uint32_t session);
-struct cache_key cache_key_cell(uint32_t org, enum tl_span span, int64_t bucket_ms);
+struct cache_key cache_key_page(const struct tl_page_place *place);
 struct cache_key cache_key_life(uint32_t org, enum tl_dim dim, uint32_t entity);
 
 /* The value as of the last put; valid until the next call. TL_ENOT_FOUND. */

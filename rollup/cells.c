@@ -6,7 +6,7 @@
  *   15m page  --delta rows, PR lists, split after - split before-->  1h page  --the same-->  1d
  * page
  *
- * Pages of one org lie next to each other in page_list, hours and days close in order.
+ * Pages of one org and part lie next to each other in page_list, hours and days close in order.
  */
 #include "rollup/cells.h"
 
@@ -129,45 +129,6 @@ gather_prs(struct tl_arena *arena, struct cells_delta *delta)
 	return TL_OK;
 }
 
-static int
-compare_prs(struct tl_pr a, struct tl_pr b)
-{
-	if (a.repo != b.repo)
-		return a.repo < b.repo ? -1 : 1;
-	return (a.number > b.number) - (a.number < b.number);
-}
-
-static int
-compare_splits(const void *a_arg, const void *b_arg)
-{
-	return compare_prs(((const struct tl_cell_split *)a_arg)->pr,
-		((const struct tl_cell_split *)b_arg)->pr);
-}
-
-/* Sort splits in place and add those of equal PRs up. */
-static enum tl_err
-combine_splits(struct tl_page *page)
-{
-	uint32_t count = 0;
-
-	if (page->split_count == 0)
-		return TL_OK;
-	qsort(page->splits, page->split_count, sizeof(*page->splits), compare_splits);
-	for (uint32_t i = 0; i < page->split_count; i++) {
-		enum tl_err err;
-
-		if (count == 0 || compare_splits(&page->splits[count - 1], &page->splits[i]) != 0) {
-			page->splits[count++] = page->splits[i];
-			continue;
-		}
-		err = tl_totals_add(&page->splits[count - 1].totals, &page->splits[i].totals, 1);
-		if (err)
-			return err;
-	}
-	page->split_count = count;
-	return TL_OK;
-}
-
 /* after - before, as splits of the delta. */
 static enum tl_err
 subtract_splits(struct tl_arena *arena, const struct tl_page *after, const struct tl_page *before,
@@ -192,15 +153,25 @@ subtract_splits(struct tl_arena *arena, const struct tl_page *after, const struc
 			return err;
 	}
 	delta->split_count = count;
-	return combine_splits(delta);
+	return tl_page_combine_splits(delta);
+}
+
+/* Where the page, or what it is added up to, stands. */
+static struct tl_page_place
+place_of(const struct fold_page *page, enum tl_span span)
+{
+	return (struct tl_page_place){.org = page->org->org,
+		.span = span,
+		.bucket_ms = tl_bucket_floor(span, page->bucket_no * TL_QUARTER_MS),
+		.part = page->part};
 }
 
 /* The stored page, or an empty one. */
 static enum tl_err
-load_page(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket_ms,
-	struct tl_arena *arena, struct tl_page *page_out, bool *is_stored_out, struct tl_why *why)
+load_page(struct fold *fold, const struct tl_page_place *place, struct tl_arena *arena,
+	struct tl_page *page_out, bool *is_stored_out, struct tl_why *why)
 {
-	enum tl_err err = fold_page_get(fold, span, org, bucket_ms, arena, page_out, why);
+	enum tl_err err = fold_page_get(fold, place, arena, page_out, why);
 
 	*is_stored_out = err == TL_OK;
 	if (err == TL_ENOT_FOUND)
@@ -209,9 +180,9 @@ load_page(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket_ms,
 }
 
 static enum tl_err
-keep_page(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket_ms,
-	const struct tl_page *page)
+keep_page(struct fold *fold, const struct tl_page_place *place, const struct tl_page *page)
 {
+	enum tl_span span = place->span;
 	uint32_t count = fold->kept_count[span];
 
 	if (count == fold->kept_capacity[span]) {
@@ -225,8 +196,7 @@ keep_page(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket_ms,
 		fold->kept[span] = kept;
 		fold->kept_capacity[span] = capacity;
 	}
-	fold->kept[span][count] =
-		(struct fold_kept){.org = org, .bucket_ms = bucket_ms, .page = *page};
+	fold->kept[span][count] = (struct fold_kept){.place = *place, .page = *page};
 	fold->kept_count[span]++;
 	return TL_OK;
 }
@@ -236,21 +206,21 @@ keep_page(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket_ms,
  * must not hang on where one step ended.
  */
 static enum tl_err
-put_page(struct fold *fold, enum tl_span span, const struct fold_org *org, int64_t bucket_ms,
+put_page(struct fold *fold, const struct fold_org *org, const struct tl_page_place *place,
 	const struct tl_page *page)
 {
-	struct cache_key key = cache_key_cell(org->org, span, bucket_ms);
+	struct cache_key key = cache_key_page(place);
 
 	if (page->row_count == 0 && page->group_count == 0) {
 		cache_delete(&fold->cache, &key, fold->write);
 	} else {
 		tl_buf_reset(&fold->value);
-		tl_page_encode(page, span, bucket_ms, &fold->value);
+		tl_page_encode(page, place->span, place->bucket_ms, &fold->value);
 		if (fold->value.err)
 			return fold->value.err;
 		cache_put(&fold->cache, &key, tl_buf_slice(&fold->value), fold->write);
 	}
-	return org->has_taken_back ? keep_page(fold, span, org->org, bucket_ms, page) : TL_OK;
+	return org->has_taken_back ? keep_page(fold, place, page) : TL_OK;
 }
 
 /* Take the PR lists of the delta's sessions out of the page: the delta has them as they are now. */
@@ -420,15 +390,14 @@ static enum tl_err
 fold_quarter(struct fold *fold, const struct fold_page *page, struct cells_delta *delta,
 	struct tl_why *why)
 {
-	int64_t bucket_ms = page->bucket_no * TL_QUARTER_MS;
+	struct tl_page_place place = place_of(page, TL_SPAN_15M);
 	struct tl_arena *arena = arena_for(fold, page->org);
 	struct tl_page before;
 	struct tl_page after;
 	bool is_stored;
 	enum tl_err err;
 
-	err = load_page(
-		fold, TL_SPAN_15M, page->org->org, bucket_ms, arena, &before, &is_stored, why);
+	err = load_page(fold, &place, arena, &before, &is_stored, why);
 	if (err)
 		return err;
 	if (!is_stored && page->deltas == NULL)
@@ -439,13 +408,13 @@ fold_quarter(struct fold *fold, const struct fold_page *page, struct cells_delta
 	strip_prs(&before, delta);
 	err = tl_page_add(&before, &delta->page, arena, &after);
 	if (!err)
-		err = tl_page_split(&after, bucket_ms, arena);
+		err = tl_page_split(&after, place.bucket_ms, arena);
 	if (!err && page->has_taken_back)
 		err = correct_quarter(fold, page, &after, why);
 	if (!err)
 		err = subtract_splits(&fold->arena, &after, &before, &delta->page);
 	if (!err)
-		err = put_page(fold, TL_SPAN_15M, page->org, bucket_ms, &after);
+		err = put_page(fold, page->org, &place, &after);
 	delta->page.groups = NULL;
 	delta->page.group_count = 0;
 	return err;
@@ -492,11 +461,11 @@ sum_deltas(struct fold *fold, const struct cells_delta *parts, uint32_t part_cou
 	err = gather_rows(&fold->arena, from, row_count, &sum->page);
 	if (!err)
 		err = gather_prs(&fold->arena, sum);
-	return err ? err : combine_splits(&sum->page);
+	return err ? err : tl_page_combine_splits(&sum->page);
 }
 
 static enum tl_err
-fold_sum(struct fold *fold, enum tl_span span, const struct fold_org *org, int64_t bucket_ms,
+fold_sum(struct fold *fold, const struct fold_org *org, const struct tl_page_place *place,
 	const struct cells_delta *delta, struct tl_why *why)
 {
 	struct tl_arena *arena = arena_for(fold, org);
@@ -507,14 +476,24 @@ fold_sum(struct fold *fold, enum tl_span span, const struct fold_org *org, int64
 
 	if (delta->page.row_count == 0 && delta->touch_count == 0)
 		return TL_OK;
-	err = load_page(fold, span, org->org, bucket_ms, arena, &before, &is_stored, why);
+	err = load_page(fold, place, arena, &before, &is_stored, why);
 	if (err)
 		return err;
 	strip_prs(&before, delta);
 	err = tl_page_add(&before, &delta->page, arena, &after);
 	if (!err && delta->has_taken_back)
-		err = recount_sum(fold, span, org->org, bucket_ms, &after, why);
-	return err ? err : put_page(fold, span, org, bucket_ms, &after);
+		err = recount_sum(fold, place, &after, why);
+	return err ? err : put_page(fold, org, place, &after);
+}
+
+/* Whether the page is a part of what stands at place. */
+static bool
+is_within(const struct fold_page *page, const struct tl_page_place *place)
+{
+	struct tl_page_place above = place_of(page, place->span);
+
+	return above.org == place->org && above.part == place->part &&
+	       above.bucket_ms == place->bucket_ms;
 }
 
 /* The pages of one hour; *at moves past them. */
@@ -523,23 +502,21 @@ fold_hour(struct fold *fold, uint32_t *at, struct cells_delta *hour_out, struct 
 {
 	struct cells_delta quarters[QUARTERS_OF_HOUR] = {0};
 	const struct fold_org *org = fold->page_list[*at]->org;
-	int64_t hour_ms =
-		tl_bucket_floor(TL_SPAN_1H, fold->page_list[*at]->bucket_no * TL_QUARTER_MS);
+	struct tl_page_place place = place_of(fold->page_list[*at], TL_SPAN_1H);
 	uint32_t count = 0;
 	enum tl_err err = TL_OK;
 
 	for (; !err && *at < fold->page_count; (*at)++) {
 		const struct fold_page *page = fold->page_list[*at];
 
-		if (page->org != org ||
-			tl_bucket_floor(TL_SPAN_1H, page->bucket_no * TL_QUARTER_MS) != hour_ms)
+		if (!is_within(page, &place))
 			break;
 		assert(count < QUARTERS_OF_HOUR);
 		err = fold_quarter(fold, page, &quarters[count++], why);
 	}
 	if (!err)
 		err = sum_deltas(fold, quarters, count, hour_out);
-	return err ? err : fold_sum(fold, TL_SPAN_1H, org, hour_ms, hour_out, why);
+	return err ? err : fold_sum(fold, org, &place, hour_out, why);
 }
 
 static enum tl_err
@@ -548,23 +525,17 @@ fold_day(struct fold *fold, uint32_t *at, struct tl_why *why)
 	struct cells_delta hours[HOURS_OF_DAY] = {0};
 	struct cells_delta day = {0};
 	const struct fold_org *org = fold->page_list[*at]->org;
-	int64_t day_ms =
-		tl_bucket_floor(TL_SPAN_1D, fold->page_list[*at]->bucket_no * TL_QUARTER_MS);
+	struct tl_page_place place = place_of(fold->page_list[*at], TL_SPAN_1D);
 	uint32_t count = 0;
 	enum tl_err err = TL_OK;
 
-	while (!err && *at < fold->page_count) {
-		const struct fold_page *page = fold->page_list[*at];
-
-		if (page->org != org ||
-			tl_bucket_floor(TL_SPAN_1D, page->bucket_no * TL_QUARTER_MS) != day_ms)
-			break;
+	while (!err && *at < fold->page_count && is_within(fold->page_list[*at], &place)) {
 		assert(count < HOURS_OF_DAY);
 		err = fold_hour(fold, at, &hours[count++], why);
 	}
 	if (!err)
 		err = sum_deltas(fold, hours, count, &day);
-	return err ? err : fold_sum(fold, TL_SPAN_1D, org, day_ms, &day, why);
+	return err ? err : fold_sum(fold, org, &place, &day, why);
 }
 
 static int
@@ -575,6 +546,8 @@ compare_pages(const void *a_arg, const void *b_arg)
 
 	if (a->org->org != b->org->org)
 		return a->org->org < b->org->org ? -1 : 1;
+	if (a->part != b->part)
+		return a->part < b->part ? -1 : 1;
 	return (a->bucket_no > b->bucket_no) - (a->bucket_no < b->bucket_no);
 }
 

@@ -156,15 +156,17 @@ list_page(struct fold *fold, struct fold_page *page)
 }
 
 enum tl_err
-fold_page_of(struct fold *fold, uint32_t org, int64_t bucket_no, struct fold_page **page_out)
+fold_page_of(struct fold *fold, uint32_t org, uint32_t session, int64_t bucket_no,
+	struct fold_page **page_out)
 {
-	uint64_t hash = index_hash(org, (uint64_t)bucket_no);
+	uint32_t part = tl_cell_part(session);
+	uint64_t hash = index_hash((uint64_t)part << 32 | org, (uint64_t)bucket_no);
 	uint64_t at = hash;
 	struct fold_page *page;
 	enum tl_err err;
 
 	while ((page = index_next(&fold->pages, hash, &at)) != NULL) {
-		if (page->org->org == org && page->bucket_no == bucket_no) {
+		if (page->org->org == org && page->part == part && page->bucket_no == bucket_no) {
 			*page_out = page;
 			return TL_OK;
 		}
@@ -173,6 +175,7 @@ fold_page_of(struct fold *fold, uint32_t org, int64_t bucket_no, struct fold_pag
 	if (page == NULL)
 		return TL_ENOMEM;
 	page->bucket_no = bucket_no;
+	page->part = part;
 	err = org_of(fold, org, &page->org);
 	if (!err)
 		err = list_page(fold, page);
@@ -202,7 +205,7 @@ make_delta(struct fold *fold, struct session_touch *touch, const struct tl_cell_
 
 	if (delta == NULL)
 		return TL_ENOMEM;
-	err = fold_page_of(fold, touch->org, bucket_no, &delta->page);
+	err = fold_page_of(fold, touch->org, touch->session, bucket_no, &delta->page);
 	if (err)
 		return err;
 	delta->touch = touch;
@@ -453,7 +456,8 @@ move_session(struct fold *fold, struct session_touch *touch)
 
 		if (move == NULL)
 			return TL_ENOMEM;
-		err = fold_page_of(fold, touch->org, touch->buckets_before[i], &page);
+		err = fold_page_of(
+			fold, touch->org, touch->session, touch->buckets_before[i], &page);
 		if (err)
 			return err;
 		*move = (struct fold_move){.next = page->moves, .touch = touch};
@@ -579,26 +583,28 @@ fold_forget(struct fold *fold)
 static int
 compare_kept(const void *key_arg, const void *kept_arg)
 {
-	const struct fold_kept *key = key_arg;
-	const struct fold_kept *kept = kept_arg;
+	const struct tl_page_place *key = key_arg;
+	const struct tl_page_place *place = &((const struct fold_kept *)kept_arg)->place;
 
-	if (key->org != kept->org)
-		return key->org < kept->org ? -1 : 1;
-	return (key->bucket_ms > kept->bucket_ms) - (key->bucket_ms < kept->bucket_ms);
+	if (key->org != place->org)
+		return key->org < place->org ? -1 : 1;
+	if (key->part != place->part)
+		return key->part < place->part ? -1 : 1;
+	return (key->bucket_ms > place->bucket_ms) - (key->bucket_ms < place->bucket_ms);
 }
 
 enum tl_err
-fold_page_get(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket_ms,
-	struct tl_arena *arena, struct tl_page *page_out, struct tl_why *why)
+fold_page_get(struct fold *fold, const struct tl_page_place *place, struct tl_arena *arena,
+	struct tl_page *page_out, struct tl_why *why)
 {
-	struct fold_kept wanted = {.org = org, .bucket_ms = bucket_ms};
+	enum tl_span span = place->span;
 	const struct fold_kept *kept = NULL;
-	struct cache_key key = cache_key_cell(org, span, bucket_ms);
+	struct cache_key key = cache_key_page(place);
 	struct tl_slice value;
 	enum tl_err err;
 
 	if (fold->kept_count[span] > 0)
-		kept = bsearch(&wanted, fold->kept[span], fold->kept_count[span], sizeof(*kept),
+		kept = bsearch(place, fold->kept[span], fold->kept_count[span], sizeof(*kept),
 			compare_kept);
 	if (kept != NULL) {
 		*page_out = kept->page;
@@ -607,9 +613,10 @@ fold_page_get(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket
 	err = cache_get(&fold->cache, &key, &fold->bytes, &value, why);
 	if (err)
 		return err;
-	err = tl_page_decode(value, span, bucket_ms, arena, page_out);
+	err = tl_page_decode(value, span, place->bucket_ms, arena, page_out);
 	if (err)
-		return tl_fail(why, err, "cell %s org %u bucket %" PRId64 ": %s",
-			tl_span_name(span), org, bucket_ms, tl_err_text(err));
+		return tl_fail(why, err, "cell %s org %u bucket %" PRId64 " part %u: %s",
+			tl_span_name(span), place->org, place->bucket_ms, place->part,
+			tl_err_text(err));
 	return TL_OK;
 }

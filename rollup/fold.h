@@ -33,9 +33,10 @@ struct fold_move {
 	struct session_touch *touch;
 };
 
-/* A 15m cell that the step changes. */
+/* A page of a 15m cell that the step changes. */
 struct fold_page {
 	struct fold_org *org;
+	uint32_t part;
 	int64_t bucket_no;
 	struct fold_delta *deltas;
 	uint32_t delta_count;
@@ -61,8 +62,7 @@ struct fold_delta {
 
 /* A page of this step, kept because its org has corrections. */
 struct fold_kept {
-	uint32_t org;
-	int64_t bucket_ms;
+	struct tl_page_place place;
 	struct tl_page page;
 };
 
@@ -82,7 +82,7 @@ struct fold {
 	struct fold_org *org_list;
 	uint32_t org_count;
 	struct fold_delta *delta_last;	       /* of the row before */
-	struct fold_kept *kept[TL_SPAN_COUNT]; /* in order of (org, bucket) */
+	struct fold_kept *kept[TL_SPAN_COUNT]; /* in order of (org, part, bucket) */
 	uint32_t kept_count[TL_SPAN_COUNT], kept_capacity[TL_SPAN_COUNT];
 	uint64_t row_count;	     /* of the step so far */
 	size_t arena_keep_bytes_max; /* what stays allocated between steps, in each arena */
@@ -109,15 +109,15 @@ TL_MUST enum tl_err fold_finish(struct fold *fold, struct tl_write *write, struc
 
 void fold_forget(struct fold *fold);
 
-/* The 15m cell as part of the step, made when it is not yet. */
-TL_MUST enum tl_err fold_page_of(
-	struct fold *fold, uint32_t org, int64_t bucket_no, struct fold_page **page_out);
+/* The page of a 15m cell with the session's rows, as part of the step, made when it is not yet. */
+TL_MUST enum tl_err fold_page_of(struct fold *fold, uint32_t org, uint32_t session,
+	int64_t bucket_no, struct fold_page **page_out);
 
 /*
  * The page as it stands after this step: kept, else stored. TL_ENOT_FOUND. Only for orgs with
  * corrections, after cells_fold has passed the bucket.
  */
-TL_MUST enum tl_err fold_page_get(struct fold *fold, enum tl_span span, uint32_t org,
-	int64_t bucket_ms, struct tl_arena *arena, struct tl_page *page_out, struct tl_why *why);
+TL_MUST enum tl_err fold_page_get(struct fold *fold, const struct tl_page_place *place,
+	struct tl_arena *arena, struct tl_page *page_out, struct tl_why *why);
 
 #endif

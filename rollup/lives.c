@@ -127,12 +127,13 @@ search_page(struct lives *lives, uint32_t org, const struct tl_page *page)
 }
 
 static bool
-is_kept(const struct fold *fold, uint32_t org, int64_t day_ms)
+is_kept(const struct fold *fold, const struct tl_page_place *place)
 {
 	for (uint32_t i = 0; i < fold->kept_count[TL_SPAN_1D]; i++) {
-		const struct fold_kept *kept = &fold->kept[TL_SPAN_1D][i];
+		const struct tl_page_place *kept = &fold->kept[TL_SPAN_1D][i].place;
 
-		if (kept->org == org && kept->bucket_ms == day_ms)
+		if (kept->org == place->org && kept->part == place->part &&
+			kept->bucket_ms == place->bucket_ms)
 			return true;
 	}
 	return false;
@@ -150,24 +151,23 @@ search_org(struct fold *fold, uint32_t org, struct tl_why *why)
 	enum tl_err err;
 
 	for (uint32_t i = 0; i < fold->kept_count[TL_SPAN_1D]; i++) {
-		if (fold->kept[TL_SPAN_1D][i].org == org)
+		if (fold->kept[TL_SPAN_1D][i].place.org == org)
 			search_page(&fold->lives, org, &fold->kept[TL_SPAN_1D][i].page);
 	}
 	err = tl_scan_open(fold->store, NULL, TL_FAMILY_CELL_1D, tl_key_slice(&first),
 		tl_key_slice(&last), &scan, why);
 	while (!err && (err = tl_scan_next(scan, &key, &value, why)) == TL_OK) {
+		struct tl_page_place place;
 		struct tl_page page;
-		uint32_t key_org;
-		int64_t day_ms;
 
-		if (!tl_key_cell_parse(key, TL_SPAN_1D, &key_org, &day_ms)) {
+		if (!tl_key_page_parse(key, TL_SPAN_1D, &place)) {
 			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "cell 1d org %u: a wrong key", org);
 			break;
 		}
-		if (is_kept(fold, org, day_ms))
+		if (is_kept(fold, &place))
 			continue;
 		tl_arena_reset(&fold->page_arena);
-		err = tl_page_decode(value, TL_SPAN_1D, day_ms, &fold->page_arena, &page);
+		err = tl_page_decode(value, TL_SPAN_1D, place.bucket_ms, &fold->page_arena, &page);
 		if (!err)
 			search_page(&fold->lives, org, &page);
 	}

@@ -249,21 +249,22 @@ recount_quarter(struct fold *fold, uint32_t org, int64_t bucket_ms, const uint32
 }
 
 enum tl_err
-recount_sum(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket_ms,
-	struct tl_page *page, struct tl_why *why)
+recount_sum(struct fold *fold, const struct tl_page_place *place, struct tl_page *page,
+	struct tl_why *why)
 {
-	enum tl_span part_span = span == TL_SPAN_1D ? TL_SPAN_1H : TL_SPAN_15M;
+	int64_t end_ms = place->bucket_ms + tl_span_ms(place->span);
+	struct tl_page_place below = *place;
 
+	below.span = place->span == TL_SPAN_1D ? TL_SPAN_1H : TL_SPAN_15M;
 	for (uint32_t i = 0; i < page->row_count; i++)
 		forget_times(&page->rows[i]);
-	for (int64_t part_ms = bucket_ms; part_ms < bucket_ms + tl_span_ms(span);
-		part_ms += tl_span_ms(part_span)) {
+	for (; below.bucket_ms < end_ms; below.bucket_ms += tl_span_ms(below.span)) {
 		struct tl_page part;
 		uint32_t at = 0;
 		enum tl_err err;
 
 		tl_arena_reset(&fold->page_arena);
-		err = fold_page_get(fold, part_span, org, part_ms, &fold->page_arena, &part, why);
+		err = fold_page_get(fold, &below, &fold->page_arena, &part, why);
 		if (err == TL_ENOT_FOUND)
 			continue;
 		if (err)
@@ -278,7 +279,7 @@ recount_sum(struct fold *fold, enum tl_span span, uint32_t org, int64_t bucket_m
 				return tl_fail(why, TL_ESTORAGE_CORRUPT,
 					"cell %s org %u bucket %" PRId64
 					" lacks a row of its parts",
-					tl_span_name(span), org, bucket_ms);
+					tl_span_name(place->span), place->org, place->bucket_ms);
 			widen(&page->rows[at], part.rows[j].first_ms, part.rows[j].last_ms);
 		}
 	}
@@ -290,14 +291,17 @@ static enum tl_err
 times_in_bucket(struct fold *fold, const struct session_touch *touch, int64_t bucket_no,
 	struct tl_page *page, struct tl_cell_row *times_out, struct tl_why *why)
 {
+	struct tl_page_place place = {.org = touch->org,
+		.span = TL_SPAN_15M,
+		.bucket_ms = bucket_no * TL_QUARTER_MS,
+		.part = tl_cell_part(touch->session)};
 	const struct tl_cell_row *rows;
 	uint32_t count;
 	enum tl_err err;
 
 	forget_times(times_out);
 	tl_arena_reset(&fold->page_arena);
-	err = fold_page_get(fold, TL_SPAN_15M, touch->org, bucket_no * TL_QUARTER_MS,
-		&fold->page_arena, page, why);
+	err = fold_page_get(fold, &place, &fold->page_arena, page, why);
 	if (err)
 		return err == TL_ENOT_FOUND ? TL_OK : err; /* expired */
 	rows = tl_page_session_rows(page, touch->session, &count);

@@ -15,8 +15,8 @@ TL_MUST enum tl_err recount_quarter(struct fold *fold, uint32_t org, int64_t buc
 	const uint32_t *sessions, uint32_t session_count, struct tl_page *page, struct tl_why *why);
 
 /* First and last of all rows of an hour or a day from its parts, after the step. */
-TL_MUST enum tl_err recount_sum(struct fold *fold, enum tl_span span, uint32_t org,
-	int64_t bucket_ms, struct tl_page *page, struct tl_why *why);
+TL_MUST enum tl_err recount_sum(struct fold *fold, const struct tl_page_place *place,
+	struct tl_page *page, struct tl_why *why);
 
 /* First, last and who made the last request of a session, after the step. */
 TL_MUST enum tl_err recount_session(

@@ -33,7 +33,14 @@ is_marked(struct tl_store *store, const char *name, struct tl_buf *value, bool *
 	return err == TL_ENOT_FOUND ? TL_OK : err;
 }
 
-/* A rebuild that was cut off begins anew, whatever is missing. */
+/* What has no steps yet has cells of one page each. */
+static bool
+is_of_older_form(const struct tl_mark *mark)
+{
+	return mark->group_no > 0 && mark->step_no == 0;
+}
+
+/* A rebuild that was cut off begins anew, whatever is missing: its mark stands at zero. */
 static enum tl_err
 is_needed(struct repairer *repairer, bool *needed_out, struct tl_why *why)
 {
@@ -50,7 +57,7 @@ is_needed(struct repairer *repairer, bool *needed_out, struct tl_why *why)
 		err = mark_read(store, &repairer->mark, why);
 	if (!err && !is_erasing && !is_restoring)
 		err = mark_is_whole(store, &repairer->mark, &is_whole, why);
-	*needed_out = is_restoring || !is_whole;
+	*needed_out = is_restoring || !is_whole || is_of_older_form(&repairer->mark);
 	return err;
 }
 
@@ -113,7 +120,7 @@ repair(struct repairer *repairer, const char *data_dir, enum repair *repair_out,
 	*repair_out = REPAIR_NONE;
 	if (err || !needed)
 		return err;
-	if (!open_point(repairer, data_dir)) {
+	if (is_of_older_form(&repairer->mark) || !open_point(repairer, data_dir)) {
 		*repair_out = REPAIR_REBUILD;
 		return TL_OK;
 	}

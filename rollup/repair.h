@@ -12,7 +12,8 @@
 enum repair {
 	REPAIR_NONE,	    /* nothing is missing */
 	REPAIR_FLUSH_POINT, /* derived rows are as the flush point had them */
-	REPAIR_REBUILD, /* there is none that can be used: a rebuild is due before anybody asks */
+	REPAIR_REBUILD, /* there is none to use, or derived rows are of an older form: due before
+			   anybody asks */
 };
 
 /* The store is open for writing, and rollup_new has not been called. */

@@ -9,7 +9,7 @@
 #include "schema/base/crypt.h"
 #include "schema/model/bucket.h"
 #include "schema/store/block.h"
-#include "schema/store/cell.h"
+#include "schema/store/cell_read.h"
 #include "schema/store/days.h"
 #include "schema/store/key.h"
 #include "schema/store/sealed.h"
@@ -395,15 +395,13 @@ read_cell(struct count *count, enum tl_span span, int64_t bucket_ms, struct tl_p
 	struct tl_why *why)
 {
 	struct spot *spot = count->spot;
-	struct tl_key key = tl_key_cell(count->hour->org, span, bucket_ms);
-	enum tl_err err = tl_store_get(spot->store, count->view, tl_cell_family(span),
-		tl_key_slice(&key), &spot->bytes, why);
+	enum tl_err err = tl_cell_read(spot->store, count->view, count->hour->org, span, bucket_ms,
+		&spot->block_arena, page_out, why);
 
-	*page_out = (struct tl_page){.row_count = 0};
-	if (err)
-		return err == TL_ENOT_FOUND ? TL_OK : err;
-	err = tl_page_decode(
-		tl_buf_slice(&spot->bytes), span, bucket_ms, &spot->block_arena, page_out);
+	if (err == TL_ENOT_FOUND) {
+		*page_out = (struct tl_page){.row_count = 0};
+		return TL_OK;
+	}
 	for (uint32_t i = 0; !err && i < page_out->row_count; i++) {
 		if (!page_out->rows[i].key.has_own_repo)
 			page_out->rows[i].key.repo = 0;

@@ -2,6 +2,8 @@
  * Cells. The page of (org, bucket) holds the facts of that bucket: one row per (session, member,
  * agent, model, repo) with its totals, sorted. Every dimension is a sum over rows of one page, a
  * distinct count is a set over them, and a link that comes late rewrites the rows of one session.
+ * So that a page is no larger the more sessions an org has, each holds those of one part: a range
+ * of session numbers. Numbers are given in order, so a bucket rarely has more than a few parts.
  * One format serves 15m, 1h and 1d: a page is closed under addition.
  *
  *   version u8 = 1
@@ -62,6 +64,16 @@ struct tl_page {
 	uint32_t group_count;
 };
 
+/* How many sessions may have rows in one page. */
+#define TL_PAGE_SESSIONS_MAX 4096u
+
+/* The part of each cell that has the rows of the session; the first has those of none. */
+static inline uint32_t
+tl_cell_part(uint32_t session)
+{
+	return session / TL_PAGE_SESSIONS_MAX;
+}
+
 int tl_cell_key_cmp(const struct tl_cell_key *a, const struct tl_cell_key *b);
 
 /* By repo, then number. */
@@ -95,6 +107,9 @@ TL_MUST enum tl_err tl_page_split(struct tl_page *page, int64_t bucket_ms, struc
  */
 TL_MUST enum tl_err tl_page_add(const struct tl_page *page, const struct tl_page *delta,
 	struct tl_arena *arena, struct tl_page *sum_out);
+
+/* Sort splits in place and add those of equal PRs up. */
+TL_MUST enum tl_err tl_page_combine_splits(struct tl_page *page);
 
 bool tl_page_eq(const struct tl_page *a, const struct tl_page *b);
 

@@ -119,6 +119,36 @@ tl_page_split(struct tl_page *page, int64_t bucket_ms, struct tl_arena *arena)
 	return TL_OK;
 }
 
+static int
+split_cmp(const void *a, const void *b)
+{
+	return tl_pr_cmp(
+		((const struct tl_cell_split *)a)->pr, ((const struct tl_cell_split *)b)->pr);
+}
+
+enum tl_err
+tl_page_combine_splits(struct tl_page *page)
+{
+	uint32_t count = 0;
+
+	if (page->split_count == 0)
+		return TL_OK;
+	qsort(page->splits, page->split_count, sizeof(*page->splits), split_cmp);
+	for (uint32_t i = 0; i < page->split_count; i++) {
+		enum tl_err err;
+
+		if (count == 0 || split_cmp(&page->splits[count - 1], &page->splits[i]) != 0) {
+			page->splits[count++] = page->splits[i];
+			continue;
+		}
+		err = tl_totals_add(&page->splits[count - 1].totals, &page->splits[i].totals, 1);
+		if (err)
+			return err;
+	}
+	page->split_count = count;
+	return TL_OK;
+}
+
 static enum tl_err
 add_row(const struct tl_cell_row *row, const struct tl_cell_row *delta, struct tl_cell_row *sum)
 {

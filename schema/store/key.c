@@ -173,12 +173,26 @@ tl_key_cell(uint32_t org, enum tl_span span, int64_t bucket_ms)
 	return key;
 }
 
-bool
-tl_key_cell_parse(struct tl_slice key, enum tl_span span, uint32_t *org_out, int64_t *bucket_ms_out)
+struct tl_key
+tl_key_page(const struct tl_page_place *place)
 {
-	if (key.bytes != 12 || !bucket_ms_of(tl_get_be64(key.data + 4), span, bucket_ms_out))
+	struct tl_key key = tl_key_cell(place->org, place->span, place->bucket_ms);
+
+	put_u32(&key, place->part);
+	return key;
+}
+
+bool
+tl_key_page_parse(struct tl_slice key, enum tl_span span, struct tl_page_place *place_out)
+{
+	int64_t bucket_ms;
+
+	if (key.bytes != 16 || !bucket_ms_of(tl_get_be64(key.data + 4), span, &bucket_ms))
 		return false;
-	*org_out = tl_get_be32(key.data);
+	*place_out = (struct tl_page_place){.org = tl_get_be32(key.data),
+		.span = span,
+		.bucket_ms = bucket_ms,
+		.part = tl_get_be32(key.data + 12)};
 	return true;
 }
 
@@ -396,13 +410,12 @@ static bool
 print_cell(enum tl_span span, struct tl_slice key, struct tl_buf *text)
 {
 	char time[TL_TIME_TEXT_BYTES];
-	int64_t bucket_ms;
-	uint32_t org;
+	struct tl_page_place place;
 
-	if (!tl_key_cell_parse(key, span, &org, &bucket_ms))
+	if (!tl_key_page_parse(key, span, &place))
 		return false;
-	tl_time_format(bucket_ms, time);
-	tl_buf_printf(text, "org=%" PRIu32 " bucket=%s", org, time);
+	tl_time_format(place.bucket_ms, time);
+	tl_buf_printf(text, "org=%" PRIu32 " bucket=%s part=%" PRIu32, place.org, time, place.part);
 	return true;
 }
 

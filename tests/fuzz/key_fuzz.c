@@ -20,6 +20,7 @@ check_parsed(struct tl_slice bytes)
 	int64_t time_ms;
 	enum tl_dim dim;
 	uint8_t kind;
+	struct tl_page_place place;
 	struct tl_key key;
 
 	if (tl_key_journal_parse(bytes, &group_no)) {
@@ -39,9 +40,9 @@ check_parsed(struct tl_slice bytes)
 		check_made(&key, bytes);
 	}
 	for (int span = 0; span < TL_SPAN_COUNT; span++) {
-		if (!tl_key_cell_parse(bytes, (enum tl_span)span, &org, &time_ms))
+		if (!tl_key_page_parse(bytes, (enum tl_span)span, &place))
 			continue;
-		key = tl_key_cell(org, (enum tl_span)span, time_ms);
+		key = tl_key_page(&place);
 		check_made(&key, bytes);
 	}
 	if (tl_key_session_parse(bytes, &org, &second)) {
@@ -86,14 +87,13 @@ check_order(struct tl_cursor cur)
 	struct tl_key key[2];
 
 	for (int i = 0; i < 2; i++) {
-		int64_t time_ms;
-		uint32_t org_again;
+		struct tl_page_place place;
 
 		number[i] = (int64_t)tl_cursor_be64(&cur) >> 11; /* within 2^53 */
 		number[i] = tl_bucket_floor(TL_SPAN_15M, number[i]);
-		key[i] = tl_key_cell(org, TL_SPAN_15M, number[i]);
-		assert(tl_key_cell_parse(tl_key_slice(&key[i]), TL_SPAN_15M, &org_again, &time_ms));
-		assert(org_again == org && time_ms == number[i]);
+		key[i] = tl_key_page(&(struct tl_page_place){org, TL_SPAN_15M, number[i], org});
+		assert(tl_key_page_parse(tl_key_slice(&key[i]), TL_SPAN_15M, &place));
+		assert(place.org == org && place.bucket_ms == number[i] && place.part == org);
 	}
 	assert(key_order(&key[0], &key[1]) == (number[0] > number[1]) - (number[0] < number[1]));
 }

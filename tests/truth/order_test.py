@@ -121,6 +121,36 @@ def test_permutations_give_equal_bytes():
     return "seed %d: %d permutations of %d events, %s" % (SEED, done, len(encoded), first[:16])
 
 
+def test_cells_of_many_pages():
+    """As many sessions in a day as make several pages of a cell; which session is in which page
+    hangs on the order of arrival. Late links move rows and share them among pull requests."""
+    rng, sessions = random.Random(SEED + 2), 9000
+    events = [{"id": "many-%06d" % i, "ts": NOW - 1 - rng.randrange(86400000), "model": "m",
+               "email": "dev%d@acme.test" % rng.randrange(9), "session": "s%d" % (i % sessions),
+               "cost_nusd": rng.randrange(10 ** 9), "input_tokens": 7, "output_tokens": 1}
+              for i in range(2 * sessions)]
+    for i in rng.sample(range(sessions), 300):
+        at = {"ts": NOW - 5, "kind": "link", "session": "s%d" % i}
+        events += [dict(at, id="late-repo-%05d" % i, op="set_repo", value="github.com/acme/app"),
+                   dict(at, id="late-pull-%05d" % i, op="add_pr", value="%d" % rng.randrange(1, 5))]
+    dumps = set()
+    for _ in range(2):
+        mixed = encode(events)
+        rng.shuffle(mixed)
+        with Daemon() as daemon:
+            push_parts(daemon, daemon.create_org()["gateway_token"], mixed, rng)
+            dumps.add(daemon.dump_derived())
+            daemon.rebuild()
+            dumps.add(daemon.dump_derived())
+            daemon.verify()
+            assert daemon.stop() == 0
+            pages = subprocess.run([os.path.join(BUILD, "tallyd"), "dump", "cell.1d", "--data",
+                                    daemon.directory], stdout=subprocess.PIPE, check=True).stdout
+            rows = [int(part.split(b" ")[0]) for part in pages.split(b" rows=")[1:]]
+            assert b" part=2" in pages and 1000 < max(rows) <= 2 * 4096, rows
+    assert len(dumps) == 1, "seed %d" % SEED
+
+
 def test_two_tallys_that_have_nothing_in_common_but_the_events():
     """Orgs made in another order, other secrets, other numbers for everything; offline as well."""
     rng = random.Random(SEED + 1)

@@ -234,7 +234,8 @@ an_edge_whose_events_expired_is_refused(void **state)
 	assert_int_equal(reply_int(p, "total"), 77);
 	/* when the cells have gone as well only whole days are left */
 	for (enum tl_span span = TL_SPAN_15M; span <= TL_SPAN_1H; span++) {
-		struct tl_key key = tl_key_cell(p->org, span, tl_bucket_floor(span, old_ms));
+		struct tl_key key = tl_key_page(
+			&(struct tl_page_place){p->org, span, tl_bucket_floor(span, old_ms), 0});
 
 		tl_write_delete(p->write, tl_cell_family(span), tl_key_slice(&key));
 	}

@@ -552,7 +552,7 @@ make_page(struct place *p, int64_t bucket_ms, struct tl_arena *arena, struct tl_
 static inline void
 put_page(struct place *p, enum tl_span span, int64_t bucket_ms, const struct tl_page *page)
 {
-	struct tl_key key = tl_key_cell(p->org, span, bucket_ms);
+	struct tl_key key = tl_key_page(&(struct tl_page_place){p->org, span, bucket_ms, 0});
 	struct tl_buf bytes;
 
 	tl_buf_init(&bytes, 0);

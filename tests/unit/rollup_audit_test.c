@@ -95,6 +95,12 @@ page_of(struct world *world, enum tl_span span, int64_t bucket_ms, struct tl_are
 	return page;
 }
 
+static struct tl_key
+key_of(enum tl_span span, int64_t bucket_ms)
+{
+	return tl_key_page(&(struct tl_page_place){1, span, bucket_ms, 0});
+}
+
 static void
 put_page(struct world *world, enum tl_span span, int64_t bucket_ms, const struct tl_page *page)
 {
@@ -102,7 +108,7 @@ put_page(struct world *world, enum tl_span span, int64_t bucket_ms, const struct
 
 	tl_buf_init(&buf, 0);
 	tl_page_encode(page, span, bucket_ms, &buf);
-	put(world, tl_cell_family(span), tl_key_cell(1, span, bucket_ms), &buf);
+	put(world, tl_cell_family(span), key_of(span, bucket_ms), &buf);
 	tl_buf_fini(&buf);
 }
 
@@ -178,7 +184,7 @@ a_spot_check_finds_a_changed_figure(void **state)
 		put_page(world, spans[i], T0, &page);
 		world_spot_clean(world);
 	}
-	put(world, TL_FAMILY_CELL_15M, tl_key_cell(1, TL_SPAN_15M, T0), NULL);
+	put(world, TL_FAMILY_CELL_15M, key_of(TL_SPAN_15M, T0), NULL);
 	assert_string_not_equal(world_spot(world, 1, T0).difference, "");
 	tl_arena_fini(&arena);
 }
@@ -271,7 +277,7 @@ a_missing_page_and_one_too_many(void **state)
 
 	tl_arena_init(&arena, ARENA_BYTES);
 	page = page_of(world, TL_SPAN_1H, T0, &arena);
-	put(world, TL_FAMILY_CELL_1H, tl_key_cell(1, TL_SPAN_1H, T0), NULL);
+	put(world, TL_FAMILY_CELL_1H, key_of(TL_SPAN_1H, T0), NULL);
 	finds(world, 1, "is not stored");
 	put_page(world, TL_SPAN_1H, T0, &page);
 	for (uint32_t i = 0; i < page.row_count; i++) {
@@ -287,7 +293,7 @@ static void
 damaged_bytes_of_a_page(void **state)
 {
 	struct world *world = *state;
-	struct tl_key key = tl_key_cell(1, TL_SPAN_1D, DAY0);
+	struct tl_key key = key_of(TL_SPAN_1D, DAY0);
 	struct tl_buf buf;
 
 	tl_buf_init(&buf, 0);

@@ -24,6 +24,9 @@ repo(struct world *world, const char *name)
 }
 
 /* A request of member 3, agent 4, model 5: 100 tokens and 7 nusd. */
+/* Between the numbers of sessions: the first two in one part of a cell, the others in the next. */
+#define SESSION_STEP 3000u
+
 static struct event
 request(uint64_t id, uint32_t session, int64_t ts)
 {
@@ -517,7 +520,7 @@ make_events(uint64_t seed, const uint32_t repos[3], struct event *events)
 		*event = (struct event){.id = 1 + i,
 			.ts = T0 + (int64_t)(world_random(&seed) % 8) * 10 * TL_MINUTE_MS +
 			      (int64_t)(world_random(&seed) % 2) * TL_DAY_MS,
-			.session = (uint32_t)(world_random(&seed) % 4),
+			.session = SESSION_STEP * (uint32_t)(world_random(&seed) % 4),
 			.member = (uint32_t)(world_random(&seed) % 3),
 			.agent = (uint32_t)(world_random(&seed) % 3),
 			.model = 1 + (uint32_t)(world_random(&seed) % 2)};
@@ -531,7 +534,7 @@ make_events(uint64_t seed, const uint32_t repos[3], struct event *events)
 			event->lines_added = (int64_t)(world_random(&seed) % 4);
 		} else {
 			event->kind = TL_KIND_LINK;
-			event->session = 1 + event->session % 3;
+			event->session = SESSION_STEP * (1 + event->session / SESSION_STEP % 3);
 			event->op = (enum tl_link_op)(1 + world_random(&seed) % 4);
 			if (event->op == TL_LINK_SET_REPO)
 				event->repo = repos[world_random(&seed) % 3];

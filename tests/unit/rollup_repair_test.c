@@ -295,9 +295,9 @@ steps_of_before_a_flush_point_have_no_row(void **state)
 	assert_int_equal(start(world), REPAIR_NONE);
 }
 
-/* Written by a program that knew no steps. */
+/* Written by a program that knew no steps, and one page for a cell. */
 static void
-a_mark_without_steps_begins_to_have_them(void **state)
+derived_rows_of_an_older_form_are_folded_again(void **state)
 {
 	struct world *world = *state;
 	struct tl_key key = tl_key_mark("rollup");
@@ -305,16 +305,17 @@ a_mark_without_steps_begins_to_have_them(void **state)
 
 	push_work(world, 1, 1);
 	world_fold(world);
+	take_flush_point(world);
 	mark = mark_of(world);
 	tl_write_put(world->write, TL_FAMILY_MARK, tl_key_slice(&key),
 		tl_slice_of((uint8_t[]){1, (uint8_t)mark.group_no, (uint8_t)mark.seq}, 3));
-	lose_step(world, 1, 9);
+	key = tl_key_cell(1, TL_SPAN_1D, DAY0);
+	tl_write_put(world->write, TL_FAMILY_CELL_1D, tl_key_slice(&key), tl_slice_str("a page"));
+	must(tl_write_commit(world->write, TL_NO_SYNC, &world->why));
 	assert_int_equal(mark_of(world).step_no, 0);
-	assert_int_equal(start(world), REPAIR_NONE);
-	push_work(world, 1, 1000);
-	world_fold(world);
-	assert_int_equal(mark_of(world).step_no, 1);
-	assert_int_equal(mark_of(world).first_step_no, 1);
+	assert_int_equal(start(world), REPAIR_REBUILD);
+	assert_whole(world);
+	assert_int_not_equal(mark_of(world).step_no, 0);
 	assert_int_equal(start(world), REPAIR_NONE);
 }
 
@@ -331,7 +332,7 @@ main(void)
 		TEST(going_back_that_was_cut_off_begins_again),
 		TEST(nothing_is_repaired_where_nothing_is_lost),
 		TEST(steps_of_before_a_flush_point_have_no_row),
-		TEST(a_mark_without_steps_begins_to_have_them),
+		TEST(derived_rows_of_an_older_form_are_folded_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,7 +22,7 @@
 #include "rollup/spot.h"
 #include "schema/base/crypt.h"
 #include "schema/store/block.h"
-#include "schema/store/cell.h"
+#include "schema/store/cell_read.h"
 #include "schema/store/dict.h"
 #include "schema/store/journal.h"
 #include "schema/store/key.h"
@@ -330,11 +330,10 @@ world_spot_clean(struct world *world)
 	must(tl_scan_open(world->store, NULL, TL_FAMILY_CELL_1H, none, none, &scan, &world->why));
 	while (tl_scan_next(scan, &key, &value, &world->why) == TL_OK) {
 		struct spot_report report;
-		int64_t hour_ms;
-		uint32_t org;
+		struct tl_page_place place;
 
-		assert_true(tl_key_cell_parse(key, TL_SPAN_1H, &org, &hour_ms));
-		report = world_spot(world, org, hour_ms);
+		assert_true(tl_key_page_parse(key, TL_SPAN_1H, &place));
+		report = world_spot(world, place.org, place.bucket_ms);
 		assert_string_equal(report.difference, "");
 	}
 	tl_scan_free(scan);
@@ -358,17 +357,16 @@ WORLD_FN void
 world_dump_page(struct tl_slice key, struct tl_slice value, struct tl_buf *dump)
 {
 	struct tl_arena arena;
+	struct tl_page_place place;
 	struct tl_page page;
-	uint32_t org;
-	int64_t bucket_ms;
 
 	tl_arena_init(&arena, 64u << 20);
-	assert_true(tl_key_cell_parse(key, TL_SPAN_15M, &org, &bucket_ms));
-	assert_int_equal(tl_page_decode(value, TL_SPAN_15M, bucket_ms, &arena, &page), TL_OK);
+	assert_true(tl_key_page_parse(key, TL_SPAN_15M, &place));
+	assert_int_equal(tl_page_decode(value, TL_SPAN_15M, place.bucket_ms, &arena, &page), TL_OK);
 	page.group_count = 0;
 	if (page.row_count > 0) {
 		tl_buf_put_slice(dump, key);
-		tl_page_encode(&page, TL_SPAN_15M, bucket_ms, dump);
+		tl_page_encode(&page, TL_SPAN_15M, place.bucket_ms, dump);
 	}
 	tl_arena_fini(&arena);
 }
@@ -411,16 +409,10 @@ WORLD_FN bool
 world_page(struct world *world, enum tl_span span, uint32_t org, int64_t bucket_ms,
 	struct tl_arena *arena, struct tl_page *page)
 {
-	struct tl_key key = tl_key_cell(org, span, bucket_ms);
-	struct tl_buf buf;
-	enum tl_err err;
+	enum tl_err err =
+		tl_cell_read(world->store, NULL, org, span, bucket_ms, arena, page, &world->why);
 
-	tl_buf_init(&buf, 0);
-	err = tl_store_get(
-		world->store, NULL, tl_cell_family(span), tl_key_slice(&key), &buf, &world->why);
-	if (!err)
-		must(tl_page_decode(tl_buf_slice(&buf), span, bucket_ms, arena, page));
-	tl_buf_fini(&buf);
+	assert_true(err == TL_OK || err == TL_ENOT_FOUND);
 	return err == TL_OK;
 }
 

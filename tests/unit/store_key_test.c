@@ -39,6 +39,12 @@ add_golden(const char *name, enum tl_family family, struct tl_key key, const cha
 	golden_count++;
 }
 
+static struct tl_key
+page_key(enum tl_span span, int64_t bucket_ms, uint32_t part)
+{
+	return tl_key_page(&(struct tl_page_place){1, span, bucket_ms, part});
+}
+
 static int
 make_goldens(void **state)
 {
@@ -46,14 +52,14 @@ make_goldens(void **state)
 
 	(void)state;
 	add_golden("journal", TL_FAMILY_JOURNAL, tl_key_journal(7), "group=7");
-	add_golden("cell_15m", TL_FAMILY_CELL_15M, tl_key_cell(1, TL_SPAN_15M, TEN_MS),
-		"org=1 bucket=2026-11-21T10:00:00.000Z");
-	add_golden("cell_1h", TL_FAMILY_CELL_1H, tl_key_cell(1, TL_SPAN_1H, TEN_MS),
-		"org=1 bucket=2026-11-21T10:00:00.000Z");
-	add_golden("cell_1d", TL_FAMILY_CELL_1D, tl_key_cell(1, TL_SPAN_1D, TEN_MS),
-		"org=1 bucket=2026-11-21T00:00:00.000Z");
-	add_golden("cell_before_1970", TL_FAMILY_CELL_1D, tl_key_cell(1, TL_SPAN_1D, -1),
-		"org=1 bucket=1969-12-31T00:00:00.000Z");
+	add_golden("cell_15m", TL_FAMILY_CELL_15M, page_key(TL_SPAN_15M, TEN_MS, 0),
+		"org=1 bucket=2026-11-21T10:00:00.000Z part=0");
+	add_golden("cell_1h", TL_FAMILY_CELL_1H, page_key(TL_SPAN_1H, TEN_MS, 3),
+		"org=1 bucket=2026-11-21T10:00:00.000Z part=3");
+	add_golden("cell_1d", TL_FAMILY_CELL_1D, page_key(TL_SPAN_1D, TEN_MS, 0),
+		"org=1 bucket=2026-11-21T00:00:00.000Z part=0");
+	add_golden("cell_before_1970", TL_FAMILY_CELL_1D, page_key(TL_SPAN_1D, -1, 0),
+		"org=1 bucket=1969-12-31T00:00:00.000Z part=0");
 	add_golden("session", TL_FAMILY_SESSION, tl_key_session(1, 258), "org=1 session=258");
 	add_golden("life", TL_FAMILY_LIFE, tl_key_life(1, TL_DIM_MEMBER, 3), "org=1 member=3");
 	add_golden("intake", TL_FAMILY_INTAKE, tl_key_intake(1, TEN_MS, 9),
@@ -181,6 +187,7 @@ a_cut_key_is_refused(void **state)
 			uint16_t u16;
 			uint8_t u8;
 			int64_t ms;
+			struct tl_page_place place;
 
 			memcpy(cut, goldens[i].key.data, bytes);
 			tl_buf_init(&text, 0);
@@ -192,8 +199,8 @@ a_cut_key_is_refused(void **state)
 			assert_true(tl_key_registry_parse(key, &u32, &u8, &u32) == (bytes == 9));
 			if (bytes != 9)
 				assert_false(tl_key_life_parse(key, &u32, &dim, &u32));
-			if (bytes != 12)
-				assert_false(tl_key_cell_parse(key, TL_SPAN_1H, &u32, &ms));
+			if (bytes != 16)
+				assert_false(tl_key_page_parse(key, TL_SPAN_1H, &place));
 			if (bytes != 16)
 				assert_false(tl_key_intake_parse(key, &u32, &ms, &u32));
 			free(cut);
@@ -211,6 +218,7 @@ a_key_parses_back(void **state)
 	uint16_t block_no = 0;
 	uint8_t kind = 0;
 	int64_t ms = 0;
+	struct tl_page_place place;
 
 	(void)state;
 	key = tl_key_journal(UINT64_MAX);
@@ -225,9 +233,12 @@ a_key_parses_back(void **state)
 	key = tl_key_block(1234567890123, 65535);
 	assert_true(tl_key_block_parse(tl_key_slice(&key), &group_no, &block_no));
 	assert_true(group_no == 1234567890123 && block_no == 65535);
-	key = tl_key_cell(UINT32_MAX, TL_SPAN_15M, -TL_QUARTER_MS);
-	assert_true(tl_key_cell_parse(tl_key_slice(&key), TL_SPAN_15M, &a, &ms));
-	assert_true(a == UINT32_MAX && ms == -TL_QUARTER_MS);
+	place = (struct tl_page_place){UINT32_MAX, TL_SPAN_15M, -TL_QUARTER_MS, 77};
+	key = tl_key_page(&place);
+	place = (struct tl_page_place){.org = 0};
+	assert_true(tl_key_page_parse(tl_key_slice(&key), TL_SPAN_15M, &place));
+	assert_true(place.org == UINT32_MAX && place.span == TL_SPAN_15M);
+	assert_true(place.bucket_ms == -TL_QUARTER_MS && place.part == 77);
 	key = tl_key_session(3, 4);
 	assert_true(tl_key_session_parse(tl_key_slice(&key), &a, &b));
 	assert_true(a == 3 && b == 4);
@@ -245,16 +256,15 @@ a_key_parses_back(void **state)
 static void
 a_bucket_that_no_time_has_is_refused(void **state)
 {
-	static const uint8_t first[12] = {0, 0, 0, 1, 0};
-	static const uint8_t last[12] = {
-		0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	uint32_t org = 77;
-	int64_t ms = 77;
+	static const uint8_t first[16] = {0, 0, 0, 1, 0};
+	static const uint8_t last[16] = {
+		0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0};
+	struct tl_page_place place = {.org = 77};
 
 	(void)state;
-	assert_false(tl_key_cell_parse(tl_slice_of(first, 12), TL_SPAN_15M, &org, &ms));
-	assert_false(tl_key_cell_parse(tl_slice_of(last, 12), TL_SPAN_15M, &org, &ms));
-	assert_int_equal(org, 77);
+	assert_false(tl_key_page_parse(tl_slice_of(first, 16), TL_SPAN_15M, &place));
+	assert_false(tl_key_page_parse(tl_slice_of(last, 16), TL_SPAN_15M, &place));
+	assert_int_equal(place.org, 77);
 }
 
 static void
@@ -287,11 +297,19 @@ keys_sort_as_their_tuples(void **state)
 		uint32_t org_b = (uint32_t)(next_random(&seed) % 3);
 		int64_t no_a = (int64_t)(next_random(&seed) % 1000) - 500;
 		int64_t no_b = (int64_t)(next_random(&seed) % 1000) - 500;
-		struct tl_key a = tl_key_cell(org_a, TL_SPAN_1H, no_a * TL_HOUR_MS);
-		struct tl_key b = tl_key_cell(org_b, TL_SPAN_1H, no_b * TL_HOUR_MS);
-		int order = org_a != org_b ? sign((int64_t)org_a - org_b) : sign(no_a - no_b);
+		uint32_t part_a = (uint32_t)(next_random(&seed) % 3);
+		uint32_t part_b = (uint32_t)(next_random(&seed) % 3);
+		struct tl_key a = tl_key_page(
+			&(struct tl_page_place){org_a, TL_SPAN_1H, no_a * TL_HOUR_MS, part_a});
+		struct tl_key b = tl_key_page(
+			&(struct tl_page_place){org_b, TL_SPAN_1H, no_b * TL_HOUR_MS, part_b});
+		struct tl_key cell = tl_key_cell(org_b, TL_SPAN_1H, no_b * TL_HOUR_MS);
+		int cell_order = org_a != org_b ? sign((int64_t)org_a - org_b) : sign(no_a - no_b);
+		int order = cell_order != 0 ? cell_order : sign((int64_t)part_a - part_b);
 
 		assert_int_equal(sign(tl_slice_cmp(tl_key_slice(&a), tl_key_slice(&b))), order);
+		assert_int_equal(sign(tl_slice_cmp(tl_key_slice(&a), tl_key_slice(&cell))),
+			cell_order != 0 ? cell_order : 1);
 	}
 }
 
