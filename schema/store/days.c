@@ -121,30 +121,24 @@ tl_day_pin(struct tl_store *store, int64_t day_ms)
 	return day;
 }
 
-/* Nobody holds the day and nobody can: its bytes go. The first failure waits for
- * tl_store_background_error. */
+/* Nobody holds the day and nobody can: its bytes go. */
 static enum tl_err
 drop_family(struct tl_day *day, struct tl_why *why)
 {
 	struct tl_store *store = day->store;
-	struct tl_why fresh = {.text = ""};
 	char *text = NULL;
 	enum tl_err err = TL_OK;
 
 	rocksdb_drop_column_family(store->db, day->handle, &text);
 	if (text != NULL)
-		err = tl_store_fail(&fresh, "drop a day", text);
+		err = tl_store_fail_write(store, why, "drop a day", text);
 	rocksdb_column_family_handle_destroy(day->handle);
 
 	pthread_mutex_lock(&store->days_mtx);
 	remove_day(store, day);
-	if (err && !store->drop_err) {
-		store->drop_err = err;
-		store->drop_why = fresh;
-	}
 	pthread_mutex_unlock(&store->days_mtx);
 	free(day);
-	return err ? tl_fail(why, err, "%s", fresh.text) : TL_OK;
+	return err;
 }
 
 void
@@ -213,7 +207,7 @@ tl_day_make(struct tl_store *store, int64_t day_ms, struct tl_day **day_out, str
 	snprintf(name, sizeof(name), "raw.%s", text);
 	handle = rocksdb_create_column_family(store->db, store->options, name, &error);
 	if (error != NULL)
-		return tl_store_fail(why, "make a day", error);
+		return tl_store_fail_write(store, why, "make a day", error);
 	err = tl_days_add(store, day_ms, handle);
 	if (err) {
 		rocksdb_column_family_handle_destroy(handle);

@@ -65,6 +65,41 @@ tl_store_fail(struct tl_why *why, const char *step, char *text)
 	return err;
 }
 
+enum tl_err
+tl_store_fail_write(struct tl_store *store, struct tl_why *why, const char *step, char *text)
+{
+	struct tl_why fresh = {.text = ""};
+	enum tl_err err = tl_store_fail(&fresh, step, text);
+
+	pthread_mutex_lock(&store->days_mtx);
+	if (!store->write_err) {
+		store->write_err = err;
+		store->write_why = fresh;
+	}
+	pthread_mutex_unlock(&store->days_mtx);
+	atomic_store(&store->has_failed, true);
+	return tl_fail(why, err, "%s", fresh.text);
+}
+
+static enum tl_err
+write_error(struct tl_store *store, struct tl_why *why)
+{
+	enum tl_err err;
+
+	pthread_mutex_lock(&store->days_mtx);
+	err = store->write_err;
+	if (err)
+		tl_fail(why, err, "%s", store->write_why.text);
+	pthread_mutex_unlock(&store->days_mtx);
+	return err;
+}
+
+enum tl_err
+tl_store_may_write(struct tl_store *store, struct tl_why *why)
+{
+	return atomic_load(&store->has_failed) ? write_error(store, why) : TL_OK;
+}
+
 /* A first open that was cut short leaves neither tables nor a log of writes. */
 static enum tl_err
 check_folder(const char *path, bool *exists_out, struct tl_why *why)
@@ -359,13 +394,8 @@ enum tl_err
 tl_store_background_error(struct tl_store *store, struct tl_why *why)
 {
 	uint64_t count = 0;
-	enum tl_err err;
+	enum tl_err err = write_error(store, why);
 
-	pthread_mutex_lock(&store->days_mtx);
-	err = store->drop_err;
-	if (err)
-		tl_fail(why, err, "%s", store->drop_why.text);
-	pthread_mutex_unlock(&store->days_mtx);
 	if (err)
 		return err;
 	if (rocksdb_property_int(store->db, "rocksdb.background-errors", &count) != 0)

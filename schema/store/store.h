@@ -70,7 +70,10 @@ TL_MUST enum tl_err tl_store_get(struct tl_store *store, const struct tl_view *v
 /* Sizes for stats: live SST bytes and memtable bytes of all families. */
 void tl_store_sizes(struct tl_store *store, uint64_t *sst_bytes_out, uint64_t *memtable_bytes_out);
 
-/* The first error a background flush or compaction met, TL_OK when none. */
+/*
+ * The first error that a write met, or a background flush or compaction; TL_OK when none. After one
+ * of a write every further write fails with it.
+ */
 TL_MUST enum tl_err tl_store_background_error(struct tl_store *store, struct tl_why *why);
 
 /*

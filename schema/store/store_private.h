@@ -69,13 +69,15 @@ struct tl_store {
 	bool read_only;
 	uint64_t epoch;
 
+	_Atomic bool has_failed; /* set once write_err is */
+
 	/* guarded by days_mtx */
 	pthread_mutex_t days_mtx;
 	struct tl_day **days; /* sorted by day_ms */
 	size_t day_count;
 	size_t day_capacity;
-	enum tl_err drop_err; /* of a day's last pin, which has nobody to tell */
-	struct tl_why drop_why;
+	enum tl_err write_err; /* the first write that failed */
+	struct tl_why write_why;
 
 	/* guarded by view_mtx */
 	pthread_mutex_t view_mtx;
@@ -124,6 +126,14 @@ struct tl_write {
 
 /* RocksDB's error text -> our code; the text goes into why after what was tried, and is freed. */
 enum tl_err tl_store_fail(struct tl_why *why, const char *step, char *text);
+
+/*
+ * The same for a write. RocksDB may go on after one, as if a log with a torn end were none: here it
+ * is the last one (tl_store_may_write), and tl_store_background_error tells of it.
+ */
+enum tl_err tl_store_fail_write(
+	struct tl_store *store, struct tl_why *why, const char *step, char *text);
+TL_MUST enum tl_err tl_store_may_write(struct tl_store *store, struct tl_why *why);
 
 /* The value of key in one family, replacing buf's content. */
 TL_MUST enum tl_err tl_store_get_from(struct tl_store *store, const struct tl_view *view,

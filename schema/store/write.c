@@ -194,10 +194,13 @@ tl_write_commit(struct tl_write *write, enum tl_durability durability, struct tl
 {
 	struct tl_store *store = write->store;
 	char *text = NULL;
+	enum tl_err err = tl_store_may_write(store, why);
 
-	if (write->err || write->bytes.err) {
+	if (!err && (write->err || write->bytes.err))
+		err = tl_fail(why, TL_ENOMEM, "no memory for a write");
+	if (err) {
 		next_filling(write);
-		return tl_fail(why, TL_ENOMEM, "no memory for a write");
+		return err;
 	}
 	for (enum tl_family family = 0; family < TL_FAMILY_COUNT; family++)
 		apply_family(write, family);
@@ -205,7 +208,7 @@ tl_write_commit(struct tl_write *write, enum tl_durability durability, struct tl
 		durability == TL_SYNC ? store->sync_options : store->no_sync_options, write->batch,
 		&text);
 	next_filling(write);
-	return text != NULL ? tl_store_fail(why, "write", text) : TL_OK;
+	return text != NULL ? tl_store_fail_write(store, why, "write", text) : TL_OK;
 }
 
 enum tl_err
@@ -214,14 +217,17 @@ tl_store_erase(struct tl_store *store, enum tl_family family, struct tl_why *why
 	rocksdb_writebatch_t *batch;
 	char above[TL_KEY_BYTES_ABOVE];
 	char *text = NULL;
+	enum tl_err err = tl_store_may_write(store, why);
 
 	assert(family < TL_FAMILY_COUNT);
 	assert(!store->read_only);
+	if (err)
+		return err;
 	memset(above, 0xff, sizeof(above));
 	batch = rocksdb_writebatch_create();
 	rocksdb_writebatch_delete_range_cf(
 		batch, store->handles[family], "", 0, above, sizeof(above));
 	rocksdb_write(store->db, store->no_sync_options, batch, &text);
 	rocksdb_writebatch_destroy(batch);
-	return text != NULL ? tl_store_fail(why, "erase", text) : TL_OK;
+	return text != NULL ? tl_store_fail_write(store, why, "erase", text) : TL_OK;
 }
