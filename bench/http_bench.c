@@ -48,7 +48,7 @@ struct question {
 	const char *path;
 	double ratio_goal;
 
-	struct measure ratio, sized_ratio, rate, hello_rate, cpu, reply_kib;
+	struct measure ratio, sized_ratio, rate, hello_rate, cpu, tallyd_cpu, hello_cpu, reply_kib;
 };
 
 static struct question questions[] = {
@@ -71,6 +71,7 @@ struct bench {
 	const struct settings *settings;
 	struct scratch scratch, bridge;
 	uint16_t port, hello_port;
+	pid_t hello;
 	char token[SCRATCH_TOKEN_BYTES], gateway_token[SCRATCH_TOKEN_BYTES];
 	char stream_tokens[STREAM_TOKENS][SCRATCH_TOKEN_BYTES];
 };
@@ -104,7 +105,9 @@ run_question(const struct bench *b, struct question *question)
 		.connection_count = question->connection_count,
 		.request = request,
 		.ms = b->settings->round_ms};
-	int64_t cpu_ns = measure_cpu_ns(b->bridge.pid) + measure_cpu_ns(b->scratch.pid);
+	int64_t bridge_ns = measure_cpu_ns(b->bridge.pid);
+	int64_t tallyd_ns = measure_cpu_ns(b->scratch.pid);
+	int64_t hello_ns = measure_cpu_ns(b->hello);
 	double rate, hello;
 
 	snprintf(request, sizeof(request),
@@ -112,13 +115,18 @@ run_question(const struct bench *b, struct question *question)
 		"Accept-Encoding: gzip\r\n\r\n",
 		question->path, b->token);
 	rate = requests_a_second(&load);
-	cpu_ns = measure_cpu_ns(b->bridge.pid) + measure_cpu_ns(b->scratch.pid) - cpu_ns;
+	bridge_ns = measure_cpu_ns(b->bridge.pid) - bridge_ns;
+	tallyd_ns = measure_cpu_ns(b->scratch.pid) - tallyd_ns;
 	hello = hellos_a_second(b, question, HELLO_BYTES);
+	hello_ns = measure_cpu_ns(b->hello) - hello_ns;
 	measure_add(&question->rate, rate);
 	measure_add(&question->hello_rate, hello);
 	measure_add(&question->ratio, rate / hello);
 	measure_add(&question->sized_ratio, rate / hellos_a_second(b, question, load.body_bytes));
-	measure_add(&question->cpu, (double)cpu_ns / 1e3 / (double)load.count);
+	measure_add(&question->cpu, (double)bridge_ns / 1e3 / (double)load.count);
+	measure_add(&question->tallyd_cpu, (double)tallyd_ns / 1e3 / (double)load.count);
+	measure_add(&question->hello_cpu,
+		(double)hello_ns / 1e6 / (hello * (double)b->settings->round_ms / 1e6));
 	measure_add(&question->reply_kib, (double)load.body_bytes / 1024);
 }
 
@@ -149,6 +157,8 @@ print_question(const struct question *question)
 	print_part(question, "rate", &question->rate, "requests/s", none);
 	print_part(question, "hello_rate", &question->hello_rate, "hellos/s", none);
 	print_part(question, "cpu", &question->cpu, "us/request", none);
+	print_part(question, "tallyd_cpu", &question->tallyd_cpu, "us/request", none);
+	print_part(question, "hello_cpu", &question->hello_cpu, "us/hello", none);
 	print_part(question, "reply", &question->reply_kib, "KiB gzip", none);
 }
 
@@ -216,7 +226,6 @@ main(int argc, char **argv)
 	static struct bench b;
 	char dir[TL_CONF_STRING_BYTES + 8];
 	struct settings s;
-	pid_t hello;
 
 	options_read(&conf, argc, argv, &s);
 	measure_open(s.json);
@@ -228,12 +237,12 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < STREAM_TOKENS && is_wanted(&s, "live"); i++)
 		scratch_create_token(&b.scratch, "service", b.stream_tokens[i]);
 	scratch_start_bridge(&b.bridge, s.bridge, dir, &b.port);
-	hello = hello_start(&b.hello_port);
+	b.hello = hello_start(&b.hello_port);
 	if (is_wanted(&s, "requests"))
 		run_requests(&b);
 	if (is_wanted(&s, "live"))
 		run_live(&b);
-	hello_stop(hello);
+	hello_stop(b.hello);
 	scratch_stop(&b.bridge);
 	scratch_stop(&b.scratch);
 	return 0;

@@ -10,6 +10,8 @@
 #include "ingest/api/session.h"
 #include "query/api/document.h"
 #include "query/api/export.h"
+#include "query/api/figures.h"
+#include "query/api/fresh.h"
 #include "query/api/live.h"
 #include "query/api/routes.h"
 #include "query/web/assets.h"
@@ -147,6 +149,7 @@ add_routes(struct bridge *bridge, const struct tl_relay_route *table, uint32_t c
 			.method = table[i].method,
 			.path = table[i].path,
 			.body_bytes_max = table[i].body_bytes_max,
+			.start = table[i].start,
 			.run = tl_relay_run,
 			.what = &table[i],
 		};
@@ -259,7 +262,7 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 	if (!err)
 		err = load_prices(bridge, why);
 	if (!err)
-		err = routes_kept_new(KEPT_BYTES_MAX, &bridge->relay.kept);
+		err = figures_kept_new(KEPT_BYTES_MAX, &bridge->relay.kept);
 	if (!err)
 		err = document_new(bridge->routes, bridge->route_count, &bridge->relay.document);
 	if (!err)
@@ -268,6 +271,8 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 		add_dashboard(bridge);
 	if (!err)
 		err = exports_new(&bridge->relay, &bridge->relay.exports);
+	if (!err)
+		err = fresh_start(bridge->relay.clients[TL_RELAY_QUERY], &bridge->relay.fresh, why);
 	if (!err)
 		err = live_start(&bridge->relay, &bridge->relay.live, why);
 	if (!err)
@@ -283,12 +288,14 @@ bridge_stop(struct bridge *bridge)
 {
 	metrics_stop(bridge->metrics);
 	live_stop(bridge->relay.live);
+	fresh_stop(bridge->relay.fresh);
 	tl_http_server_stop(bridge->server);
 	live_free(bridge->relay.live);
+	fresh_free(bridge->relay.fresh);
 	exports_free(bridge->relay.exports);
 	tl_relay_close(&bridge->relay);
 	tl_prices_free(bridge->relay.prices);
-	routes_kept_free(bridge->relay.kept);
+	figures_kept_free(bridge->relay.kept);
 	tl_http_body_drop(bridge->relay.document);
 	assets_free(bridge->assets);
 }

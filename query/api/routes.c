@@ -5,15 +5,11 @@
 #include <string.h>
 
 #include "query/api/export.h"
+#include "query/api/figures.h"
 #include "query/api/live.h"
-#include "query/api/params.h"
-#include "query/lru.h"
 #include "schema/wire/query_wire.h"
 #include "schema/wire/reader.h"
 
-/* What an ETag of a client may be old: within it an unchanged figure is not sent again. */
-#define CLIENT_HAVE_AGE_MS 60000
-#define MARK_BYTES_MAX 64
 #define QUESTION_BYTES_MAX 16384
 
 #define WINDOW_FIELDS                                                                         \
@@ -84,8 +80,6 @@ static const struct tl_relay_field export_fields[] = {
 			 "each bin."},
 	WINDOW_FIELDS, END};
 
-static void run_query(
-	struct tl_http_request *request, const struct tl_http_route *route, void *arg);
 static void run_resolve(
 	struct tl_http_request *request, const struct tl_http_route *route, void *arg);
 static void run_alive(
@@ -95,11 +89,11 @@ static void run_ready(
 static void run_document(
 	struct tl_http_request *request, const struct tl_http_route *route, void *arg);
 
-#define FIGURES(path_, op_, fields_, reply_, summary_)                                            \
-	{                                                                                         \
-		.method = TL_HTTP_GET, .path = "/api/v1" path_, .run = run_query, .op = op_,      \
-		.fields = fields_, .who = TL_RELAY_MEMBER, .tag = "figures", .summary = summary_, \
-		.reply = reply_                                                                   \
+#define FIGURES(path_, op_, fields_, reply_, summary_)                                    \
+	{                                                                                 \
+		.method = TL_HTTP_GET, .path = "/api/v1" path_, .start = figures_start,   \
+		.run = figures_run, .op = op_, .fields = fields_, .who = TL_RELAY_MEMBER, \
+		.tag = "figures", .summary = summary_, .reply = reply_                    \
 	}
 
 static const struct tl_relay_route table[] = {
@@ -119,7 +113,8 @@ static const struct tl_relay_route table[] = {
 		"Sessions active in the window, with the figures of their whole life."),
 	{.method = TL_HTTP_GET,
 		.path = "/api/v1/sessions/{id}",
-		.run = run_query,
+		.start = figures_start,
+		.run = figures_run,
 		.op = "session",
 		.id_wire = "session",
 		.fields = list_fields,
@@ -131,7 +126,8 @@ static const struct tl_relay_route table[] = {
 		"The people of the team, with seats and true cost."),
 	{.method = TL_HTTP_GET,
 		.path = "/api/v1/reconcile",
-		.run = run_query,
+		.start = figures_start,
+		.run = figures_run,
 		.op = "reconcile",
 		.fields = list_fields,
 		.who = TL_RELAY_AUDITOR,
@@ -140,7 +136,8 @@ static const struct tl_relay_route table[] = {
 		.reply = "Reconcile"},
 	{.method = TL_HTTP_GET,
 		.path = "/api/v1/explain",
-		.run = run_query,
+		.start = figures_start,
+		.run = figures_run,
 		.op = "explain",
 		.fields = explain_fields,
 		.who = TL_RELAY_AUDITOR,
@@ -205,238 +202,6 @@ routes_of(uint32_t *count_out)
 {
 	*count_out = sizeof(table) / sizeof(table[0]);
 	return table;
-}
-
-/* A body that was made, under the question it answers. */
-struct made {
-	struct lru_value value; /* first: what the cache keeps */
-	struct tl_http_body *body;
-	char mark[MARK_BYTES_MAX];
-};
-
-struct routes_kept {
-	struct lru *bodies;
-};
-
-enum tl_err
-routes_kept_new(size_t bytes_max, struct routes_kept **kept_out)
-{
-	struct routes_kept *kept = calloc(1, sizeof(*kept));
-	enum tl_err err;
-
-	if (kept == NULL)
-		return TL_ENOMEM;
-	err = lru_new(bytes_max, &kept->bodies);
-	if (err) {
-		free(kept);
-		return err;
-	}
-	*kept_out = kept;
-	return TL_OK;
-}
-
-void
-routes_kept_free(struct routes_kept *kept)
-{
-	if (kept == NULL)
-		return;
-	lru_free(kept->bodies);
-	free(kept);
-}
-
-static void
-made_free(struct lru_value *value)
-{
-	struct made *made = (struct made *)value;
-
-	tl_http_body_drop(made->body);
-	free(made);
-}
-
-/* What asks and what is known when the answer comes. */
-struct asking {
-	struct tl_relay *relay;
-	struct tl_http_request *request;
-	const struct tl_relay_route *route;
-	struct tl_buf key; /* of the kept body: the form, then the question without "have" */
-	char client_mark[MARK_BYTES_MAX]; /* of the ETag the client has, or "" */
-	struct made *made;		  /* pinned, NULL: none is kept */
-};
-
-/* W/"<mark>.j": the mark, and the form it is in. Others are not of ours. */
-static void
-read_client_mark(struct asking *asking, const char *form)
-{
-	struct tl_slice tag = tl_http_request_header(asking->request, "If-None-Match");
-	char end[4];
-
-	asking->client_mark[0] = '\0';
-	snprintf(end, sizeof(end), ".%s\"", form);
-	if (tag.bytes < 7 || tag.bytes >= MARK_BYTES_MAX || memcmp(tag.data, "W/\"", 3) != 0 ||
-		memcmp(tag.data + tag.bytes - 3, end, 3) != 0)
-		return;
-	memcpy(asking->client_mark, tag.data + 3, tag.bytes - 6);
-	asking->client_mark[tag.bytes - 6] = '\0';
-}
-
-static const char *
-form_of(const struct tl_http_request *request)
-{
-	return tl_http_request_takes_msgpack(request) ? "m" : "j";
-}
-
-static void
-put_etag(struct tl_http_request *request, const char *mark)
-{
-	char tag[MARK_BYTES_MAX + 8];
-
-	snprintf(tag, sizeof(tag), "W/\"%s.%s\"", mark, form_of(request));
-	tl_http_reply_header(request, "ETag", tag);
-	tl_http_reply_header(request, "Cache-Control", "private, no-cache");
-}
-
-static void
-keep(struct asking *asking, const char *mark, struct tl_http_body *body)
-{
-	struct lru *bodies = asking->relay->kept->bodies;
-	struct made *made = calloc(1, sizeof(*made));
-
-	if (made == NULL)
-		return;
-	made->value = (struct lru_value){.free = made_free,
-		.bytes = sizeof(*made) + tl_http_body_cost(body),
-		.pin_count = 1};
-	made->body = tl_http_body_hold(body);
-	snprintf(made->mark, sizeof(made->mark), "%s", mark);
-	lru_put(bodies, tl_buf_slice(&asking->key), &made->value);
-	lru_unpin(bodies, &made->value);
-}
-
-/* tallyd says that what the asker has is what it would answer. */
-static void
-answer_same(struct asking *asking)
-{
-	struct tl_http_request *request = asking->request;
-
-	if (asking->client_mark[0] != '\0') {
-		put_etag(request, asking->client_mark);
-		tl_http_reply(request, 304, NULL, NULL);
-		return;
-	}
-	put_etag(request, asking->made->mark);
-	tl_http_reply(request, 200, tl_relay_content_type(request),
-		tl_http_body_hold(asking->made->body));
-}
-
-/* A team that fits is exactly three members (SPEC 4); the other replies keep v and ok. */
-static void
-leave_envelope(struct tl_slice reply, struct tl_buf *bare)
-{
-	struct tl_reader reader = tl_reader_of(reply);
-	struct tl_pack_open map = tl_pack_open_map(bare);
-	uint32_t pair_count = tl_read_map(&reader);
-
-	for (uint32_t i = 0; i < pair_count; i++) {
-		const uint8_t *pair = reader.next;
-		struct tl_slice name = tl_read_str(&reader);
-
-		tl_read_any(&reader);
-		if (tl_slice_eq(name, tl_slice_str("v")) || tl_slice_eq(name, tl_slice_str("ok")))
-			continue;
-		tl_buf_put(bare, pair, (size_t)(reader.next - pair));
-		map.count++;
-	}
-	tl_pack_close(bare, &map);
-}
-
-static enum tl_err
-make_body(struct asking *asking, struct tl_slice reply, struct tl_http_body **body_out)
-{
-	struct tl_buf bare;
-	enum tl_err err;
-
-	if (strcmp(asking->route->op, "team") != 0)
-		return tl_relay_body(asking->request, reply, body_out);
-	tl_buf_init(&bare, 0);
-	leave_envelope(reply, &bare);
-	err = bare.err ? bare.err : tl_relay_body(asking->request, tl_buf_slice(&bare), body_out);
-	tl_buf_fini(&bare);
-	return err;
-}
-
-static void
-answer_new(struct asking *asking, struct tl_slice marked)
-{
-	struct tl_slice mark = tl_reader_find_str(marked, "mark");
-	struct tl_http_body *body = NULL;
-	struct tl_reader at;
-	char text[MARK_BYTES_MAX];
-	enum tl_err err = TL_EINTERNAL;
-
-	if (tl_reader_find(marked, "reply", &at))
-		err = make_body(asking, tl_read_any(&at), &body);
-	if (err) {
-		tl_http_reply_error(asking->request, err, NULL);
-		return;
-	}
-	if (mark.bytes > 0 && mark.bytes < sizeof(text)) {
-		snprintf(text, sizeof(text), "%.*s", (int)mark.bytes, (const char *)mark.data);
-		put_etag(asking->request, text);
-		keep(asking, text, body);
-	}
-	tl_http_reply(asking->request, 200, tl_relay_content_type(asking->request), body);
-}
-
-/* What the client has, or else what is kept here, is told to tallyd with the question. */
-static void
-put_have(struct asking *asking, struct tl_buf *question, struct tl_pack_open *map)
-{
-	const char *form = form_of(asking->request);
-
-	tl_buf_put_str(&asking->key, form);
-	tl_buf_put_slice(&asking->key, tl_buf_slice(question));
-	read_client_mark(asking, form);
-	if (asking->client_mark[0] != '\0') {
-		tl_pack_key_str(question, map, "have", asking->client_mark);
-		tl_pack_key_int(question, map, "have_age_ms", CLIENT_HAVE_AGE_MS);
-		return;
-	}
-	asking->made =
-		(struct made *)lru_get(asking->relay->kept->bodies, tl_buf_slice(&asking->key));
-	tl_pack_key_str(question, map, "have", asking->made != NULL ? asking->made->mark : "");
-}
-
-static void
-ask(struct asking *asking, struct tl_buf *question, struct tl_buf *reply)
-{
-	struct tl_pack_open map = tl_relay_question(question, asking->request, asking->route);
-
-	if (!params_put(question, &map, asking->request, asking->route))
-		return;
-	put_have(asking, question, &map);
-	tl_pack_close(question, &map);
-	if (tl_relay_ask(asking->relay, asking->request, TL_RELAY_QUERY, question, reply))
-		return;
-	if (tl_reader_find_bool(tl_buf_slice(reply), "same", false))
-		answer_same(asking);
-	else
-		answer_new(asking, tl_buf_slice(reply));
-}
-
-static void
-run_query(struct tl_http_request *request, const struct tl_http_route *route, void *arg)
-{
-	struct asking asking = {.relay = arg, .request = request, .route = route->what};
-	struct tl_buf question, reply;
-
-	tl_buf_init(&asking.key, 0);
-	tl_buf_init(&question, QUESTION_BYTES_MAX);
-	tl_buf_init(&reply, 0);
-	ask(&asking, &question, &reply);
-	lru_unpin(asking.relay->kept->bodies, asking.made != NULL ? &asking.made->value : NULL);
-	tl_buf_fini(&reply);
-	tl_buf_fini(&question);
-	tl_buf_fini(&asking.key);
 }
 
 /* A key never stands in an address, where logs would keep it. */

@@ -50,6 +50,8 @@ enum tl_relay_who {
 struct tl_relay_route {
 	enum tl_http_method method;
 	const char *path;
+	bool (*start)(struct tl_http_request *request, const struct tl_http_route *route,
+		void *arg); /* of GET alone, before run; see tl_http_route */
 	void (*run)(struct tl_http_request *request, const struct tl_http_route *route, void *arg);
 	const char *op; /* NULL: answered without tallyd, or not as a question */
 	const char *id_wire;
@@ -78,7 +80,8 @@ struct tl_relay {
 	struct tl_rate *failures; /* by address and by key id */
 	struct tl_relay_stats stats;
 	int64_t timeout_ms;
-	struct routes_kept *kept;      /* of query/api */
+	struct figures_kept *kept;     /* of query/api */
+	struct fresh *fresh;	       /* likewise */
 	struct live *live;	       /* likewise */
 	struct exports *exports;       /* likewise */
 	struct tl_http_body *document; /* the description of all routes */

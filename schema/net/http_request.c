@@ -332,24 +332,37 @@ take(struct tl_http_request *request, const char *data, size_t bytes)
 	return request->body.err ? MHD_NO : MHD_YES;
 }
 
-/* Hand over to a worker. Suspended first: the worker may be done before the push returns. */
-static enum MHD_Result
-hand_over(struct tl_http_request *request)
+void
+tl_http_request_done(struct tl_http_request *request)
+{
+	MHD_resume_connection(request->connection);
+}
+
+void
+tl_http_request_hand_on(struct tl_http_request *request)
 {
 	struct tl_http_server *server = request->server;
-	struct MHD_Connection *connection = request->connection;
-	enum tl_err err;
+	enum tl_err err = tl_queue_push(server->queue, request, 0);
 
-	request->stage = TL_HTTP_STAGE_WORK;
-	tl_http_conn_phase(server->conns, request->conn, TL_HTTP_WORK, 0);
-	MHD_suspend_connection(connection);
-	err = tl_queue_push(server->queue, request, 0);
 	if (!err)
-		return MHD_YES;
+		return;
 	if (err == TL_EFULL)
 		tl_counter_add(&server->stats.overloaded, 1);
 	tl_http_reply_error(request, err == TL_EFULL ? TL_EOVERLOADED : TL_ESHUTTING_DOWN, NULL);
-	MHD_resume_connection(connection);
+	tl_http_request_done(request);
+}
+
+/* To who answers. Suspended first: it may be answered before this returns. */
+static enum MHD_Result
+hand_over(struct tl_http_request *request)
+{
+	const struct tl_http_route *route = request->route;
+
+	request->stage = TL_HTTP_STAGE_WORK;
+	tl_http_conn_phase(request->server->conns, request->conn, TL_HTTP_WORK, 0);
+	MHD_suspend_connection(request->connection);
+	if (route->start == NULL || !route->start(request, route, request->server->options.arg))
+		tl_http_request_hand_on(request);
 	return MHD_YES;
 }
 

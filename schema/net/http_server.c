@@ -85,7 +85,7 @@ work(void *arg)
 		if (request->response == NULL)
 			tl_log(TL_LOG_ERROR, "no answer to request=%s path=%s", request->name,
 				request->route->path);
-		MHD_resume_connection(request->connection);
+		tl_http_request_done(request);
 	}
 	return NULL;
 }

@@ -63,7 +63,11 @@ struct tl_http_stats {
 const struct tl_http_stats *tl_http_server_stats_of(const struct tl_http_server *server);
 uint32_t tl_http_server_conns(const struct tl_http_server *server, enum tl_http_phase phase);
 
-/* For routes: the request, valid until run returns. */
+/* For a route's start: the request was answered; or a worker is to run it. It is not ours then. */
+void tl_http_request_done(struct tl_http_request *request);
+void tl_http_request_hand_on(struct tl_http_request *request);
+
+/* For routes: the request, valid until run returns, or until it is done or handed on. */
 enum tl_http_method tl_http_request_method(const struct tl_http_request *request);
 const struct tl_http_target *tl_http_request_target(const struct tl_http_request *request);
 struct tl_slice tl_http_request_id(const struct tl_http_request *request); /* {name}, or empty */

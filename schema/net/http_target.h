@@ -58,6 +58,14 @@ struct tl_http_route {
 	uint32_t body_bytes_max; /* 0: the request has no body */
 	void (*run)(struct tl_http_request *request, const struct tl_http_route *route, void *arg);
 	const void *what; /* the runner's own */
+
+	/*
+	 * NULL, or called before run on the library's thread, where nothing may wait. True: it took
+	 * the request, which is answered and then done (tl_http_request_done), or goes on to run
+	 * after all (tl_http_request_hand_on), by any thread, even before this returns.
+	 */
+	bool (*start)(
+		struct tl_http_request *request, const struct tl_http_route *route, void *arg);
 };
 
 /*

@@ -81,6 +81,35 @@ run_held(struct tl_http_request *request, const struct tl_http_route *route, voi
 	run_id(request, route, arg);
 }
 
+/* Another thread answers "now", hands "later" on, and the rest is not taken. */
+static void *
+answer_taken(void *arg)
+{
+	struct tl_http_request *request = arg;
+
+	if (tl_slice_eq(tl_http_request_id(request), tl_slice_str("now"))) {
+		reply_text(request, tl_slice_str("taken"));
+		tl_http_request_done(request);
+	} else {
+		tl_http_request_hand_on(request);
+	}
+	return NULL;
+}
+
+static bool
+start_taken(struct tl_http_request *request, const struct tl_http_route *route, void *arg)
+{
+	pthread_t thread;
+
+	(void)route;
+	(void)arg;
+	if (tl_slice_eq(tl_http_request_id(request), tl_slice_str("never")))
+		return false;
+	assert_int_equal(pthread_create(&thread, NULL, answer_taken, request), 0);
+	pthread_detach(thread);
+	return true;
+}
+
 static void
 run_big(struct tl_http_request *request, const struct tl_http_route *route, void *arg)
 {
@@ -93,10 +122,11 @@ run_big(struct tl_http_request *request, const struct tl_http_route *route, void
 }
 
 static const struct tl_http_route routes[] = {
-	{TL_HTTP_GET, "/id/{id}", 0, run_id, NULL},
-	{TL_HTTP_GET, "/held/{id}", 0, run_held, NULL},
-	{TL_HTTP_GET, "/big", 0, run_big, NULL},
-	{TL_HTTP_POST, "/echo", 1000, run_echo, NULL},
+	{.path = "/id/{id}", .run = run_id},
+	{.path = "/held/{id}", .run = run_held},
+	{.path = "/taken/{id}", .run = run_held, .start = start_taken},
+	{.path = "/big", .run = run_big},
+	{.method = TL_HTTP_POST, .path = "/echo", .body_bytes_max = 1000, .run = run_echo},
 };
 
 static const char *const hosts[] = {"t"};
@@ -187,6 +217,37 @@ pipelined_requests_are_answered_in_order(void **state)
 	third = strstr((char *)heard.data, "\r\n\r\nthree");
 	assert_true(first != NULL && first < second && second < third);
 	tl_buf_fini(&heard);
+	tl_http_server_stop(server);
+}
+
+static void
+a_start_takes_requests_off_the_workers(void **state)
+{
+	struct tl_http_options options = tl_http_defaults;
+	struct tl_http_server *server;
+	int fds[2];
+
+	(void)state;
+	options.worker_count = 1;
+	barrier_set(false);
+	server = start(&options);
+	for (int i = 0; i < 2; i++) {
+		fds[i] = dial(server);
+		say(fds[i], i == 0 ? "GET /taken/later HTTP/1.1\r\nHost: t\r\n\r\n"
+				   : "GET /taken/never HTTP/1.1\r\nHost: t\r\n\r\n");
+	}
+	barrier_wait_for(1); /* the worker is held, and what is taken is answered all the same */
+	one_request(server, "GET /taken/now HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n",
+		"\r\n\r\ntaken");
+	barrier_set(true);
+	for (int i = 0; i < 2; i++) {
+		struct tl_buf heard;
+
+		tl_buf_init(&heard, 0);
+		hear(fds[i], &heard, i == 0 ? "\r\n\r\nlater" : "\r\n\r\nnever");
+		tl_buf_fini(&heard);
+		close(fds[i]);
+	}
 	tl_http_server_stop(server);
 }
 
@@ -438,6 +499,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_are_answered_by_their_route),
 		cmocka_unit_test(pipelined_requests_are_answered_in_order),
+		cmocka_unit_test(a_start_takes_requests_off_the_workers),
 		cmocka_unit_test(a_body_has_a_bound),
 		cmocka_unit_test(gzip_comes_when_asked_for),
 		cmocka_unit_test(a_full_queue_says_overloaded),

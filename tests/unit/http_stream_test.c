@@ -46,8 +46,8 @@ run_plain(struct tl_http_request *request, const struct tl_http_route *route, vo
 }
 
 static const struct tl_http_route routes[] = {
-	{TL_HTTP_GET, "/stream", 0, run_stream, NULL},
-	{TL_HTTP_GET, "/plain", 0, run_plain, NULL},
+	{.path = "/stream", .run = run_stream},
+	{.path = "/plain", .run = run_plain},
 };
 
 static const char *const hosts[] = {"t"};
