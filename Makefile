@@ -250,6 +250,7 @@ test: packages-test
 test-hostile: packages-test
 	@$(MAKE) --no-print-directory -j2 tests
 	@BUILD=$(BUILD) BUDGET=$(or $(BUDGET),900) SEED=$(SEED) $(PYTHON) -B tests/e2e/overload_test.py
+	@BUILD=$(BUILD) BUDGET=$(or $(BUDGET),900) SEED=$(SEED) $(PYTHON) -B tests/e2e/http_hostile_test.py
 	@BUILD=$(BUILD) BUDGET=$(or $(BUDGET),900) SEED=$(SEED) $(PYTHON) -B tests/e2e/hostile_test.py
 
 # The same under sanitizers: unit and property tests, and the daemons the scripts start.
