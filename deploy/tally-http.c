@@ -6,6 +6,7 @@
 
 #include "deploy/exit_code.h"
 #include "deploy/metrics.h"
+#include "deploy/price_file.h"
 #include "ingest/api/receive.h"
 #include "ingest/api/session.h"
 #include "query/api/document.h"
@@ -19,16 +20,13 @@
 #include "schema/base/conf.h"
 #include "schema/base/crypt.h"
 #include "schema/base/daemon.h"
-#include "schema/base/file.h"
 #include "schema/base/log.h"
-#include "schema/model/price.h"
 
 #define URL_BYTES (TL_CONF_STRING_BYTES + 32)
 #define ROUTES_MAX 96u
 #define HOSTS_MAX 16u
 #define KEPT_BYTES_MAX (32u << 20)
 #define ASK_TIMEOUT_MS 15000
-#define PRICES_BYTES_MAX (1u << 20)
 #define OWN_FILES 64 /* open files that are no connections */
 #define STOP_S_MAX 10
 
@@ -191,21 +189,6 @@ raise_file_limit(int64_t connection_count)
 }
 
 static enum tl_err
-load_prices(struct bridge *bridge, struct tl_why *why)
-{
-	struct tl_buf own;
-	enum tl_err err = TL_OK;
-
-	tl_buf_init(&own, PRICES_BYTES_MAX);
-	if (bridge->settings.prices[0] != '\0')
-		err = tl_file_read(bridge->settings.prices, &own, why);
-	if (!err)
-		err = tl_prices_new(tl_buf_slice(&own), &bridge->relay.prices, why);
-	tl_buf_fini(&own);
-	return err;
-}
-
-static enum tl_err
 serve(struct bridge *bridge, struct tl_why *why)
 {
 	const struct settings *settings = &bridge->settings;
@@ -260,7 +243,7 @@ bridge_start(struct bridge *bridge, struct tl_why *why)
 		err = tl_relay_open(
 			&bridge->relay, bridge->query_url, bridge->ingest_url, ASK_TIMEOUT_MS, why);
 	if (!err)
-		err = load_prices(bridge, why);
+		err = price_file_open(settings->prices, &bridge->relay.prices, why);
 	if (!err)
 		err = figures_kept_new(KEPT_BYTES_MAX, &bridge->relay.kept);
 	if (!err)

@@ -13,6 +13,7 @@ static const struct cli_command command_table[] = {
 	{"login-link", "an address that signs a browser in, once", cmd_login_link},
 	{"push", "push usage events from a file or standard input", cmd_push},
 	{"import", "bring in transcripts of claude-code or codex", cmd_import},
+	{"prices", "what usage without a cost is priced by", cmd_prices},
 	{"top", "who spends what: the ranked team, with sparklines", cmd_top},
 	{"repos", "usage by repository", cmd_repos},
 	{"pulls", "usage by pull request", cmd_pulls},

@@ -112,6 +112,7 @@ int cmd_keys(int argc, char **argv);
 int cmd_members(int argc, char **argv);
 int cmd_push(int argc, char **argv);
 int cmd_import(int argc, char **argv);
+int cmd_prices(int argc, char **argv);
 int cmd_load(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 int cmd_repos(int argc, char **argv);

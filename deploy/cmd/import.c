@@ -6,6 +6,7 @@
 
 #include "deploy/cmd/cli.h"
 #include "deploy/cmd/table.h"
+#include "deploy/price_file.h"
 #include "ingest/import/import.h"
 #include "schema/base/file.h"
 #include "schema/model/limits.h"
@@ -17,11 +18,14 @@
 struct import_settings {
 	struct cli cli;
 	char email[TL_CONF_STRING_BYTES];
+	char prices[TL_CONF_STRING_BYTES];
 };
 
-static const struct tl_conf_setting settings[] = {
-	CLI_SETTINGS, {"email", TL_CONF_STRING, offsetof(struct import_settings, email), "", 0, 0,
-			      "whose usage it is; without it: unattributed"}};
+static const struct tl_conf_setting settings[] = {CLI_SETTINGS,
+	{"email", TL_CONF_STRING, offsetof(struct import_settings, email), "", 0, 0,
+		"whose usage it is; without it: unattributed"},
+	{"prices", TL_CONF_STRING, offsetof(struct import_settings, prices), "", 0, 0,
+		"file of own prices, over those that 'tally prices' shows"}};
 
 struct paths {
 	char **list;
@@ -219,20 +223,24 @@ static int
 run(const struct import_settings *s, enum import_source source, const char *dir)
 {
 	struct import *import = NULL;
+	struct tl_prices *prices = NULL;
 	struct paths paths = {0};
 	struct counts counts = {0};
+	struct tl_why why = {0};
 	int code = CLI_OK;
 
-	if (!paths_find(dir, &paths) || paths.count == 0) {
-		cli_error("import: no .jsonl file below '%s'", dir);
-		paths_free(&paths);
+	if (price_file_open(s->prices, &prices, &why)) {
+		cli_error("import: %s", why.text);
 		return CLI_USAGE;
 	}
-	if (import_new(source, tl_slice_str(s->email), &import)) {
-		paths_free(&paths);
-		return CLI_UNAVAILABLE;
+	if (!paths_find(dir, &paths) || paths.count == 0) {
+		cli_error("import: no .jsonl file below '%s'", dir);
+		code = CLI_USAGE;
+	} else if (import_new(source, tl_slice_str(s->email), prices, &import)) {
+		code = CLI_UNAVAILABLE;
 	}
-	code = read_files(import, &paths);
+	if (code == CLI_OK)
+		code = read_files(import, &paths);
 	if (code == CLI_OK)
 		code = send_all(&s->cli, import, &counts);
 	if (code == CLI_OK)
@@ -241,6 +249,7 @@ run(const struct import_settings *s, enum import_source source, const char *dir)
 		code = CLI_REFUSED;
 	import_free(import);
 	paths_free(&paths);
+	tl_prices_free(prices);
 	return code;
 }
 

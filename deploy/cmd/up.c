@@ -232,6 +232,9 @@ share_options(struct up *up, int argc, char **argv)
 		} else if ((value = take("--metrics", argc, argv, &i)) != NULL) {
 			add(&up->bridge, "--metrics");
 			add(&up->bridge, value);
+		} else if ((value = take("--prices", argc, argv, &i)) != NULL) {
+			add(&up->bridge, "--prices");
+			add(&up->bridge, value);
 		} else if ((value = take("--trusted-proxy", argc, argv, &i)) != NULL) {
 			add(&up->bridge, "--trusted-proxy");
 			add(&up->bridge, value);
@@ -270,6 +273,7 @@ help(void)
 	     "  --host TEXT\n        names that HTTP requests may be for beside localhost\n"
 	     "  --behind-proxy\n        a proxy that speaks TLS stands before the HTTP API\n"
 	     "  --trusted-proxy TEXT\n        addresses of such proxies on other machines\n"
+	     "  --prices TEXT\n        file of own prices, for telemetry without a cost\n"
 	     "All other options are tallyd's: see tallyd --help. For more of the HTTP API's, see\n"
 	     "tally-http --help and start it yourself beside tally up --http none.");
 	return CLI_OK;

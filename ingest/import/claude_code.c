@@ -72,7 +72,10 @@ read_line(struct import *import, const struct tl_json_value *line)
 	}
 	event->ts_ms = ts_ms;
 	read_usage(usage, event);
-	return read_names(import, line, message, event);
+	err = read_names(import, line, message, event);
+	if (!err)
+		tl_wire_event_price(event, import->prices);
+	return err;
 }
 
 enum tl_err

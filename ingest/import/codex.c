@@ -102,6 +102,7 @@ read_token_count(
 	}
 	event->ts_ms = ts_ms;
 	fill_event(file, tl_json_get(info, "last_token_usage"), event);
+	tl_wire_event_price(event, import->prices);
 	return TL_OK;
 }
 

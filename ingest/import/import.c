@@ -8,7 +8,8 @@
 #define REQUESTS_MAX 100000000u
 
 enum tl_err
-import_new(enum import_source source, struct tl_slice email, struct import **import_out)
+import_new(enum import_source source, struct tl_slice email, const struct tl_prices *prices,
+	struct import **import_out)
 {
 	struct import *import = calloc(1, sizeof(*import));
 	enum tl_err err;
@@ -17,6 +18,7 @@ import_new(enum import_source source, struct tl_slice email, struct import **imp
 		return TL_ENOMEM;
 	import->source = source;
 	import->email = email;
+	import->prices = prices;
 	tl_arena_init(&import->arena, ARENA_BYTES_MAX);
 	tl_buf_init(&import->key, 4096);
 	err = tl_map_new(REQUESTS_MAX, &import->requests);

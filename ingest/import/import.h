@@ -9,6 +9,7 @@
 #define IMPORT_IMPORT_H
 
 #include "schema/base/bytes.h"
+#include "schema/model/price.h"
 #include "schema/wire/event_wire.h"
 
 enum import_source {
@@ -18,9 +19,12 @@ enum import_source {
 
 struct import;
 
-/* email (may be empty) is put on every event. It must outlive the import. */
-TL_MUST enum tl_err import_new(
-	enum import_source source, struct tl_slice email, struct import **import_out);
+/*
+ * email (may be empty) is put on every event. Transcripts give no cost: it comes from the prices,
+ * by the day of the request; a model without a price is unpriced. Both must outlive the import.
+ */
+TL_MUST enum tl_err import_new(enum import_source source, struct tl_slice email,
+	const struct tl_prices *prices, struct import **import_out);
 void import_free(struct import *import);
 
 /* A new file begins: what one file's lines say of each other is forgotten. */

@@ -17,6 +17,7 @@ struct codex_file {
 struct import {
 	enum import_source source;
 	struct tl_slice email;
+	const struct tl_prices *prices;
 	struct tl_arena arena;	 /* every string of every event */
 	struct tl_map *requests; /* what identifies a request -> index of its event */
 	struct tl_buf key;	 /* scratch: what identifies the request at hand */

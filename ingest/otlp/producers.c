@@ -113,22 +113,6 @@ make_id(struct translation *t, const char *agent, struct tl_slice no,
 	memcpy(id_out, digest, 16);
 }
 
-static void
-price(const struct translation *t, struct tl_wire_event *event)
-{
-	const struct tl_price_row *row =
-		tl_prices_find(t->rules->prices, event->model, event->ts_ms);
-	struct tl_price_tokens tokens = {
-		.input = event->input_tokens,
-		.output = event->output_tokens,
-		.cache_read = event->cache_read_tokens,
-		.cache_write = event->cache_write_tokens,
-	};
-
-	if (row == NULL || !tl_price_cost(row, &tokens, &event->cost_nusd))
-		event->cost_nusd = TL_WIRE_ABSENT;
-}
-
 /* Who it is: the key that is sent with it says, unless it is a gateway's. */
 static void
 attribute(const struct translation *t, const char *agent, const struct otlp_attributes *attributes,
@@ -196,7 +180,7 @@ claude_request(struct translation *t, const struct otlp_log *log)
 		return;
 	}
 	if (event.cost_nusd == TL_WIRE_ABSENT)
-		price(t, &event);
+		tl_wire_event_price(&event, t->rules->prices);
 	if (!tl_event_id_from_text(text_at(attributes, "request_id"), event.id)) {
 		uint8_t sequence[8];
 
@@ -232,7 +216,7 @@ codex_response(struct translation *t, const struct otlp_log *log)
 	event.input_tokens = input - event.cache_read_tokens;
 	if (event.reasoning_tokens > event.output_tokens)
 		event.reasoning_tokens = event.output_tokens;
-	price(t, &event);
+	tl_wire_event_price(&event, t->rules->prices);
 	make_id(t, "codex", tl_slice_of("", 0), &event, event.id);
 	attribute(t, "codex", attributes, log->resource, &event);
 	t->batch.events[t->batch.event_count++] = event;

@@ -156,6 +156,22 @@ field_put(struct tl_buf *buf, enum tl_event_field field, const struct tl_wire_ev
 		tl_pack_bin(buf, tl_slice_of(event->id, sizeof(event->id)));
 }
 
+void
+tl_wire_event_price(struct tl_wire_event *event, const struct tl_prices *prices)
+{
+	const struct tl_price_row *row = tl_prices_find(prices, event->model, event->ts_ms);
+	struct tl_price_tokens tokens = {
+		.input = event->input_tokens,
+		.output = event->output_tokens,
+		.cache_read = event->cache_read_tokens,
+		.cache_write = event->cache_write_tokens,
+		.cache_write_1h = event->cache_write_1h_tokens,
+	};
+
+	if (row == NULL || !tl_price_cost(row, &tokens, &event->cost_nusd))
+		event->cost_nusd = TL_WIRE_ABSENT;
+}
+
 /* Everything before the list of events; more_count pairs follow it. */
 static void
 head_put(struct tl_buf *buf, struct tl_slice token, struct tl_slice batch, bool import,

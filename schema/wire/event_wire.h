@@ -12,6 +12,7 @@
 
 #include "schema/base/bytes.h"
 #include "schema/model/event.h"
+#include "schema/model/price.h"
 
 /* The head of a batch, read before anything is known about its sender. Slices into the map. */
 struct tl_batch_head {
@@ -82,6 +83,10 @@ struct tl_wire_event {
 	struct tl_slice rule, severity;
 	int64_t fix_ms; /* 0: by severity */
 };
+
+/* The cost by model, time and tokens, for a producer that gives none; without a row it is unknown.
+ */
+void tl_wire_event_price(struct tl_wire_event *event, const struct tl_prices *prices);
 
 /* Append a whole batch in the map form. */
 void tl_batch_put_maps(struct tl_buf *buf, struct tl_slice token, struct tl_slice batch,

@@ -44,6 +44,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	const struct tl_wire_event *events;
 	struct import_stats stats;
+	static struct tl_prices *prices;
 	struct import *import;
 	struct tl_slice text;
 	uint32_t count, count_again;
@@ -51,8 +52,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	if (bytes == 0)
 		return 0;
 	text = tl_slice_of(data + 1, bytes - 1);
+	if (prices == NULL)
+		assert(tl_prices_new(tl_slice_of("", 0), &prices, NULL) == TL_OK);
 	assert(import_new((data[0] & 1) != 0 ? IMPORT_CODEX : IMPORT_CLAUDE_CODE,
-		       tl_slice_str("a@b.c"), &import) == TL_OK);
+		       tl_slice_str("a@b.c"), prices, &import) == TL_OK);
 	read_lines(import, text);
 	events = import_events(import, &count);
 	for (uint32_t i = 0; i < count; i++)
