@@ -120,9 +120,11 @@ PARTS_tally := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c)) $(BUILD)/
 $(BUILD)/query/api/document.o: query/api/schemas.json
 $(BUILD)/schema/model/price.o: schema/model/prices.txt
 
-# The dashboard, once for all variants: built by npm where there is npm, WEB=prebuilt takes
-# query/web/dist of a release, WEB=none leaves it out.
-WEB ?= $(if $(shell command -v npm),npm,none)
+# The dashboard, once for all variants: built by npm where there is npm with Node 20 or later,
+# WEB=prebuilt takes query/web/dist of a release, WEB=none leaves it out.
+HAS_NPM := $(shell command -v npm >/dev/null && \
+	node -e 'process.exit(Number.parseInt(process.versions.node) < 20 ? 1 : 0)' && echo yes)
+WEB ?= $(if $(HAS_NPM),npm,none)
 WEB_BUILD := $(patsubst build/%,build,$(BUILD))/web
 WEB_SOURCES := $(shell find query/web/src -type f) $(addprefix query/web/,index.html package.json \
 	vite.config.ts tsconfig.json)
@@ -133,7 +135,8 @@ NPM := npm --no-audit --no-fund --no-update-notifier --loglevel=error
 $(WEB_BUILD)/node_modules/.package-lock.json: query/web/package-lock.json
 	@mkdir -p $(WEB_BUILD)
 	@cp query/web/package.json query/web/package-lock.json $(WEB_BUILD)
-	$(call say,NPM)cd $(WEB_BUILD) && $(NPM) ci >npm.log 2>&1 || { tail -20 npm.log; exit 1; }
+	$(call say,NPM)cd $(WEB_BUILD) && $(NPM) ci >npm.log 2>&1 || \
+		{ tail -20 npm.log; echo 'make WEB=none leaves the dashboard out' >&2; exit 1; }
 	@touch $@
 
 $(DIST_npm)/index.html: $(WEB_SOURCES) $(WEB_BUILD)/node_modules/.package-lock.json

@@ -26,7 +26,7 @@ async function open({ width = 1360, height = 900, theme = 'light', motion = 'no-
 	});
 	const page = await context.newPage();
 	const id = pages.size + 1;
-	const entry = { context, page, troubles: [], requests: [] };
+	const entry = { context, page, troubles: [], requests: [], held: [] };
 
 	context.setDefaultTimeout(15000);
 	watch(page, entry.troubles);
@@ -81,6 +81,16 @@ const does = {
 		const { metrics } = await entry.clock.send('Performance.getMetrics');
 
 		return metrics.find(({ name }) => name === 'TaskDuration').value * 1000;
+	},
+	/* Requests wait until they are released. */
+	hold: async (entry, { url }) => {
+		await entry.page.route(url, (route) => void entry.held.push(route));
+		entry.hold = url;
+	},
+	/* Those of a page that was left meanwhile are gone. */
+	release: async (entry) => {
+		await Promise.allSettled(entry.held.splice(0).map((route) => route.continue()));
+		await entry.page.unroute(entry.hold);
 	},
 	let: async ({ page }, { url }) => page.unroute(url),
 	axe: async ({ page }) => {

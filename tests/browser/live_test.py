@@ -134,3 +134,70 @@ def test_failures_are_said_and_can_be_tried_again():
             page.click(on=".empty .button")
             page.until("document.querySelector('.empty-title')?.textContent"
                        " === 'Nobody is on the team yet'")
+
+
+HIDE = """(Object.defineProperty(document, 'hidden', { value: %s, configurable: true }),
+    document.dispatchEvent(new Event('visibilitychange')))"""
+
+
+@browser_test
+def test_who_comes_back_from_another_window_finds_the_order_of_now():
+    with Daemon() as daemon, Bridge(daemon) as bridge, Browser() as browser:
+        team = Seeded(daemon)
+        team.push([team.event("first@x.example", cost_nusd=3), team.event("second@x.example", cost_nusd=2)])
+        with opened(browser, bridge, team) as page:
+            live(page)
+            page.eval(HIDE % "true")
+            page.requests()
+            team.push([team.event("second@x.example", cost_nusd=9)])
+            time.sleep(1.5)
+            assert [url for url in page.requests() if "/api/" in url] == [], "nobody looks, nothing is asked"
+            page.eval(HIDE % "false")
+            page.until("document.querySelector('%s h3').textContent === 'second@x.example'" % CARD)
+            assert page.eval("document.querySelector('.pill') === null")
+
+
+@browser_test
+def test_shapes_stand_where_figures_will_be():
+    with Daemon() as daemon, Bridge(daemon) as bridge, Browser() as browser:
+        team = Seeded(daemon)
+        team.push(team.usage(3))
+        with opened(browser, bridge, team) as page:
+            for path, asked, there in (
+                    ("", "dashboard", ".member"), ("/team", "team", ".person"),
+                    ("/sessions", "sessions", ".session-link"),
+                    ("/sessions/s-1-1", "sessions/s-1-1", ".about")):
+                page.hold(url="**/api/v1/%s**" % asked)
+                page.visit("/dashboard" + path)
+                page.until("document.querySelector('.skeleton') !== null")
+                assert page.eval("document.querySelector('%s') === null" % there)
+                page.release()
+                page.until("document.querySelector('%s') !== null && "
+                           "document.querySelector('.skeleton') === null" % there)
+
+
+@browser_test
+def test_a_range_that_cannot_be_is_refused_in_words():
+    with Daemon() as daemon, Bridge(daemon) as bridge, Browser() as browser:
+        with opened(browser, bridge, Seeded(daemon)) as page:
+            page.visit("/dashboard?range=custom&from=5&to=yesterday")
+            page.until("document.querySelector('.empty-title')?.textContent"
+                       " === 'These figures could not be read'")
+            assert page.text(".empty-text code") == "bad_param"
+            page.click(on=".range input[value='7d']")
+            page.until("document.querySelector('.figure-huge') !== null")
+            assert page.path() == "/dashboard?range=7d"
+
+
+@browser_test
+def test_a_fault_of_the_page_is_said_on_it():
+    with Daemon() as daemon, Bridge(daemon) as bridge, Browser() as browser:
+        with opened(browser, bridge, Seeded(daemon)) as page:
+            page.answer(url="**/api/v1/dashboard**", status=200, body="{}")
+            page.reload()
+            page.until("document.querySelector('.empty-title')?.textContent"
+                       " === 'This page cannot be shown'")
+            assert page.troubles(), "the console has the fault"
+            page.click(on="nav a[href='/dashboard/team']")
+            page.until("document.querySelector('.empty-title')?.textContent"
+                       " === 'Nobody is on the team yet'")
