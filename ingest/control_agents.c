@@ -8,58 +8,6 @@
 #define DEBUG_MS_MAX (24 * TL_HOUR_MS)
 #define ROTATE_OVERLAP_MS (24 * TL_HOUR_MS)
 
-/* The address of the gateway is not ours to know: the shell asks for it. */
-#define GATEWAY "${TALLY_GATEWAY:?set TALLY_GATEWAY to the address of your gateway}"
-
-/* What a person pastes into a shell. A token has no character that a shell would touch. */
-static void
-print_instructions(const char *type, const char *token, struct tl_buf *text)
-{
-	if (strcmp(type, "claude_code") == 0)
-		tl_buf_printf(text,
-			"export ANTHROPIC_BASE_URL=\"" GATEWAY "\"\n"
-			"export ANTHROPIC_AUTH_TOKEN=%s\n"
-			"claude\n",
-			token);
-	else if (strcmp(type, "codex") == 0)
-		tl_buf_printf(text,
-			"export TALLY_KEY=%s\n"
-			"codex -c model_provider=tally -c model_providers.tally.name=tally \\\n"
-			"  -c model_providers.tally.base_url=\"" GATEWAY "/v1\" \\\n"
-			"  -c model_providers.tally.wire_api=responses \\\n"
-			"  -c model_providers.tally.env_key=TALLY_KEY\n",
-			token);
-	else if (strcmp(type, "opencode") == 0)
-		tl_buf_printf(text,
-			"export TALLY_KEY=%s\n"
-			"export OPENCODE_CONFIG_CONTENT='{\"provider\":{\"anthropic\":{\"options\":"
-			"{\"baseURL\":\"'\"" GATEWAY
-			"\"'/v1\",\"apiKey\":\"{env:TALLY_KEY}\"}}}}'\n"
-			"opencode\n",
-			token);
-	else
-		tl_buf_printf(text,
-			"# Let the agent talk to your gateway, with this as its API key:\n"
-			"export TALLY_KEY=%s\n",
-			token);
-}
-
-static enum tl_err
-put_secret(const struct control_call *call, struct tl_pack_open *map, const char *type,
-	const char *token)
-{
-	struct tl_buf text;
-	enum tl_err err;
-
-	tl_buf_init(&text, 0);
-	print_instructions(type, token, &text);
-	tl_pack_key_str(call->reply, map, "token", token);
-	tl_pack_key_slice(call->reply, map, "instructions", tl_buf_slice(&text));
-	err = text.err;
-	tl_buf_fini(&text);
-	return err;
-}
-
 /* The agent behind "agent", a key id of the caller's org. */
 static enum tl_err
 find_agent(const struct control_call *call, const struct tl_org *org, char key_id[TL_KEY_ID_BYTES],
@@ -165,6 +113,7 @@ control_agent_create(const struct control_call *call)
 	struct tl_credential credential;
 	char type[TL_AGENT_TYPE_BYTES_MAX + 1];
 	char token[TL_TOKEN_BYTES_MAX];
+	char url[CONTROL_URL_BYTES_MAX + 1];
 	struct tl_pack_open map;
 	uint32_t org_no = 0, member_no = 0;
 	enum tl_err err;
@@ -172,6 +121,8 @@ control_agent_create(const struct control_call *call)
 	err = control_need_org(call, TL_RIGHT_MANAGE, &org);
 	if (!err)
 		err = control_text_need(call, "type", TL_AGENT_TYPE_BYTES_MAX, type);
+	if (!err)
+		err = control_setup_url(call, url);
 	if (!err) {
 		org_no = org->no;
 		err = need_holder(call, org, type, &member_no);
@@ -196,7 +147,7 @@ control_agent_create(const struct control_call *call)
 	map = control_open(call);
 	tl_pack_key_str(call->reply, &map, "agent_id", credential.key_id);
 	tl_pack_key_int(call->reply, &map, "agent_no", agent.no);
-	err = put_secret(call, &map, type, token);
+	err = control_setup_put(call, &map, type, token, url);
 	if (err)
 		return err;
 	return control_close(call, &map);
@@ -262,6 +213,7 @@ control_agent_rotate(const struct control_call *call)
 	struct tl_credential credential;
 	char key_id[TL_KEY_ID_BYTES];
 	char token[TL_TOKEN_BYTES_MAX];
+	char url[CONTROL_URL_BYTES_MAX + 1];
 	int64_t ends_ms = call->now_ms + ROTATE_OVERLAP_MS;
 	struct tl_pack_open map;
 	enum tl_err err;
@@ -269,6 +221,8 @@ control_agent_rotate(const struct control_call *call)
 	err = control_need_org(call, TL_RIGHT_MANAGE, &org);
 	if (!err)
 		err = find_live_agent(call, org, key_id, &agent);
+	if (!err)
+		err = control_setup_url(call, url);
 	if (err)
 		return err;
 	/* Only credentials change from here on, so org and agent stay as they are. */
@@ -280,7 +234,7 @@ control_agent_rotate(const struct control_call *call)
 	map = control_open(call);
 	tl_pack_key_str(call->reply, &map, "agent_id", credential.key_id);
 	tl_pack_key_int(call->reply, &map, "old_valid_until_ms", ends_ms);
-	err = put_secret(call, &map, agent->type, token);
+	err = control_setup_put(call, &map, agent->type, token, url);
 	if (err)
 		return err;
 	return control_close(call, &map);

@@ -81,6 +81,19 @@ bool control_page_takes(struct control_page *page);
 void control_page_put(
 	const struct control_call *call, struct tl_pack_open *map, const struct control_page *page);
 
+#define CONTROL_URL_BYTES_MAX 200
+
+/* "url": the address that agents reach tally-http at, "" when it is not given. */
+TL_MUST enum tl_err control_setup_url(
+	const struct control_call *call, char url_out[CONTROL_URL_BYTES_MAX + 1]);
+
+/*
+ * token, instructions and instructions_direct: the key, and what a person pastes into a shell to
+ * run an agent of this type with its key, through a gateway and without one.
+ */
+TL_MUST enum tl_err control_setup_put(const struct control_call *call, struct tl_pack_open *map,
+	const char *type, const char *token, const char *url);
+
 /* Give credential (org, type and owner set) a new secret and put it. */
 TL_MUST enum tl_err control_issue(const struct control_call *call, struct tl_credential *credential,
 	char token_out[TL_TOKEN_BYTES_MAX]);

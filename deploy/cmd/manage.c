@@ -21,6 +21,7 @@ struct manage_settings {
 	char email[TL_CONF_STRING_BYTES];
 	char rate[TL_CONF_STRING_BYTES];
 	char confirm[TL_CONF_STRING_BYTES];
+	char url[TL_CONF_STRING_BYTES];
 	bool all_orgs;
 	int64_t limit; /* of lists */
 };
@@ -43,6 +44,8 @@ static const struct tl_conf_setting key_settings[] = {CLI_SETTINGS,
 	{"name", TL_CONF_STRING, AT(name), "", 0, 0, "what the token is for"},
 	{"role", TL_CONF_STRING, AT(role), "", 0, 0, "personal: member or admin"},
 	{"email", TL_CONF_STRING, AT(email), "", 0, 0, "whose personal token or agent key it is"},
+	{"url", TL_CONF_STRING, AT(url), "", 0, 0,
+		"of agents' keys: where agents reach tally-http, like https://tally.example"},
 	{"all_orgs", TL_CONF_FLAG, AT(all_orgs), "false", 0, 0,
 		"gateway: serves every org, by each event's key"},
 	{"confirm", TL_CONF_STRING, AT(confirm), "", 0, 0, "unenrol: the key id once more"},
@@ -163,6 +166,7 @@ cmd_org(int argc, char **argv)
 static void
 show_token(struct tl_slice reply)
 {
+	struct tl_slice direct = tl_reader_find_str(reply, "instructions_direct");
 	struct tl_slice instructions = tl_reader_find_str(reply, "instructions");
 	struct tl_slice key_id = tl_reader_find_str(reply, "token_id");
 
@@ -172,7 +176,9 @@ show_token(struct tl_slice reply)
 	print_text("token", reply, "token");
 	puts("The token is shown once; only its hash is kept.");
 	if (instructions.bytes > 0)
-		printf("\n%.*s\n", (int)instructions.bytes, (const char *)instructions.data);
+		printf("\n# Through a gateway:\n%.*s\n# Or without one:\n%.*s",
+			(int)instructions.bytes, (const char *)instructions.data, (int)direct.bytes,
+			(const char *)direct.data);
 }
 
 static const struct table_column token_columns[] = {{"id", TABLE_LEFT, 0}, {"type", TABLE_LEFT, 0},
@@ -224,6 +230,7 @@ create_key(struct manage_settings *s)
 	} else {
 		map = cli_request(&s->cli, &request, "agent_create");
 		cli_put_text(&request, &map, "email", s->email);
+		cli_put_text(&request, &map, "url", s->url);
 	}
 	tl_pack_key_str(&request, &map, "type", s->type);
 	return finish(&s->cli, &request, &map, show_token);
@@ -258,6 +265,7 @@ cmd_keys(int argc, char **argv)
 	if (is_verb(operands, argv, "rotate", 2)) {
 		map = cli_request(&s.cli, &request, "agent_rotate");
 		tl_pack_key_str(&request, &map, "agent", argv[2]);
+		cli_put_text(&request, &map, "url", s.url);
 		return finish(&s.cli, &request, &map, show_token);
 	}
 	if (is_verb(operands, argv, "revoke", 2)) {

@@ -120,6 +120,20 @@ command_put_body(struct tl_buf *question, struct tl_pack_open *map, struct tl_ht
 	return is_done;
 }
 
+/* The address that the asker reached this server at: its host was found on the list of ours. */
+static void
+put_url(struct tl_buf *question, struct tl_pack_open *map, const struct tl_http_request *request)
+{
+	struct tl_slice host = tl_http_request_header(request, "Host");
+	struct tl_buf url;
+
+	tl_buf_init(&url, 0);
+	tl_buf_put_str(&url, tl_http_request_is_tls(request) ? "https://" : "http://");
+	tl_buf_put_slice(&url, host);
+	tl_pack_key_slice(question, map, "url", tl_buf_slice(&url));
+	tl_buf_fini(&url);
+}
+
 void
 command_run(struct tl_http_request *request, const struct tl_http_route *http, void *arg)
 {
@@ -134,6 +148,8 @@ command_run(struct tl_http_request *request, const struct tl_http_route *http, v
 	tl_buf_init(&question, COMMAND_QUESTION_BYTES_MAX);
 	tl_buf_init(&reply, 0);
 	map = tl_relay_question(&question, request, route);
+	if (route->wants_url)
+		put_url(&question, &map, request);
 	if (command_put_body(&question, &map, request, route)) {
 		tl_pack_close(&question, &map);
 		if (!tl_relay_ask(arg, request, TL_RELAY_INGEST, &question, &reply))

@@ -70,6 +70,15 @@ static void run_events(
 		.who = TL_RELAY_ADMIN, .tag = "admin", .summary = summary_, .reply = "Done" \
 	}
 
+/* One that makes an agent's key, and says how to set the agent up. */
+#define KEY_COMMAND(path_, op_, id_wire_, fields_, summary_)                                      \
+	{                                                                                         \
+		.method = TL_HTTP_POST, .path = "/api/v1" path_, .run = command_run, .op = op_,   \
+		.id_wire = id_wire_, .fields = fields_, .body_bytes_max = COMMAND_BODY_BYTES_MAX, \
+		.who = TL_RELAY_ADMIN, .tag = "admin", .summary = summary_, .reply = "NewKey",    \
+		.wants_url = true                                                                 \
+	}
+
 #define MCP_BODY_BYTES_MAX (64u << 10)
 
 #define EXPORT(signal_, summary_)                                                              \
@@ -124,13 +133,13 @@ static const struct tl_relay_route table[] = {
 		.summary = "Accept an invitation, once.",
 		.reply = "Done",
 		.takes_code = true},
-	COMMAND(TL_HTTP_POST, "/members/{member}/agents", "agent_create", "member", agent_fields,
+	KEY_COMMAND("/members/{member}/agents", "agent_create", "member", agent_fields,
 		"Enrol an agent: its key, shown once, and how to set it up."),
 	COMMAND(TL_HTTP_PATCH, "/agents/{agent}", "agent_update", "agent", agent_change_fields,
 		"Switches of one key."),
 	COMMAND(TL_HTTP_DELETE, "/agents/{agent}", "agent_delete", "agent", confirm_fields,
 		"Unenrol: the key is dead at once, history stays."),
-	COMMAND(TL_HTTP_POST, "/agents/{agent}/rotate", "agent_rotate", "agent", NULL,
+	KEY_COMMAND("/agents/{agent}/rotate", "agent_rotate", "agent", NULL,
 		"A new key; the old one is good for another day."),
 	COMMAND(TL_HTTP_POST, "/agents/{agent}/reveal", "agent_reveal", "agent", NULL,
 		"Refused while keys are kept as hashes: rotate."),

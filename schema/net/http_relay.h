@@ -65,6 +65,7 @@ struct tl_relay_route {
 	const char *reply;	/* the schema of the reply */
 	const char *reply_type; /* its content type; NULL: JSON, or msgpack for who asks */
 	bool sets_cookie;	/* asked from pages of ours alone, whoever asks */
+	bool wants_url;		/* tallyd is told the address that this server was reached at */
 	bool takes_code;	/* a secret is tried by asking: few tries an address */
 };
 
