@@ -1,5 +1,6 @@
 #include "query/api/figures.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 struct made {
 	struct lru_value value; /* first: what the cache keeps */
 	struct tl_http_body *body;
+	_Atomic(struct tl_http_ready *) ready[2]; /* plain and gzip; NULL: not asked for yet */
 	char mark[MARK_BYTES_MAX];
 };
 
@@ -56,6 +58,8 @@ made_free(struct lru_value *value)
 {
 	struct made *made = (struct made *)value;
 
+	tl_http_ready_drop(made->ready[0]);
+	tl_http_ready_drop(made->ready[1]);
 	tl_http_body_drop(made->body);
 	free(made);
 }
@@ -121,20 +125,41 @@ keep(struct asking *asking, const char *mark, struct tl_http_body *body)
 	lru_unpin(bodies, &made->value);
 }
 
+/* The answer with the body, made for the first who wants it in this form. */
+static struct tl_http_ready *
+find_ready(struct made *made, struct tl_http_request *request)
+{
+	_Atomic(struct tl_http_ready *) *place = &made->ready[tl_http_request_takes_gzip(request)];
+	struct tl_http_ready *ready = *place;
+	struct tl_http_ready *none = NULL;
+
+	if (ready != NULL)
+		return ready;
+	put_etag(request, made->mark);
+	ready = tl_http_ready_new(request, tl_relay_content_type(request), made->body);
+	if (ready == NULL || atomic_compare_exchange_strong(place, &none, ready))
+		return ready;
+	tl_http_ready_drop(ready); /* another was faster */
+	return *place;
+}
+
 /* tallyd says that what the asker has is what it would answer. */
 static void
 answer_same(struct asking *asking)
 {
 	struct tl_http_request *request = asking->request;
+	struct tl_http_ready *ready;
 
 	if (asking->client_mark[0] != '\0') {
 		put_etag(request, asking->client_mark);
 		tl_http_reply(request, 304, NULL, NULL);
 		return;
 	}
-	put_etag(request, asking->made->mark);
-	tl_http_reply(request, 200, tl_relay_content_type(request),
-		tl_http_body_hold(asking->made->body));
+	ready = find_ready(asking->made, request);
+	if (ready != NULL)
+		tl_http_reply_ready(request, ready);
+	else
+		tl_http_reply_error(request, TL_ENOMEM, NULL);
 }
 
 /* A team that fits is exactly three members (SPEC 4); the other replies keep v and ok. */

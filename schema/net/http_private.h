@@ -67,6 +67,7 @@ struct tl_http_request {
 	uint32_t header_count;
 	bool must_close;
 	struct tl_http_stream *stream; /* NULL: the answer is a body */
+	struct tl_http_ready *ready;   /* NULL: response is the request's own */
 };
 
 /* A socket that listens on the address, and which port it got. */

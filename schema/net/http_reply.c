@@ -2,7 +2,9 @@
 #include "schema/net/http_private.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "schema/net/http_head.h"
@@ -42,9 +44,9 @@ tl_http_reply_header(struct tl_http_request *request, const char *name, const ch
 
 /* Later wins: MHD would send both. */
 static void
-put_headers(struct tl_http_request *request, const char *content_type)
+put_headers(const struct tl_http_request *request, struct MHD_Response *response,
+	const char *content_type)
 {
-	struct MHD_Response *response = request->response;
 	bool has_caching = false;
 
 	for (uint32_t i = 0; i < request->header_count; i++) {
@@ -56,7 +58,6 @@ put_headers(struct tl_http_request *request, const char *content_type)
 		MHD_add_response_header(response, "Cache-Control", "no-store");
 	if (content_type != NULL)
 		MHD_add_response_header(response, "Content-Type", content_type);
-	MHD_add_response_header(response, "X-Request-Id", request->name);
 	MHD_add_response_header(response, "Content-Security-Policy",
 		content_type != NULL && strncmp(content_type, "text/html", 9) == 0 ? page_policy
 										   : data_policy);
@@ -84,7 +85,7 @@ encode(struct tl_http_request *request, struct tl_http_body *body)
 	if (tl_http_body_slice(body).bytes < GZIP_BYTES_MIN)
 		return body;
 	tl_http_reply_header(request, "Vary", "Accept, Accept-Encoding, Authorization, Cookie");
-	if (!tl_http_head_takes(tl_http_request_header(request, "Accept-Encoding"), "gzip"))
+	if (!tl_http_request_takes_gzip(request))
 		return body;
 	gzipped = tl_http_body_hold(tl_http_body_gzip(body));
 	if (gzipped == NULL)
@@ -94,9 +95,9 @@ encode(struct tl_http_request *request, struct tl_http_body *body)
 	return gzipped;
 }
 
-void
-tl_http_reply(struct tl_http_request *request, int status, const char *content_type,
-	struct tl_http_body *body)
+/* The body as the asker takes it; taken over. NULL without memory. */
+static struct MHD_Response *
+make_response(struct tl_http_request *request, struct tl_http_body *body, uint64_t *bytes_out)
 {
 	struct MHD_Response *response;
 	struct tl_slice bytes;
@@ -108,8 +109,25 @@ tl_http_reply(struct tl_http_request *request, int status, const char *content_t
 		bytes.bytes, (void *)bytes.data, body_dropped, body);
 	if (response == NULL)
 		tl_http_body_drop(body);
-	else
-		tl_http_reply_response(request, status, content_type, response, bytes.bytes);
+	*bytes_out = bytes.bytes;
+	return response;
+}
+
+bool
+tl_http_request_takes_gzip(const struct tl_http_request *request)
+{
+	return tl_http_head_takes(tl_http_request_header(request, "Accept-Encoding"), "gzip");
+}
+
+void
+tl_http_reply(struct tl_http_request *request, int status, const char *content_type,
+	struct tl_http_body *body)
+{
+	uint64_t bytes;
+	struct MHD_Response *response = make_response(request, body, &bytes);
+
+	if (response != NULL)
+		tl_http_reply_response(request, status, content_type, response, bytes);
 }
 
 void
@@ -120,8 +138,54 @@ tl_http_reply_response(struct tl_http_request *request, int status, const char *
 	request->response = response;
 	request->status = status;
 	request->answer_bytes = answer_bytes;
-	put_headers(request, content_type);
+	put_headers(request, response, content_type);
+	MHD_add_response_header(response, "X-Request-Id", request->name);
 	tl_counter_add(&request->server->stats.replies[status / 100 % 6], 1);
+}
+
+struct tl_http_ready {
+	_Atomic uint32_t owner_count;
+	struct MHD_Response *response;
+	uint64_t bytes;
+};
+
+struct tl_http_ready *
+tl_http_ready_new(
+	struct tl_http_request *request, const char *content_type, struct tl_http_body *body)
+{
+	struct tl_http_ready *ready = calloc(1, sizeof(*ready));
+
+	if (ready == NULL)
+		return NULL;
+	ready->owner_count = 1;
+	ready->response = make_response(request, tl_http_body_hold(body), &ready->bytes);
+	if (ready->response == NULL) {
+		free(ready);
+		return NULL;
+	}
+	put_headers(request, ready->response, content_type);
+	return ready;
+}
+
+void
+tl_http_ready_drop(struct tl_http_ready *ready)
+{
+	if (ready == NULL || atomic_fetch_sub(&ready->owner_count, 1) > 1)
+		return;
+	MHD_destroy_response(ready->response);
+	free(ready);
+}
+
+void
+tl_http_reply_ready(struct tl_http_request *request, struct tl_http_ready *ready)
+{
+	assert(request->response == NULL);
+	atomic_fetch_add(&ready->owner_count, 1);
+	request->ready = ready;
+	request->response = ready->response;
+	request->status = 200;
+	request->answer_bytes = ready->bytes;
+	tl_counter_add(&request->server->stats.replies[2], 1);
 }
 
 /* The error map as the asker takes it. */

@@ -200,7 +200,9 @@ tl_http_request_end(void *cls, struct MHD_Connection *connection, void **con_cls
 	if (request->stream != NULL)
 		tl_http_stream_request_ended(request->stream);
 	tl_http_conn_phase(request->server->conns, request->conn, TL_HTTP_IDLE, 0);
-	if (request->response != NULL)
+	if (request->ready != NULL)
+		tl_http_ready_drop(request->ready);
+	else if (request->response != NULL)
 		MHD_destroy_response(request->response);
 	tl_buf_fini(&request->body);
 	free(request->line);

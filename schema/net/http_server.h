@@ -100,6 +100,23 @@ void tl_http_reply_error(
 
 #define TL_HTTP_REPLY_HEADER_BYTES 192
 
+/*
+ * An answer that many requests may have: 200, its headers and its body, but for a name of its own.
+ * Made from the headers put so far (the request is not answered by that); body is held. NULL
+ * without memory. Counted: each who has one drops it.
+ */
+struct tl_http_ready;
+
+struct tl_http_ready *tl_http_ready_new(
+	struct tl_http_request *request, const char *content_type, struct tl_http_body *body);
+void tl_http_ready_drop(struct tl_http_ready *ready);
+
+/* Answer with it: for an asker that takes what the one it was made from took. */
+void tl_http_reply_ready(struct tl_http_request *request, struct tl_http_ready *ready);
+
+/* Whether the asker takes gzip. */
+bool tl_http_request_takes_gzip(const struct tl_http_request *request);
+
 /* Before the answer; value is copied. */
 void tl_http_reply_header(struct tl_http_request *request, const char *name, const char *value);
 
