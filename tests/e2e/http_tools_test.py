@@ -1,9 +1,11 @@
-"""The API's document and metrics under tools that others wrote. The long form (make test-http)
+"""The API's document, its metrics and README's examples under tools that others wrote. The long form (make test-http)
 fetches the linter from npm into the build directory; the quick form uses it when it is there."""
 
+import json
 import os
 import shutil
 import subprocess
+import time
 
 import campaign
 from bridge import Bridge
@@ -45,3 +47,48 @@ def test_promtool_accepts_the_metrics():
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert (done.returncode, done.stdout) == (0, ""), done.stdout
     return "promtool: %d series, nothing to say" % len(names)
+
+
+def readme_commands():
+    """The curl commands of README, a backslash at a line's end joined."""
+    with open("README.md") as file:
+        text = file.read().replace("\\\n", "")
+    return [line.split("   #")[0].strip() for line in text.splitlines() if line.startswith("curl ")]
+
+
+def test_readme_is_right_about_curl():
+    if shutil.which("curl") is None:
+        return "skipped, there is no curl"
+    commands = readme_commands()
+    assert len(commands) >= 6, commands
+    with Daemon() as daemon, Bridge(daemon) as bridge:
+        org = daemon.create_org()
+        event = {"id": "readme-0001", "ts": int(time.time() * 1000), "email": "ada@acme.test",
+                 "agent": "codex", "model": "m", "session": "s-1", "input_tokens": 7,
+                 "output_tokens": 1}
+        with open(os.path.join(daemon.directory, "events.ndjson"), "w") as file:
+            file.write(json.dumps(event) + "\n")
+        with open(os.path.join(daemon.directory, "logs.json"), "w") as file:
+            file.write('{"resourceLogs":[]}')
+        key = daemon.control().ask({"v": 1, "op": "agent_create", "org": "acme",
+                                    "email": "ada@acme.test", "type": "claude_code"})["token"]
+        # What sends usage comes first, so that the others have something to show.
+        for command in sorted(commands, key=lambda c: "/events" not in c):
+            run = command.replace("127.0.0.1:8787", "127.0.0.1:%d" % bridge.port).replace(
+                "<gateway token>", org["gateway_token"]).replace("<agent key>", key).replace(
+                "curl ", "curl -sS --fail-with-body -m 3 ", 1)
+            done = subprocess.run(["bash", "-c", run], cwd=daemon.directory, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  env=dict(os.environ, TALLY_TOKEN=org["admin_token"]))
+            # A stream goes on until it is left.
+            assert done.returncode == (28 if "/live" in command else 0), (command, done)
+            if "/live" in command:
+                assert "event: hello" in done.stdout, done
+            elif "/events" in command:
+                assert json.loads(done.stdout)["accepted"] == 1, done
+                daemon.wait_folded(1)
+            elif ">" not in run:
+                assert isinstance(json.loads(done.stdout), dict), done
+        with open(os.path.join(daemon.directory, "requests.csv")) as file:
+            assert len(file.read().splitlines()) == 2
+    return "%d commands" % len(commands)
