@@ -19,8 +19,9 @@
 #define QUIET_MS TL_HOUR_MS
 #define QUIET_AGAIN_MS TL_DAY_MS
 #define NICE 10
-/* What follows a run beside the thread is so many times as long: the intake goes first. */
+/* The rest after a run is so many times as long: the intake goes first. */
 #define IDLE_SHARE 4
+#define IDLE_SHARE_HURRIED 1
 #define ARENA_BYTES_MAX ((size_t)16 << 20)
 #define RENEWAL_MS 10
 #define RENEWALS_MAX 200
@@ -71,11 +72,12 @@ go_on(void *arg)
 {
 	struct sealer *sealer = arg;
 	int64_t now_us = tl_clock_mono_us();
+	int64_t share = sealer->is_hurried ? IDLE_SHARE_HURRIED : IDLE_SHARE;
 	int64_t pause_ms = 0;
 	bool is_stopped;
 
-	if (!sealer->is_hurried && sealer->run_start_us > 0)
-		pause_ms = (now_us - sealer->run_start_us) * IDLE_SHARE / 1000;
+	if (sealer->run_start_us > 0)
+		pause_ms = (now_us - sealer->run_start_us) * share / 1000;
 	is_stopped = !wait_ms(sealer, pause_ms);
 	sealer->run_start_us = tl_clock_mono_us();
 	return !is_stopped && tl_gate_err(sealer->options.gate) == TL_OK;
@@ -169,21 +171,32 @@ read_view(struct sealer *sealer, uint64_t *group_no_out, uint64_t *generation_ou
 	tl_view_unpin(view);
 }
 
-/* What was deleted leaves the disk once the present view no longer has it. */
+/* What was deleted is seen by no view any more, or soon not. */
 static void
-reclaim(struct sealer *sealer, struct tl_day *day)
+renew_view(struct sealer *sealer)
 {
 	uint64_t group_no, before, now;
 
 	read_view(sealer, &group_no, &before);
 	now = before;
 	sealer->options.renew(sealer->options.arg);
-	for (int i = 0; i < RENEWALS_MAX && now == before; i++) {
-		if (!wait_ms(sealer, RENEWAL_MS))
-			return;
+	for (int i = 0; i < RENEWALS_MAX && now == before && wait_ms(sealer, RENEWAL_MS); i++)
 		read_view(sealer, &group_no, &now);
+}
+
+/* The blocks of these days leave the disk. All at once: the first writes memory to tables. */
+static void
+reclaim(struct sealer *sealer, const int64_t *day_ms, size_t count)
+{
+	if (count > 0)
+		renew_view(sealer);
+	for (size_t i = 0; i < count && wait_ms(sealer, 0); i++) {
+		struct tl_day *day = tl_day_pin(sealer->options.store, day_ms[i]);
+
+		if (day != NULL)
+			tl_day_compact(sealer->options.store, day);
+		tl_day_unpin(day);
 	}
-	tl_day_compact(sealer->options.store, day);
 }
 
 static enum tl_err
@@ -200,8 +213,7 @@ seal_one(struct sealer *sealer, int64_t day_ms, struct seal_counts *counts, stru
 	read_view(sealer, &group_no_max, &generation);
 	tl_day_format(day_ms, text);
 	err = seal_day(sealer->seal, day, group_no_max, go_on, sealer, &fresh, why);
-	if (fresh.runs > 0)
-		reclaim(sealer, day);
+	sealer->run_start_us = 0;
 	tl_day_unpin(day);
 	counts->days += fresh.days;
 	counts->runs += fresh.runs;
@@ -237,15 +249,14 @@ list_days(struct tl_store *store, int64_t **day_ms_out, size_t *count_out)
 
 /* One day is no reason to leave the others out. */
 static void
-seal_due(struct sealer *sealer, int64_t day_ms, int64_t now_ms)
+seal_due(struct sealer *sealer, int64_t day_ms, int64_t now_ms, struct seal_counts *counts)
 {
-	struct seal_counts counts = {.runs = 0};
 	struct tl_why why = {.text = ""};
 	char text[TL_DAY_TEXT_BYTES];
 	enum tl_err err = check_due(sealer, day_ms, now_ms, &why);
 
 	if (!err)
-		err = seal_one(sealer, day_ms, &counts, &why);
+		err = seal_one(sealer, day_ms, counts, &why);
 	if (!err || err == TL_EEND || err == TL_ESHUTTING_DOWN)
 		return;
 	tl_day_format(day_ms, text);
@@ -257,8 +268,9 @@ seal_due(struct sealer *sealer, int64_t day_ms, int64_t now_ms)
 static void
 turn(struct sealer *sealer)
 {
+	struct seal_counts counts = {.runs = 0};
 	int64_t *day_ms = NULL;
-	size_t count = 0;
+	size_t count = 0, sealed = 0;
 	int64_t now_ms;
 
 	if (tl_gate_err(sealer->options.gate) ||
@@ -266,13 +278,18 @@ turn(struct sealer *sealer)
 		list_days(sealer->options.store, &day_ms, &count))
 		return;
 	for (size_t i = 0; i < count && tl_gate_err(sealer->options.gate) == TL_OK; i++) {
+		uint64_t runs_before = counts.runs;
+
 		pthread_mutex_lock(&sealer->work_mtx);
 		sealer->is_hurried = false;
-		seal_due(sealer, day_ms[i], now_ms);
+		seal_due(sealer, day_ms[i], now_ms, &counts);
 		pthread_mutex_unlock(&sealer->work_mtx);
+		if (counts.runs > runs_before)
+			day_ms[sealed++] = day_ms[i];
 		if (!wait_ms(sealer, 0))
 			break;
 	}
+	reclaim(sealer, day_ms, sealed);
 	free(day_ms);
 }
 
@@ -295,7 +312,7 @@ sealer_order(struct sealer *sealer, struct sealer_progress *progress,
 {
 	struct seal_counts counts = {.runs = 0};
 	int64_t *day_ms = NULL;
-	size_t count = 0;
+	size_t count = 0, sealed = 0;
 	int64_t now_ms;
 	enum tl_err err = tl_clock_watch_read(sealer->options.watch, &now_ms);
 
@@ -307,13 +324,18 @@ sealer_order(struct sealer *sealer, struct sealer_progress *progress,
 	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 	pthread_mutex_lock(&sealer->work_mtx);
 	for (size_t i = 0; i < count && !err; i++) {
+		uint64_t runs_before = counts.runs;
+
 		sealer->is_hurried = true;
 		err = tl_gate_err(sealer->options.gate);
 		if (!err)
 			err = seal_one(sealer, day_ms[i], &counts, why);
+		if (counts.runs > runs_before)
+			day_ms[sealed++] = day_ms[i];
 		atomic_store(&progress->days_done, i + 1);
 	}
 	pthread_mutex_unlock(&sealer->work_mtx);
+	reclaim(sealer, day_ms, sealed);
 	free(day_ms);
 	*counts_out = counts;
 	return err;

@@ -74,7 +74,7 @@ class Place(Compare):
         events = [sorted(event.items()) for cell in reply["cells"] for event in cell["events"]]
         return sorted(map(repr, events)), reply["total"]
 
-    def pages(self):
+    def request_rows(self):
         """The request rows of some sessions, page by page."""
         rows = []
         for session in sorted({e["session"] for e in self.sent if e.get("session")})[:12]:
@@ -89,7 +89,7 @@ class Place(Compare):
         return rows
 
     def state(self):
-        return self.daemon.dump_derived(), self.explained(), self.pages()
+        return self.daemon.dump_derived(), self.explained(), self.request_rows()
 
     def is_whole(self):
         report = self.daemon.verify()
