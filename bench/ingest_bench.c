@@ -12,18 +12,22 @@
 #include "bench/gateway.h"
 #include "bench/measure.h"
 #include "bench/options.h"
+#include "bench/people.h"
 #include "bench/scratch.h"
 #include "bench/workload.h"
 #include "schema/base/clock.h"
 
 #define DAY_MS 86400000LL
 #define WINDOW_DAYS 90
+#define RSS_GOAL_MIB 512
 
 struct settings {
 	char scratch[TL_CONF_STRING_BYTES];
 	char tallyd[TL_CONF_STRING_BYTES];
 	char json[TL_CONF_STRING_BYTES];
 	char only[TL_CONF_STRING_BYTES];
+	char keep[TL_CONF_STRING_BYTES];
+	char prefix[TL_CONF_STRING_BYTES];
 	int64_t events, small_events, rounds, seed;
 };
 
@@ -31,10 +35,13 @@ struct settings {
 
 static const struct tl_conf_setting setting_table[] = {
 	{"scratch", TL_CONF_STRING, AT(scratch), "/tmp/tally-bench", 0, 0,
-		"where daemons get their directories; scratch/data is left for the others"},
+		"where daemons get their directories"},
 	{"tallyd", TL_CONF_STRING, AT(tallyd), "build/release/tallyd", 0, 0, "the daemon"},
 	{"json", TL_CONF_STRING, AT(json), "", 0, 0, "append the figures to this file"},
 	{"only", TL_CONF_STRING, AT(only), "", 0, 0, "rows, maps, small or nng; all when empty"},
+	{"keep", TL_CONF_STRING, AT(keep), "data", 0, 0,
+		"the last round of rows is left for the others in scratch/KEEP"},
+	{"prefix", TL_CONF_STRING, AT(prefix), "", 0, 0, "before the names of the figures"},
 	{"events", TL_CONF_INT, AT(events), "1000000", 1000, 100000000, "events of a round"},
 	{"small_events", TL_CONF_INT, AT(small_events), "250000", 1000, 100000000,
 		"events of a round of small batches"},
@@ -52,7 +59,7 @@ struct form {
 	bool is_transport; /* to a server that answers and does nothing */
 	double rate_goal, cpu_goal;
 
-	struct measure rate, acked_rate, cpu, life_cpu, client_cpu, lag, batch_bytes, rss, days;
+	struct measure rate, acked_rate, cpu, life_cpu, client_cpu, lag, batch_bytes, rss;
 	struct measure group_events, step_events, rollup_bytes, fsync_ms;
 };
 
@@ -114,13 +121,13 @@ cpu_per_million(int64_t cpu_ns, int64_t events)
 
 static void
 encode(const struct workload *workload, const struct form *form, const struct settings *s,
-	const char *token, struct workload_batches *batches)
+	const struct workload_keys *keys, struct workload_batches *batches)
 {
 	uint32_t count = UINT32_MAX;
 
 	if (form->events_max < 1000)
 		count = (uint32_t)(s->small_events < s->events ? s->small_events : s->events);
-	workload_encode(workload, token,
+	workload_encode(workload, keys->token, keys,
 		&(struct workload_cut){.form = form->form,
 			.events_min = form->events_min,
 			.events_max = form->events_max,
@@ -171,28 +178,25 @@ record(struct form *form, const struct workload_batches *batches,
 }
 
 static void
-run_transport(struct form *form, const struct settings *s, const struct workload *workload)
+run_transport(struct form *form, const struct settings *s, const struct workload_batches *batches)
 {
-	struct workload_batches batches;
 	struct gateway_result result;
 	struct gateway_plan plan;
 	char url[SCRATCH_URL_BYTES];
 	pid_t server;
 
-	encode(workload, form, s, "tally_gw_000000000000000000000000000000000000000000", &batches);
 	snprintf(url, sizeof(url), "ipc://%s/echo.sock", s->scratch);
 	server = echo_start(url, ECHO_ACK);
-	plan = plan_of(form, &batches, url, NULL, server);
+	plan = plan_of(form, batches, url, NULL, server);
 	gateway_run(&plan, &result);
 	echo_stop(server);
-	record(form, &batches, &result);
-	workload_batches_fini(&batches);
+	record(form, batches, &result);
 }
 
 /* Make the days' families before the clock runs; a running daemon meets one new day a day. */
 static void
 open_days(const struct workload_shape *shape, const char *token, const struct scratch *scratch,
-	struct form *form)
+	struct measure *days)
 {
 	struct workload_batch batch = {0};
 	struct workload_batches batches = {.batch = &batch, .count = 1};
@@ -216,7 +220,7 @@ open_days(const struct workload_shape *shape, const char *token, const struct sc
 	if (result.accepted == 0 || result.rejected > 0)
 		measure_die("the days were refused: accepted=%" PRId64 " rejected=%" PRId64,
 			result.accepted, result.rejected);
-	measure_add(&form->days, (double)result.acked_ns / 1e6 / (double)result.accepted);
+	measure_add(days, (double)result.acked_ns / 1e6 / (double)result.accepted);
 	tl_buf_fini(&buf);
 }
 
@@ -238,41 +242,51 @@ record_stats(struct form *form, const struct scratch *scratch, const struct scra
 	measure_add(&form->fsync_ms, (double)now.fsync_us_p50 / 1e3);
 }
 
+/* Orgs, agents and the families of days, for every daemon to begin with. */
 static void
-run_form(struct form *form, const struct settings *s, const struct workload_shape *shape,
-	const struct workload *workload, const char *dir)
+make_template(const struct settings *s, const struct workload_shape *shape,
+	const struct workload *workload, const char *dir, struct measure *days)
 {
 	char token[SCRATCH_TOKEN_BYTES];
+	struct scratch scratch;
+
+	scratch_remove(dir);
+	scratch_start(&scratch, s->tallyd, dir);
+	scratch_create_org(&scratch, token);
+	open_days(shape, token, &scratch, days);
+	people_make(&scratch, workload);
+	scratch_stop(&scratch);
+}
+
+static void
+run_form(struct form *form, const struct settings *s, const struct workload_batches *batches,
+	const char *template, const char *dir)
+{
 	char ingest_url[SCRATCH_URL_BYTES], query_url[SCRATCH_URL_BYTES];
-	struct workload_batches batches;
 	struct gateway_result result;
 	struct gateway_plan plan;
 	struct scratch_stats before;
 	struct scratch scratch;
 	int64_t cpu_ns;
 
-	scratch_remove(dir);
+	scratch_copy(template, dir);
 	scratch_start(&scratch, s->tallyd, dir);
-	scratch_create_org(&scratch, token);
-	open_days(shape, token, &scratch, form);
-	encode(workload, form, s, token, &batches);
 	scratch_url(&scratch, SCRATCH_INGEST, ingest_url);
 	scratch_url(&scratch, SCRATCH_QUERY_CONTROL, query_url);
 
 	scratch_stats(&scratch, &before);
 	cpu_ns = measure_cpu_ns(scratch.pid);
-	plan = plan_of(form, &batches, ingest_url, query_url, scratch.pid);
+	plan = plan_of(form, batches, ingest_url, query_url, scratch.pid);
 	gateway_run(&plan, &result);
-	check(form, &batches, &result);
-	record(form, &batches, &result);
-	record_stats(form, &scratch, &before, batches.event_count);
+	check(form, batches, &result);
+	record(form, batches, &result);
+	record_stats(form, &scratch, &before, batches->event_count);
 	measure_add(&form->rss, (double)measure_rss_bytes(scratch.pid) / (1 << 20));
 	measure_add(&form->life_cpu,
-		cpu_per_million(scratch_stop(&scratch) - cpu_ns, batches.event_count));
+		cpu_per_million(scratch_stop(&scratch) - cpu_ns, batches->event_count));
 	if (result.resent_batches > 0)
 		fprintf(stderr, "bench: %s: %" PRId64 " batches were refused for a while\n",
 			form->name, result.resent_batches);
-	workload_batches_fini(&batches);
 }
 
 static struct measure_goal
@@ -287,65 +301,118 @@ at_most(double value)
 	return (struct measure_goal){value > 0 ? MEASURE_AT_MOST : MEASURE_NO_GOAL, value};
 }
 
-static void
-print_part(const struct form *form, const char *part, const struct measure *measure,
-	const char *unit, struct measure_goal goal)
+/* What the process may take: a fixed amount, and 32 bytes an id. */
+static double
+rss_goal_mib(const struct settings *s)
 {
-	char name[64];
+	return RSS_GOAL_MIB + (double)s->events * 32 / (1 << 20);
+}
 
-	snprintf(name, sizeof(name), "%s_%s", form->name, part);
+static void
+print_part(const struct settings *s, const struct form *form, const char *part,
+	const struct measure *measure, const char *unit, struct measure_goal goal)
+{
+	char name[TL_CONF_STRING_BYTES + 64];
+
+	snprintf(name, sizeof(name), "%s%s_%s", s->prefix, form->name, part);
 	measure_print(name, measure, unit, goal);
 }
 
 static void
-print_form(const struct form *form)
+print_form(const struct settings *s, const struct form *form)
 {
 	const struct measure_goal none = {0};
 
 	if (form->rate.count == 0)
 		return;
 	measure_title(form->title);
-	print_part(form, "rate", &form->rate, "M events/s", at_least(form->rate_goal));
+	print_part(s, form, "rate", &form->rate, "M events/s", at_least(form->rate_goal));
 	if (!form->is_transport) {
-		print_part(form, "rate_acked", &form->acked_rate, "M events/s", none);
-		print_part(form, "cpu", &form->cpu, "CPU-s/M", at_most(form->cpu_goal));
-		print_part(
-			form, "cpu_to_stop", &form->life_cpu, "CPU-s/M", at_most(form->cpu_goal));
-		print_part(form, "rollup_after_last_ack", &form->lag, "ms", none);
-		print_part(form, "group", &form->group_events, "events", none);
-		print_part(form, "rollup_step", &form->step_events, "events", none);
-		print_part(form, "rollup_written", &form->rollup_bytes, "B/event", none);
-		print_part(form, "fsync_p50", &form->fsync_ms, "ms", none);
-		print_part(form, "rss", &form->rss, "MiB", none);
-		print_part(form, "new_day", &form->days, "ms/day", none);
+		print_part(s, form, "rate_acked", &form->acked_rate, "M events/s", none);
+		print_part(s, form, "cpu", &form->cpu, "CPU-s/M", at_most(form->cpu_goal));
+		print_part(s, form, "cpu_to_stop", &form->life_cpu, "CPU-s/M",
+			at_most(form->cpu_goal));
+		print_part(s, form, "rollup_after_last_ack", &form->lag, "ms", none);
+		print_part(s, form, "group", &form->group_events, "events", none);
+		print_part(s, form, "rollup_step", &form->step_events, "events", none);
+		print_part(s, form, "rollup_written", &form->rollup_bytes, "B/event", none);
+		print_part(s, form, "fsync_p50", &form->fsync_ms, "ms", none);
+		print_part(s, form, "rss", &form->rss, "MiB", at_most(rss_goal_mib(s)));
 	} else {
-		print_part(form, "server_cpu", &form->cpu, "CPU-s/M", none);
+		print_part(s, form, "server_cpu", &form->cpu, "CPU-s/M", none);
 	}
-	print_part(form, "client_cpu", &form->client_cpu, "CPU-s/M", none);
-	print_part(form, "wire_bytes", &form->batch_bytes, "B/event", none);
+	print_part(s, form, "client_cpu", &form->client_cpu, "CPU-s/M", none);
+	print_part(s, form, "wire_bytes", &form->batch_bytes, "B/event", none);
+}
+
+static bool
+is_wanted(const struct settings *s, const struct form *form)
+{
+	return s->only[0] == '\0' || strcmp(s->only, form->name) == 0;
 }
 
 static void
-run_round(const struct settings *s, const struct workload_shape *shape,
-	const struct workload *workload)
+run_round(const struct settings *s, const struct workload_batches batches[FORM_COUNT],
+	const char *template)
 {
-	char dir[TL_CONF_STRING_BYTES + 16];
+	char dir[TL_CONF_STRING_BYTES * 2 + 1];
 
 	for (size_t i = 0; i < FORM_COUNT; i++) {
 		struct form *form = &forms[i];
 		bool is_kept = strcmp(form->name, "rows") == 0;
 
-		if (s->only[0] != '\0' && strcmp(s->only, form->name) != 0)
+		if (!is_wanted(s, form))
 			continue;
 		if (form->is_transport) {
-			run_transport(form, s, workload);
+			run_transport(form, s, &batches[i]);
 			continue;
 		}
-		snprintf(dir, sizeof(dir), "%s/%s", s->scratch, is_kept ? "data" : form->name);
-		run_form(form, s, shape, workload, dir);
+		snprintf(dir, sizeof(dir), "%s/%s", s->scratch, is_kept ? s->keep : form->name);
+		run_form(form, s, &batches[i], template, dir);
 		if (!is_kept)
 			scratch_remove(dir);
 	}
+}
+
+static void
+print_shape(const struct workload *workload)
+{
+	struct workload_figures f;
+
+	workload_figures(workload, &f);
+	printf("\n%" PRIu32 " events, %" PRIu32 " resends, %" PRIu32 " sessions, %" PRIu32
+	       " members, %" PRIu32 " repositories, %" PRId64 " nano-USD\n",
+		f.event_count, f.resend_count, f.session_count, f.member_count, f.repo_count,
+		f.cost_nusd);
+}
+
+/* Every form encoded once; the rounds send the same bytes. */
+static void
+run(const struct settings *s, const struct workload_shape *shape, struct workload *workload)
+{
+	struct workload_batches batches[FORM_COUNT] = {{.count = 0}};
+	struct measure days = {.count = 0};
+	char template[TL_CONF_STRING_BYTES + 16];
+	struct workload_keys keys;
+
+	snprintf(template, sizeof(template), "%s/template", s->scratch);
+	make_template(s, shape, workload, template, &days);
+	people_load(template, &keys);
+	for (size_t i = 0; i < FORM_COUNT; i++) {
+		if (is_wanted(s, &forms[i]))
+			encode(workload, &forms[i], s, &keys, &batches[i]);
+	}
+	workload_free(workload);
+	for (int64_t i = 0; i < s->rounds; i++)
+		run_round(s, batches, template);
+	for (size_t i = 0; i < FORM_COUNT; i++) {
+		print_form(s, &forms[i]);
+		workload_batches_fini(&batches[i]);
+	}
+	if (s->prefix[0] == '\0')
+		measure_print("new_day", &days, "ms/day", (struct measure_goal){0});
+	people_fini(&keys);
+	scratch_remove(template);
 }
 
 int
@@ -363,13 +430,11 @@ main(int argc, char **argv)
 	measure_open(s.json);
 	shape = (struct workload_shape){.seed = (uint64_t)s.seed,
 		.event_count = (uint32_t)s.events,
+		.org_count = WORKLOAD_ORGS,
 		.end_ms = tl_clock_wall_ms(tl_clock_system())};
 	shape.first_ms = shape.end_ms - WINDOW_DAYS * DAY_MS;
 	workload = workload_new(&shape);
-	for (int64_t i = 0; i < s.rounds; i++)
-		run_round(&s, &shape, workload);
-	for (size_t i = 0; i < FORM_COUNT; i++)
-		print_form(&forms[i]);
-	workload_free(workload);
+	print_shape(workload);
+	run(&s, &shape, workload);
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "bench/echo.h"
 #include "bench/measure.h"
 #include "bench/options.h"
+#include "bench/question.h"
 #include "bench/scratch.h"
 #include "schema/base/clock.h"
 #include "schema/net/req_client.h"
@@ -19,8 +20,6 @@
 #define ANSWER_MS 30000
 #define CLIENTS 8
 #define SECOND_NS INT64_C(1000000000)
-#define MINUTE_MS 60000LL
-#define DAY_MS 86400000LL
 
 struct settings {
 	char scratch[TL_CONF_STRING_BYTES];
@@ -46,20 +45,6 @@ static const struct tl_conf_setting setting_table[] = {
 	{"round_ms", TL_CONF_INT, AT(round_ms), "1200", 10, 600000, "a round's longest time"},
 };
 
-static const char *const ranges[] = {"24h", "7d", "30d", "90d"};
-static const char *const zones[] = {
-	"Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Adelaide"};
-
-#define RANGE_COUNT 4u
-#define ZONE_COUNT 4u
-
-enum question_type {
-	ASK_RANGES, /* 24h, 7d, 30d, 90d in turn */
-	ASK_ANEW,   /* the same in other words each time, so that no kept reply is the answer */
-	ASK_CUSTOM, /* 17 days 23 minutes, 41 days back, each time a minute on and in another zone
-		     */
-};
-
 /* One kind of query, and what its rounds gave. */
 struct question {
 	const char *name;
@@ -68,7 +53,7 @@ struct question {
 	double p50_ratio_goal, p99_ratio_goal, p50_ms_goal, p99_ms_goal;
 
 	struct measure p50, p99, p50_ratio, p99_ratio, reply_kib;
-	struct measure range_p50[RANGE_COUNT];
+	struct measure range_p50[QUESTION_RANGES];
 };
 
 static struct question questions[] = {
@@ -103,58 +88,14 @@ struct bench {
 	uint32_t custom_no; /* so that no custom range is asked twice */
 };
 
-/*
- * 270 ways to ask for the first page: 36 to 65 rows, from the row 0, 00, 000, ...
- * A round asks for a range at most that often before the second is over in which a kept reply is
- * good.
- */
-static void
-put_page(struct tl_buf *request, struct tl_pack_open *map, uint32_t no)
-{
-	char cursor[] = "o000000000";
-
-	cursor[2 + no / 30 % 9] = '\0';
-	tl_pack_key_str(request, map, "cursor", cursor);
-	tl_pack_key_int(request, map, "limit", 36 + no % 30);
-}
-
-static void
-put_custom(struct bench *b, struct tl_buf *request, struct tl_pack_open *map)
-{
-	uint32_t no = b->custom_no++;
-	int64_t from_ms =
-		b->now_ms - 41 * DAY_MS + 17 * MINUTE_MS + no % 10000 * (MINUTE_MS + 1000);
-
-	tl_pack_key_int(request, map, "from", from_ms);
-	tl_pack_key_int(request, map, "to", from_ms + 17 * DAY_MS + 23 * MINUTE_MS);
-	tl_pack_key_str(request, map, "tz", zones[no % ZONE_COUNT]);
-	tl_pack_key_int(request, map, "limit", 50);
-}
-
+/* The no-th question; custom ranges go on through all rounds, so that none is asked twice. */
 static void
 put_request(struct bench *b, const struct question *question, uint32_t no, struct tl_buf *request)
 {
-	struct tl_pack_open map;
+	struct question_ask ask = {
+		.op = question->op, .type = question->type, .token = b->token, .now_ms = b->now_ms};
 
-	tl_buf_reset(request);
-	map = tl_pack_open_map(request);
-	tl_pack_key_int(request, &map, "v", 1);
-	tl_pack_key_str(request, &map, "token", b->token);
-	tl_pack_key_str(request, &map, "op", question->op);
-	switch (question->type) {
-	case ASK_RANGES:
-		tl_pack_key_str(request, &map, "range", ranges[no % RANGE_COUNT]);
-		tl_pack_key_int(request, &map, "limit", 50);
-		break;
-	case ASK_ANEW:
-		tl_pack_key_str(request, &map, "range", ranges[no % RANGE_COUNT]);
-		put_page(request, &map, no / RANGE_COUNT);
-		break;
-	case ASK_CUSTOM:
-		put_custom(b, request, &map);
-		break;
-	}
-	tl_pack_close(request, &map);
+	question_put(request, &ask, question->type == ASK_CUSTOM ? b->custom_no++ : no);
 }
 
 /* The round trip of one request; its reply is in b->reply. */
@@ -185,19 +126,19 @@ ask_tally(struct bench *b, const char *name)
 static void
 run_question(struct bench *b, struct question *question)
 {
-	struct measure_samples query = {0}, echo = {0}, by_range[RANGE_COUNT] = {0};
+	struct measure_samples query = {0}, echo = {0}, by_range[QUESTION_RANGES] = {0};
 	int64_t ends_ns = measure_now_ns() + b->settings->round_ms * 1000000;
 	double reply_bytes = 0;
 
 	for (int64_t i = 0; i < b->settings->samples; i++) {
 		int64_t ns;
 
-		if (i >= RANGE_COUNT && measure_now_ns() >= ends_ns)
+		if (i >= QUESTION_RANGES && measure_now_ns() >= ends_ns)
 			break;
 		put_request(b, question, (uint32_t)i, &b->request);
 		ns = ask_tally(b, question->name);
 		measure_sample(&query, ns);
-		measure_sample(&by_range[i % RANGE_COUNT], ns);
+		measure_sample(&by_range[i % QUESTION_RANGES], ns);
 		reply_bytes += (double)b->reply.bytes;
 		echo_put_request(
 			&b->echo_request, tl_buf_slice(&b->request), (uint32_t)b->reply.bytes);
@@ -210,7 +151,7 @@ run_question(struct bench *b, struct question *question)
 	measure_add(&question->p99_ratio, (double)measure_quantile_ns(&query, 990000) /
 						  (double)measure_quantile_ns(&echo, 990000));
 	measure_add(&question->reply_kib, reply_bytes / 1024 / (double)query.count);
-	for (uint32_t i = 0; i < RANGE_COUNT; i++) {
+	for (uint32_t i = 0; i < QUESTION_RANGES; i++) {
 		measure_add(&question->range_p50[i],
 			(double)measure_quantile_ns(&by_range[i], 500000) / 1e6);
 		measure_samples_fini(&by_range[i]);
@@ -223,7 +164,7 @@ run_question(struct bench *b, struct question *question)
 struct asker {
 	pthread_t thread;
 	const char *url;
-	const struct tl_buf *requests; /* RANGE_COUNT */
+	const struct tl_buf *requests; /* QUESTION_RANGES */
 	pthread_barrier_t *start;
 	int64_t ns;
 	uint64_t count;
@@ -242,18 +183,18 @@ ask_for_a_while(void *arg)
 	if (tl_req_client_open(asker->url, &client, &why))
 		measure_die("%s", why.text);
 	/* The first four make the connection and fill what is cached. */
-	for (uint64_t i = 0; i < RANGE_COUNT || passed_ns < asker->ns; i++) {
+	for (uint64_t i = 0; i < QUESTION_RANGES || passed_ns < asker->ns; i++) {
 		tl_buf_reset(&reply);
-		if (tl_req_client_call(client, tl_buf_slice(&asker->requests[i % RANGE_COUNT]),
+		if (tl_req_client_call(client, tl_buf_slice(&asker->requests[i % QUESTION_RANGES]),
 			    ANSWER_MS, &reply, &why))
 			measure_die("query: %s", why.text);
-		if (i + 1 < RANGE_COUNT)
+		if (i + 1 < QUESTION_RANGES)
 			continue;
-		if (i + 1 == RANGE_COUNT) {
+		if (i + 1 == QUESTION_RANGES) {
 			pthread_barrier_wait(asker->start);
 			begun_ns = measure_now_ns();
 		}
-		asker->count = i + 1 - RANGE_COUNT;
+		asker->count = i + 1 - QUESTION_RANGES;
 		passed_ns = measure_now_ns() - begun_ns;
 	}
 	tl_req_client_close(client);
@@ -262,7 +203,7 @@ ask_for_a_while(void *arg)
 }
 
 static double
-requests_a_second(const char *url, const struct tl_buf requests[RANGE_COUNT])
+requests_a_second(const char *url, const struct tl_buf requests[QUESTION_RANGES])
 {
 	struct asker askers[CLIENTS];
 	pthread_barrier_t start;
@@ -290,11 +231,11 @@ struct throughput {
 static void
 run_throughput(struct bench *b, pid_t server, struct throughput *t)
 {
-	struct tl_buf requests[RANGE_COUNT], echoes[RANGE_COUNT];
+	struct tl_buf requests[QUESTION_RANGES], echoes[QUESTION_RANGES];
 	double rate, echo_rate;
 	int64_t cpu_ns;
 
-	for (uint32_t i = 0; i < RANGE_COUNT; i++) {
+	for (uint32_t i = 0; i < QUESTION_RANGES; i++) {
 		tl_buf_init(&requests[i], 0);
 		tl_buf_init(&echoes[i], 0);
 		put_request(b, &questions[0], i, &requests[i]);
@@ -309,7 +250,7 @@ run_throughput(struct bench *b, pid_t server, struct throughput *t)
 	measure_add(&t->rate, rate);
 	measure_add(&t->echo_rate, echo_rate);
 	measure_add(&t->ratio, rate / echo_rate);
-	for (uint32_t i = 0; i < RANGE_COUNT; i++) {
+	for (uint32_t i = 0; i < QUESTION_RANGES; i++) {
 		tl_buf_fini(&requests[i]);
 		tl_buf_fini(&echoes[i]);
 	}
@@ -344,8 +285,8 @@ print_question(const struct question *question)
 	print_part(question, "p99_to_echo", &question->p99_ratio, "x", question->p99_ratio_goal);
 	print_part(question, "p50", &question->p50, "ms", question->p50_ms_goal);
 	print_part(question, "p99", &question->p99, "ms", question->p99_ms_goal);
-	for (uint32_t i = 0; i < RANGE_COUNT && question->type == ASK_ANEW; i++) {
-		snprintf(name, sizeof(name), "p50_%s", ranges[i]);
+	for (uint32_t i = 0; i < QUESTION_RANGES && question->type == ASK_ANEW; i++) {
+		snprintf(name, sizeof(name), "p50_%s", question_range(i));
 		print_part(question, name, &question->range_p50[i], "ms", 0);
 	}
 	print_part(question, "reply", &question->reply_kib, "KiB", 0);

@@ -23,7 +23,6 @@
 
 #define START_MS_MAX 120000
 #define ASK_MS 30000
-#define ORG "acme"
 
 pid_t
 scratch_fork(void)
@@ -278,7 +277,7 @@ scratch_create_org(const struct scratch *scratch, char gateway_token_out[SCRATCH
 
 	tl_buf_init(&reply, 0);
 	begin_command(&request, &map, "org_create");
-	tl_pack_key_str(&request, &map, "name", ORG);
+	tl_pack_key_str(&request, &map, "name", SCRATCH_ORG);
 	tl_pack_key_str(&request, &map, "tz", "Europe/Berlin");
 	tl_pack_close(&request, &map);
 	scratch_ask(scratch, tl_buf_slice(&request), &reply);
@@ -296,7 +295,7 @@ scratch_create_token(
 
 	tl_buf_init(&reply, 0);
 	begin_command(&request, &map, "token_create");
-	tl_pack_key_str(&request, &map, "org", ORG);
+	tl_pack_key_str(&request, &map, "org", SCRATCH_ORG);
 	tl_pack_key_str(&request, &map, "type", type);
 	tl_pack_key_str(&request, &map, "name", "bench");
 	tl_pack_close(&request, &map);
@@ -345,4 +344,30 @@ void
 scratch_remove(const char *dir)
 {
 	nftw(dir, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+}
+
+static void
+copy_one(const char *from, const char *to)
+{
+	int status;
+	pid_t pid = scratch_fork();
+
+	if (pid == 0) {
+		execlp("cp", "cp", "-a", "--sparse=always", from, to, (char *)NULL);
+		measure_die("cp: %m");
+	}
+	if (waitpid(pid, &status, 0) != pid || status != 0)
+		measure_die("copying %s failed", from);
+}
+
+void
+scratch_copy(const char *from, const char *to)
+{
+	char from_keys[TL_CONF_STRING_BYTES + 8], to_keys[TL_CONF_STRING_BYTES + 8];
+
+	snprintf(from_keys, sizeof(from_keys), "%s.keys", from);
+	snprintf(to_keys, sizeof(to_keys), "%s.keys", to);
+	scratch_remove(to);
+	copy_one(from, to);
+	copy_one(from_keys, to_keys);
 }

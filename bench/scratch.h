@@ -14,6 +14,7 @@
 
 #define SCRATCH_URL_BYTES (TL_CONF_STRING_BYTES + 64)
 #define SCRATCH_TOKEN_BYTES 160
+#define SCRATCH_ORG "acme" /* that scratch_create_org makes */
 
 struct scratch {
 	pid_t pid;
@@ -64,5 +65,8 @@ pid_t scratch_fork(void);
 
 /* Remove a directory and what is in it. */
 void scratch_remove(const char *dir);
+
+/* Copy the directory of a daemon that has stopped, and its keys (people.h). */
+void scratch_copy(const char *from, const char *to);
 
 #endif

@@ -251,6 +251,7 @@ static void
 run(struct stages *st, const struct settings *s, int64_t now_ms)
 {
 	struct workload_shape shape = {.seed = (uint64_t)s->seed,
+		.org_count = 1,
 		.event_count = (uint32_t)s->events,
 		.first_ms = now_ms - WINDOW_DAYS * DAY_MS,
 		.end_ms = now_ms};
@@ -260,7 +261,7 @@ run(struct stages *st, const struct settings *s, int64_t now_ms)
 
 	open_days(st, &shape, now_ms);
 	workload = workload_new(&shape);
-	workload_encode(workload, st->token,
+	workload_encode(workload, st->token, NULL,
 		&(struct workload_cut){.form = s->maps ? WORKLOAD_MAPS : WORKLOAD_ROWS,
 			.events_min = 1000,
 			.events_max = 1000,

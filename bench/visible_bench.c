@@ -16,6 +16,7 @@
 #include "bench/gateway.h"
 #include "bench/measure.h"
 #include "bench/options.h"
+#include "bench/people.h"
 #include "bench/scratch.h"
 #include "bench/workload.h"
 #include "schema/base/clock.h"
@@ -294,8 +295,8 @@ make_requests(struct prober *prober, const char *token)
 
 /* Usage of the last hours, cut for the stream and for the probes; nothing of it was sent yet. */
 static void
-make_batches(const struct settings *s, const char *token, struct workload_batches *stream,
-	struct workload_batches *probes)
+make_batches(const struct settings *s, const struct workload_keys *keys,
+	struct workload_batches *stream, struct workload_batches *probes)
 {
 	int64_t now_ms = tl_clock_wall_ms(tl_clock_system());
 	int64_t ms = s->rounds * s->slice_ms * READER_COUNT + 2000;
@@ -303,17 +304,18 @@ make_batches(const struct settings *s, const char *token, struct workload_batche
 	uint32_t stream_count = (uint32_t)(ms * s->rate / 1000);
 	struct workload_shape shape = {.seed = (uint64_t)now_ms,
 		.event_count = probe_count + stream_count,
+		.org_count = WORKLOAD_ORGS,
 		.first_ms = now_ms - s->hours * HOUR_MS,
 		.end_ms = now_ms};
 	struct workload *workload = workload_new(&shape);
 
-	workload_encode(workload, token,
+	workload_encode(workload, keys->token, keys,
 		&(struct workload_cut){.form = WORKLOAD_ROWS,
 			.events_min = STREAM_EVENTS,
 			.events_max = STREAM_EVENTS,
 			.count = stream_count},
 		stream);
-	workload_encode(workload, token,
+	workload_encode(workload, keys->token, keys,
 		&(struct workload_cut){.form = WORKLOAD_ROWS,
 			.events_min = PROBE_EVENTS,
 			.events_max = PROBE_EVENTS,
@@ -324,7 +326,7 @@ make_batches(const struct settings *s, const char *token, struct workload_batche
 }
 
 static void
-run(const struct settings *s, const struct scratch *scratch, const char *gateway_token,
+run(const struct settings *s, const struct scratch *scratch, const struct workload_keys *keys,
 	const char *query_token)
 {
 	static struct prober prober;
@@ -338,7 +340,7 @@ run(const struct settings *s, const struct scratch *scratch, const char *gateway
 	scratch_url(scratch, SCRATCH_INGEST, ingest_url);
 	scratch_url(scratch, SCRATCH_QUERY, query_url);
 	scratch_url(scratch, SCRATCH_QUERY_CONTROL, health_url);
-	make_batches(s, gateway_token, &stream_batches, &probe_batches);
+	make_batches(s, keys, &stream_batches, &probe_batches);
 	make_requests(&prober, query_token);
 	stream.batches = &stream_batches;
 	stream.url = ingest_url;
@@ -370,7 +372,8 @@ main(int argc, char **argv)
 		.summary = "Measures how soon acknowledged events show in queries.",
 		.settings = setting_table,
 		.setting_count = sizeof(setting_table) / sizeof(setting_table[0])};
-	char gateway_token[SCRATCH_TOKEN_BYTES], query_token[SCRATCH_TOKEN_BYTES];
+	char query_token[SCRATCH_TOKEN_BYTES];
+	struct workload_keys keys;
 	char dir[TL_CONF_STRING_BYTES + 8];
 	struct scratch scratch;
 	struct settings s;
@@ -379,9 +382,10 @@ main(int argc, char **argv)
 	measure_open(s.json);
 	snprintf(dir, sizeof(dir), "%s/data", s.scratch);
 	scratch_start(&scratch, s.tallyd, dir);
-	scratch_create_token(&scratch, "gateway", gateway_token);
+	people_load(dir, &keys);
 	scratch_create_token(&scratch, "service", query_token);
-	run(&s, &scratch, gateway_token, query_token);
+	run(&s, &scratch, &keys, query_token);
+	people_fini(&keys);
 	scratch_stop(&scratch);
 	return 0;
 }

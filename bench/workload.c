@@ -1,6 +1,7 @@
 /*
- * The shape is that of workload W (shared FACTS, section 7), for its largest org: 1,836 members and
- * 909 repositories. An event is kept as numbers and becomes text only while a batch is encoded.
+ * Org o of W has 5 + 9,500 / (H o) members and 3 + 4,700 / (H o) repositories, H the sum of 1 / o
+ * over all 100: 1,836 and 909 in the largest. An event is kept as numbers and becomes text only
+ * while a batch is encoded.
  */
 #include "bench/workload.h"
 
@@ -14,11 +15,9 @@
 #include "schema/model/limits.h"
 #include "schema/wire/event_wire.h"
 
-#define MEMBER_COUNT 1836u
-#define REPO_COUNT 909u
-#define AGENT_COUNT 3u
+#define AGENT_COUNT WORKLOAD_AGENTS
+#define NO_REPO UINT32_MAX
 #define SESSION_PRS_MAX 3u
-#define ZONE_OFFSET_MS 3600000LL /* where the org's office hours are */
 
 #define SECOND_MS 1000LL
 #define HOUR_MS 3600000LL
@@ -43,8 +42,14 @@ static const struct {
 	{"deepseek-v3.2", 150, 600, 15, 150},
 };
 
+struct org {
+	uint32_t repo_first, repo_count;
+	int64_t offset_ms; /* where its office hours are */
+};
+
 struct member {
 	char id[33];
+	uint8_t org;
 	uint8_t agent;
 	double activity_below; /* sum of the activities up to this one */
 };
@@ -52,7 +57,7 @@ struct member {
 struct session {
 	char text[37];
 	uint32_t member;
-	uint32_t repo; /* REPO_COUNT: none */
+	uint32_t repo; /* NO_REPO: none */
 	uint32_t pr[SESSION_PRS_MAX];
 	uint8_t pr_count;
 	uint8_t agent, model, small_model;
@@ -78,8 +83,10 @@ struct arrival {
 struct workload {
 	struct workload_shape shape;
 	uint64_t random;
+	struct org *orgs;
 	struct member *members;
-	char (*repos)[40];
+	uint32_t member_count, repo_count;
+	char (*repos)[48];
 	struct session *sessions;
 	uint32_t session_count, session_capacity;
 	struct event *events;
@@ -136,49 +143,92 @@ need(void *memory)
 	return memory;
 }
 
-/* The busiest is anybody, not the first: the order of ids must not be that of activity. */
-static void
-make_members(struct workload *w)
+/* What org no of W has of a thing, by its share. */
+static uint32_t
+share_of(uint32_t no, uint32_t least, double rest)
 {
-	uint64_t random = MEMBER_SEED;
-	uint32_t ranks[MEMBER_COUNT];
-	double sum = 0;
+	double harmonic = 0;
 
-	w->members = need(calloc(MEMBER_COUNT, sizeof(*w->members)));
-	for (uint32_t i = 0; i < MEMBER_COUNT; i++)
+	for (uint32_t o = 1; o <= WORKLOAD_ORGS; o++)
+		harmonic += 1.0 / o;
+	return least + (uint32_t)(rest / (harmonic * (no + 1)));
+}
+
+static void
+make_orgs(struct workload *w)
+{
+	static const int64_t offset_hours[] = {1, -8, -5, 0, 5, 9};
+	uint32_t count = w->shape.org_count;
+
+	w->orgs = need(calloc(count, sizeof(*w->orgs)));
+	for (uint32_t i = 0; i < count; i++) {
+		w->orgs[i] = (struct org){.repo_first = w->repo_count,
+			.repo_count = share_of(i, 3, 4700),
+			.offset_ms = offset_hours[i % 6] * HOUR_MS};
+		w->repo_count += w->orgs[i].repo_count;
+		w->member_count += share_of(i, 5, 9500);
+	}
+}
+
+/* Ranks of activity, shuffled: the busiest is anybody, not the first. */
+static uint32_t *
+make_ranks(const struct workload *w, uint64_t *random)
+{
+	uint32_t *ranks = need(calloc(w->member_count, sizeof(*ranks)));
+
+	for (uint32_t i = 0; i < w->member_count; i++)
 		ranks[i] = i;
-	for (uint32_t i = MEMBER_COUNT - 1; i > 0; i--) {
-		uint32_t other = (uint32_t)(next_random(&random) % (i + 1));
+	for (uint32_t i = w->member_count - 1; i > 0; i--) {
+		uint32_t other = (uint32_t)(next_random(random) % (i + 1));
 		uint32_t kept = ranks[i];
 
 		ranks[i] = ranks[other];
 		ranks[other] = kept;
 	}
-	for (uint32_t i = 0; i < MEMBER_COUNT; i++) {
+	return ranks;
+}
+
+static void
+make_members(struct workload *w)
+{
+	uint64_t random = MEMBER_SEED;
+	uint32_t *ranks = make_ranks(w, &random);
+	uint32_t org = 0, left = share_of(0, 5, 9500);
+	double sum = 0;
+
+	w->members = need(calloc(w->member_count, sizeof(*w->members)));
+	for (uint32_t i = 0; i < w->member_count; i++, left--) {
 		struct member *member = &w->members[i];
 		uint64_t high = next_random(&random), low = next_random(&random);
 		uint32_t draw = (uint32_t)(next_random(&random) % 10);
 
+		if (left == 0)
+			left = share_of(++org, 5, 9500);
 		snprintf(member->id, sizeof(member->id), "%016" PRIx64 "%016" PRIx64, high, low);
+		member->org = (uint8_t)org;
 		member->agent = draw < 6 ? 0 : draw < 8 ? 1 : 2;
 		sum += pow(ranks[i] + 20, -0.9);
 		member->activity_below = sum;
 	}
+	free(ranks);
 }
 
 static void
 make_repos(struct workload *w)
 {
-	w->repos = need(calloc(REPO_COUNT, sizeof(*w->repos)));
-	for (uint32_t i = 0; i < REPO_COUNT; i++)
-		snprintf(w->repos[i], sizeof(w->repos[i]), "github.com/acme/service-%03u", i);
+	w->repos = need(calloc(w->repo_count, sizeof(*w->repos)));
+	for (uint32_t o = 0; o < w->shape.org_count; o++) {
+		for (uint32_t i = 0; i < w->orgs[o].repo_count; i++)
+			snprintf(w->repos[w->orgs[o].repo_first + i], sizeof(w->repos[0]),
+				"github.com/org-%03u/service-%03u", o + 1, i);
+	}
 }
 
 static uint32_t
 pick_member(struct workload *w)
 {
-	double mark = uniform(w) * w->members[MEMBER_COUNT - 1].activity_below;
-	uint32_t low = 0, high = MEMBER_COUNT - 1;
+	double mark = uniform(w) * w->members[w->member_count - 1].activity_below;
+	uint32_t low = 0, high = w->member_count - 1;
 
 	while (low < high) {
 		uint32_t middle = (low + high) / 2;
@@ -193,9 +243,9 @@ pick_member(struct workload *w)
 
 /* How likely people begin to work then, 0 to 1. */
 static double
-start_weight(const struct workload *w, int64_t time_ms)
+start_weight(const struct workload *w, int64_t offset_ms, int64_t time_ms)
 {
-	int64_t local_ms = time_ms + ZONE_OFFSET_MS;
+	int64_t local_ms = time_ms + offset_ms;
 	int64_t hour = local_ms / HOUR_MS % 24;
 	bool is_weekend = (local_ms / DAY_MS + 4) % 7 % 6 == 0; /* 1970-01-01 was a Thursday */
 	double span_ms = (double)(w->shape.end_ms - w->shape.first_ms);
@@ -211,14 +261,14 @@ start_weight(const struct workload *w, int64_t time_ms)
 }
 
 static int64_t
-pick_start(struct workload *w)
+pick_start(struct workload *w, int64_t offset_ms)
 {
 	int64_t span_ms = w->shape.end_ms - w->shape.first_ms;
 	int64_t time_ms;
 
 	do {
 		time_ms = w->shape.first_ms + (int64_t)(uniform(w) * (double)span_ms);
-	} while (uniform(w) >= start_weight(w, time_ms));
+	} while (uniform(w) >= start_weight(w, offset_ms, time_ms));
 	return time_ms;
 }
 
@@ -242,10 +292,12 @@ pick_work(struct workload *w, struct session *session, int64_t start_ms)
 	double u = uniform(w), many;
 	uint32_t day = (uint32_t)((start_ms - w->shape.first_ms) / DAY_MS);
 
-	session->repo = REPO_COUNT;
+	const struct org *org = &w->orgs[w->members[session->member].org];
+
+	session->repo = NO_REPO;
 	if (uniform(w) >= 0.6)
 		return;
-	session->repo = (uint32_t)(u * u * u * REPO_COUNT);
+	session->repo = org->repo_first + (uint32_t)(u * u * u * org->repo_count);
 	if (uniform(w) >= 0.4)
 		return;
 	many = uniform(w);
@@ -255,7 +307,7 @@ pick_work(struct workload *w, struct session *session, int64_t start_ms)
 }
 
 static uint32_t
-open_session(struct workload *w, int64_t start_ms)
+open_session(struct workload *w, uint32_t member, int64_t start_ms)
 {
 	struct session *session;
 	uint64_t high = next_random(&w->random), low = next_random(&w->random);
@@ -266,7 +318,7 @@ open_session(struct workload *w, int64_t start_ms)
 			need(realloc(w->sessions, w->session_capacity * sizeof(*w->sessions)));
 	}
 	session = &w->sessions[w->session_count];
-	*session = (struct session){.member = pick_member(w)};
+	*session = (struct session){.member = member};
 	snprintf(session->text, sizeof(session->text), "%08x-%04x-4%03x-a%03x-%012" PRIx64,
 		(uint32_t)(high >> 32), (uint32_t)(high >> 16 & 0xffff), (uint32_t)(high & 0xfff),
 		(uint32_t)(low >> 52), low & UINT64_C(0xffffffffffff));
@@ -338,8 +390,9 @@ send_event(struct workload *w, uint32_t event)
 static void
 make_session(struct workload *w)
 {
-	int64_t time_ms = pick_start(w);
-	uint32_t no = open_session(w, time_ms);
+	uint32_t member = pick_member(w);
+	int64_t time_ms = pick_start(w, w->orgs[w->members[member].org].offset_ms);
+	uint32_t no = open_session(w, member, time_ms);
 	uint32_t length = 1 + (uint32_t)exponential(w, 39);
 	int64_t context = 12000 + (int64_t)exponential(w, 9000);
 
@@ -378,6 +431,7 @@ workload_new(const struct workload_shape *shape)
 	w->events = need(malloc((shape->event_count + 1) * sizeof(*w->events)));
 	w->arrivals = need(
 		malloc((shape->event_count + shape->event_count / 100 + 2) * sizeof(*w->arrivals)));
+	make_orgs(w);
 	make_members(w);
 	make_repos(w);
 	while (w->event_count < shape->event_count)
@@ -391,6 +445,7 @@ workload_free(struct workload *workload)
 {
 	if (workload == NULL)
 		return;
+	free(workload->orgs);
 	free(workload->members);
 	free(workload->repos);
 	free(workload->sessions);
@@ -416,16 +471,16 @@ event_id(const struct workload *w, uint32_t event, uint8_t id_out[16])
 }
 
 static void
-fill_wire_event(const struct workload *w, uint32_t no, struct tl_wire_event *wire)
+fill_wire_event(const struct workload *w, const struct workload_keys *keys, uint32_t no,
+	struct tl_wire_event *wire)
 {
 	const struct event *event = &w->events[no];
 	const struct session *session = &w->sessions[event->session];
+	const struct member *member = &w->members[session->member];
 
 	*wire = (struct tl_wire_event){
 		.ts_ms = event->ts_ms,
 		.kind = TL_KIND_REQUEST,
-		.member_hex = tl_slice_str(w->members[session->member].id),
-		.agent = tl_slice_str(agent_names[session->agent]),
 		.session = tl_slice_str(session->text),
 		.model = tl_slice_str(models[event->model].name),
 		.input_tokens = event->input,
@@ -439,9 +494,64 @@ fill_wire_event(const struct workload *w, uint32_t no, struct tl_wire_event *wir
 		.duration_ms = TL_WIRE_ABSENT,
 		.pr = event->pr,
 	};
-	if (session->repo < REPO_COUNT)
+	if (keys != NULL) {
+		wire->key = tl_slice_str(keys->key[session->member * AGENT_COUNT + session->agent]);
+	} else {
+		wire->member_hex = tl_slice_str(member->id);
+		wire->agent = tl_slice_str(agent_names[session->agent]);
+	}
+	if (session->repo != NO_REPO)
 		wire->repo = tl_slice_str(w->repos[session->repo]);
 	event_id(w, no, wire->id);
+}
+
+void
+workload_figures(const struct workload *w, struct workload_figures *figures_out)
+{
+	*figures_out = (struct workload_figures){.event_count = w->event_count,
+		.resend_count = w->arrival_count - w->event_count,
+		.session_count = w->session_count,
+		.member_count = w->member_count,
+		.repo_count = w->repo_count};
+	for (uint32_t i = 0; i < w->event_count; i++)
+		figures_out->cost_nusd += w->events[i].cost_nusd;
+}
+
+void
+workload_row(const struct workload *w, uint32_t arrival, struct workload_row *row_out)
+{
+	uint32_t no = w->arrivals[arrival].event;
+	const struct event *event = &w->events[no];
+	const struct session *session = &w->sessions[event->session];
+
+	*row_out = (struct workload_row){.ts_ms = event->ts_ms,
+		.cost_nusd = event->cost_nusd,
+		.org = w->members[session->member].org,
+		.member = session->member,
+		.agent = session->agent,
+		.session = event->session,
+		.model = event->model,
+		.input = event->input,
+		.output = event->output,
+		.cache_read = event->cache_read,
+		.cache_write = event->cache_write,
+		.saved = event->saved,
+		.repo = session->repo,
+		.pr = event->pr,
+		.status = event->status};
+	event_id(w, no, row_out->id);
+}
+
+uint32_t
+workload_org_of(const struct workload *w, uint32_t member)
+{
+	return w->members[member].org;
+}
+
+const char *
+workload_agent_name(uint32_t agent)
+{
+	return agent_names[agent];
 }
 
 /* The message in memory of its own: a forked gateway reads it and changes nothing. */
@@ -468,7 +578,8 @@ encode_batch(struct tl_buf *buf, enum workload_form form, const char *token, uin
 }
 
 void
-workload_encode(const struct workload *workload, const char *token, const struct workload_cut *cut,
+workload_encode(const struct workload *workload, const char *token,
+	const struct workload_keys *keys, const struct workload_cut *cut,
 	struct workload_batches *batches_out)
 {
 	static struct tl_wire_event events[TL_BATCH_EVENTS_MAX];
@@ -490,7 +601,7 @@ workload_encode(const struct workload *workload, const char *token, const struct
 		for (uint32_t i = 0; i < count; i++) {
 			const struct arrival *arrival = &workload->arrivals[next + i];
 
-			fill_wire_event(workload, arrival->event, &events[i]);
+			fill_wire_event(workload, keys, arrival->event, &events[i]);
 			made.event_count += !arrival->is_resend;
 		}
 		batch->bytes = encode_batch(&buf, cut->form, token, made.count, events, count);
