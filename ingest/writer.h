@@ -10,7 +10,7 @@
  *   group.c     rows -> blocks
  *   stored.c    the stored row behind an id
  *   quarantine.c  what was refused for its content
- *   owner.c     whose session a link names
+ *   owner.c     whose session an agent's key names
  *   sources.c   what became of the events, by org, day and source
  */
 #ifndef INGEST_WRITER_H
@@ -143,7 +143,10 @@ TL_MUST enum tl_err quarantine_sweep(struct commit *commit, int64_t cutoff_ms, s
 /* A new day: look at all of them again. */
 void quarantine_turn(struct commit *commit);
 
-/* Links under an agent's key to sessions of others join batch.rejects, `forbidden`. */
+/*
+ * Under an agent's key: links to sessions of others join batch.rejects, `forbidden`; usage that names
+ * one loses it, which is counted like a dropped tag.
+ */
 TL_MUST enum tl_err owner_check(
 	struct commit *commit, struct admitted *admitted, struct tl_why *why);
 

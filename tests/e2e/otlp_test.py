@@ -160,6 +160,16 @@ def test_a_key_links_its_own_members_sessions():
         reply = link(2, "s-bob", world.ada)
         assert [(e["i"], e["code"], e["field"]) for e in reply["errors"]] == [
             (0, "forbidden", "session")], reply
+        # Usage that names another's session counts, without it: who is last would own the session.
+        world.export("logs", otlp.logs([otlp.claude(NOW + 900, "req_ada_2", "s-bob")]))
+        world.daemon.wait_caught_up()
+        assert link(5, "s-bob", world.ada)["rejected"] == 1
+        assert world.bridge.get("/api/v1/sessions/s-bob", world.admin)["requests"] == 1
+        assert world.totals()["requests"] == 3
+        # Nobody's session is not hers either.
+        world.push([event(9, session="s-nobody")], world.gateway)
+        world.daemon.wait_caught_up()
+        assert link(6, "s-nobody", world.ada)["rejected"] == 1
         assert link(3, "s-early", world.ada)["accepted"] == 1  # before anything is known of it
         assert link(4, "s-bob", world.gateway)["accepted"] == 1
         world.daemon.wait_caught_up()

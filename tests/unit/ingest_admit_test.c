@@ -31,6 +31,7 @@ struct place {
 	char gateway[TL_TOKEN_BYTES_MAX];
 	char all_orgs[TL_TOKEN_BYTES_MAX];
 	char admin[TL_TOKEN_BYTES_MAX];
+	char ann_token[TL_TOKEN_BYTES_MAX];
 	char ann_key[TL_KEY_ID_BYTES];
 	char old_key[TL_KEY_ID_BYTES]; /* revoked an hour ago */
 	char other_key[TL_KEY_ID_BYTES];
@@ -122,7 +123,7 @@ fill_registry(struct place *p)
 			.org_no = p->acme,
 			.member_no = p->ann,
 			.agent_no = p->ann_codex},
-		NULL, p->ann_key);
+		p->ann_token, p->ann_key);
 	put_credential(p,
 		(struct tl_credential){.type = TL_CREDENTIAL_AGENT,
 			.org_no = p->acme,
@@ -528,6 +529,70 @@ a_frame_that_is_no_batch_is_refused_whole(void **state)
 	}
 }
 
+static void
+an_agents_key_pushes_what_is_its_own(void **state)
+{
+	struct place *p = *state;
+	struct tl_wire_event *event;
+	uint8_t id[2][16];
+
+	event = add_event(p);
+	event->pr = 7;
+	event->repo = tl_slice_str("acme/api");
+	event->tag = tl_slice_str("mine");
+	add_key(p, p->ann_key);
+	add_link(p, TL_LINK_ADD_PR, "#5");
+	ADMIT(p, p->ann_token);
+	assert_int_equal(p->admitted.batch.row_count, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(get(p, TL_COL_ORG, i), p->acme);
+		assert_int_equal(get(p, TL_COL_MEMBER, i), p->ann);
+		assert_int_equal(get(p, TL_COL_AGENT, i), p->ann_codex);
+		assert_true(tl_slice_eq(
+			symbol(p, TL_COL_TAGS, i)->text, tl_slice_str("\x0f"
+								      "client_reported")));
+	}
+	/* On usage a pull request is a link to its session; on a link it is what is linked. */
+	assert_int_equal(get(p, TL_COL_PR, 0), 0);
+	assert_int_equal(p->admitted.batch.dropped_tag_count, 1);
+	assert_int_equal(get(p, TL_COL_PR, 2), 5);
+	assert_string_equal(p->admitted.caller.key_id, p->ann_key);
+	/* The same event has the same id again, and never the one it came with. */
+	memcpy(id, p->admitted.batch.id, sizeof(id));
+	assert_memory_not_equal(id[0], p->events[0].id, 16);
+	assert_memory_not_equal(id[0], id[1], 16);
+	ADMIT(p, p->ann_token);
+	assert_memory_equal(id, p->admitted.batch.id, sizeof(id));
+}
+
+static void
+an_agents_key_speaks_for_nobody_else(void **state)
+{
+	struct place *p = *state;
+
+	add_email(p, "pat@acme.example", "codex");
+	add_event(p)->member_hex = tl_slice_str("00000000000000000000000000000007");
+	add_key(p, p->old_key);
+	add_key(p, p->other_key);
+	add_key(p, "tally_ca_00000000");
+	add_event(p);
+	ADMIT(p, p->ann_token);
+	assert_int_equal(p->admitted.batch.row_count, 1);
+	assert_int_equal(p->admitted.batch.reject_count, 5);
+	for (uint32_t i = 0; i < 5; i++)
+		check_reject(p, i, i, TL_EFORBIDDEN);
+	assert_string_equal(p->admitted.batch.rejects[0].field, "email");
+	assert_string_equal(p->admitted.batch.rejects[1].field, "member");
+	assert_string_equal(p->admitted.batch.rejects[2].field, "key");
+	p->import = true;
+	assert_int_equal(admit(p, p->ann_token), TL_EFORBIDDEN);
+	p->import = false;
+	p->event_count = 0;
+	assert_int_equal(admit(p, p->ann_token), TL_EBATCH_EMPTY);
+	assert_int_equal(admit(p, "nobody"), TL_EUNAUTHENTICATED);
+	assert_int_equal(admit(p, p->admin), TL_EFORBIDDEN);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -545,6 +610,8 @@ main(void)
 		TEST(links_become_a_repo_and_a_number),
 		TEST(only_a_gateway_pushes_and_only_an_admin_imports),
 		TEST(the_operator_needs_no_token_but_a_key_in_each_event),
+		TEST(an_agents_key_pushes_what_is_its_own),
+		TEST(an_agents_key_speaks_for_nobody_else),
 		TEST(an_import_reaches_back_to_the_retention),
 		TEST(a_frame_that_is_no_batch_is_refused_whole),
 	};
