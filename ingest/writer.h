@@ -144,8 +144,8 @@ TL_MUST enum tl_err quarantine_sweep(struct commit *commit, int64_t cutoff_ms, s
 void quarantine_turn(struct commit *commit);
 
 /*
- * Under an agent's key: links to sessions of others join batch.rejects, `forbidden`; usage that names
- * one loses it, which is counted like a dropped tag.
+ * Under an agent's key: links to sessions of others join batch.rejects, `forbidden`; usage that
+ * names one loses it, which is counted like a dropped tag.
  */
 TL_MUST enum tl_err owner_check(
 	struct commit *commit, struct admitted *admitted, struct tl_why *why);
