@@ -1,8 +1,9 @@
 /*
- * Requests in the order of (ts, id), by quarters of ts. What counts in a quarter may bear a ts up
- * to five minutes later, when the sender's clock was ahead: so the rows of a quarter are those that
- * count in it, and those that count in the last minutes of the quarter before. Of a quarter, at
- * most ROWS_MAX rows after the place are held.
+ * Requests in the order of (ts, id), by spans: as many quarters of one day as have a few thousand
+ * requests together, so that a block is decoded once for all of them. What counts in a span may
+ * bear a ts up to five minutes later, when the sender's clock was ahead: so the rows of a span are
+ * those that count in it, and those that count in the last minutes before. Of a span, at most
+ * ROWS_MAX rows after the place are held.
  */
 #include <stdlib.h>
 
@@ -12,6 +13,8 @@
 #include "query/raw.h"
 
 #define ROWS_MAX 8192u
+#define SPAN_REQUESTS 4096 /* from here on a span ends */
+#define QUARTERS_A_DAY 96u
 #define QUARTERS_MAX 4096u /* that one page looks at */
 #define CELL_ARENA_BYTES_MAX (256u << 20)
 
@@ -30,11 +33,14 @@ struct request_row {
 	int64_t values[COLUMN_COUNT];
 };
 
-struct quarter {
+struct span {
 	struct export *x;
-	int64_t start_ms;	    /* rows with a ts of these 15 minutes */
-	const struct tl_page *page; /* of the cell being read */
-	struct request_row *rows;   /* twice ROWS_MAX */
+	int64_t start_ms, end_ms; /* of ts */
+	int64_t pages_ms;	  /* the first quarter that there are pages of */
+	struct tl_page pages[QUARTERS_A_DAY];
+	uint64_t *groups; /* of all pages, rising */
+	uint32_t group_count;
+	struct request_row *rows; /* twice ROWS_MAX */
 	uint32_t count;
 	bool is_cut; /* more came than are held */
 };
@@ -81,13 +87,13 @@ row_cmp(const void *a, const void *b)
 
 /* Keep the first ROWS_MAX. */
 static void
-shrink(struct quarter *q)
+shrink(struct span *span)
 {
-	qsort(q->rows, q->count, sizeof(*q->rows), row_cmp);
-	if (q->count <= ROWS_MAX)
+	qsort(span->rows, span->count, sizeof(*span->rows), row_cmp);
+	if (span->count <= ROWS_MAX)
 		return;
-	q->count = ROWS_MAX;
-	q->is_cut = true;
+	span->count = ROWS_MAX;
+	span->is_cut = true;
 }
 
 /* The repository that the links of the session give it: that of its rows without an own one. */
@@ -114,21 +120,23 @@ linked_repo(const struct tl_page *page, uint32_t session)
 static enum tl_err
 take_row(void *arg, const struct raw_row *raw, struct tl_why *why)
 {
-	struct quarter *q = arg;
+	struct span *span = arg;
 	const struct tl_batch *batch = raw->batch;
-	const struct export_place *place = &q->x->place;
+	const struct export_place *place = &span->x->place;
+	const struct tl_page *page;
 	uint32_t idx = raw->row_idx;
 	int64_t ts_ms = tl_batch_get(batch, TL_COL_TS, idx);
 	struct request_row *row;
 
 	(void)why;
-	if (tl_batch_get(batch, TL_COL_KIND, idx) != TL_KIND_REQUEST || ts_ms < q->start_ms ||
-		ts_ms >= q->start_ms + TL_QUARTER_MS ||
+	if (tl_batch_get(batch, TL_COL_KIND, idx) != TL_KIND_REQUEST || ts_ms < span->start_ms ||
+		ts_ms >= span->end_ms ||
 		place_cmp(ts_ms, batch->id[idx], place->ms, place->id) <= 0)
 		return TL_OK;
-	if (q->count == 2 * ROWS_MAX)
-		shrink(q);
-	row = &q->rows[q->count++];
+	if (span->count == 2 * ROWS_MAX)
+		shrink(span);
+	page = &span->pages[(raw->time_ms - span->pages_ms) / TL_QUARTER_MS];
+	row = &span->rows[span->count++];
 	row->ts_ms = ts_ms;
 	memcpy(row->id, batch->id[idx], sizeof(row->id));
 	row->member = (uint32_t)tl_batch_get(batch, TL_COL_MEMBER, idx);
@@ -136,37 +144,117 @@ take_row(void *arg, const struct raw_row *raw, struct tl_why *why)
 	for (size_t i = 0; i < COLUMN_COUNT; i++) {
 		row->values[i] = tl_batch_get(batch, columns[i], idx);
 		if (columns[i] == TL_COL_REPO && row->values[i] == 0 && row->values[0] != 0)
-			row->values[i] = linked_repo(q->page, (uint32_t)row->values[0]);
+			row->values[i] = linked_repo(page, (uint32_t)row->values[0]);
 	}
 	return TL_OK;
 }
 
-/* Events that count in [from, to), which lies in one cell, as far as the window reaches. */
+static int
+group_cmp(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a;
+	uint64_t right = *(const uint64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* The groups of the pages of some quarters, each once. */
 static enum tl_err
-read_cell(struct quarter *q, int64_t from_ms, int64_t to_ms, struct tl_arena *arena,
+join_groups(struct span *span, uint32_t page_count, struct tl_arena *arena)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < page_count; i++)
+		count += span->pages[i].group_count;
+	span->group_count = 0;
+	span->groups = tl_arena_array(arena, count, sizeof(*span->groups));
+	if (span->groups == NULL)
+		return TL_ENOMEM;
+	count = 0;
+	for (uint32_t i = 0; i < page_count; i++) {
+		const struct tl_page *page = &span->pages[i];
+
+		if (page->group_count > 0)
+			memcpy(span->groups + count, page->groups,
+				page->group_count * sizeof(*span->groups));
+		count += page->group_count;
+	}
+	if (count > 1)
+		qsort(span->groups, count, sizeof(*span->groups), group_cmp);
+	for (uint32_t i = 0; i < count; i++) {
+		if (i == 0 || span->groups[i] != span->groups[span->group_count - 1])
+			span->groups[span->group_count++] = span->groups[i];
+	}
+	return TL_OK;
+}
+
+/* Pages from pages_ms on, up to end_ms or until they have enough; where they end. */
+static enum tl_err
+read_pages(struct span *span, int64_t end_ms, struct tl_arena *arena, int64_t *end_ms_out,
 	struct tl_why *why)
 {
-	const struct query_job *job = q->x->job;
+	int64_t at = span->pages_ms;
+	int64_t request_count = 0;
+	uint32_t page_count = 0;
+
+	while (at < end_ms && request_count < SPAN_REQUESTS) {
+		struct tl_page *page = &span->pages[page_count++];
+		enum tl_err err =
+			facts_page(span->x->job->scene, TL_SPAN_15M, at, arena, page, why);
+
+		if (err && err != TL_ENOT_FOUND)
+			return err;
+		if (err)
+			*page = (struct tl_page){.row_count = 0};
+		for (uint32_t i = 0; i < page->row_count; i++)
+			request_count += page->rows[i].totals.requests;
+		at += TL_QUARTER_MS;
+	}
+	*end_ms_out = at;
+	return join_groups(span, page_count, arena);
+}
+
+/* Events that count in [from, to) of the pages, as far as the window reaches. */
+static enum tl_err
+read_rows(struct span *span, int64_t from_ms, int64_t to_ms, struct tl_why *why)
+{
+	const struct query_job *job = span->x->job;
 	int64_t start_ms = tl_window_start_ms(&job->window);
 	int64_t end_ms = tl_window_end_ms(&job->window);
 	struct raw_ask ask = {.org = job->scene->org->no,
-		.bucket_ms = tl_bucket_floor(TL_SPAN_15M, from_ms),
+		.bucket_ms = span->pages_ms,
 		.from_ms = from_ms > start_ms ? from_ms : start_ms,
 		.to_ms = to_ms < end_ms ? to_ms : end_ms,
-		.column_mask = ~0ULL};
-	struct tl_page page;
-	enum tl_err err;
+		.column_mask = ~0ULL,
+		.groups = span->groups,
+		.group_count = span->group_count};
 
 	if (ask.from_ms >= ask.to_ms)
 		return TL_OK;
+	return raw_walk(job->scene, &ask, take_row, span, why);
+}
+
+/* The span that begins at start_ms: where it ends, and its rows. */
+static enum tl_err
+read_span(struct span *span, struct tl_arena *arena, struct tl_why *why)
+{
+	int64_t day_end_ms = tl_bucket_floor(TL_SPAN_1D, span->start_ms) + TL_DAY_MS;
+	int64_t before_ms = span->start_ms - TL_QUARTER_MS;
+	enum tl_err err;
+
+	span->count = 0;
+	span->is_cut = false;
 	tl_arena_reset(arena);
-	err = facts_page(job->scene, TL_SPAN_15M, ask.bucket_ms, arena, &page, why);
+	span->pages_ms = span->start_ms;
+	err = read_pages(span, day_end_ms, arena, &span->end_ms, why);
+	if (!err)
+		err = read_rows(span, span->start_ms, span->end_ms, why);
 	if (err)
-		return err == TL_ENOT_FOUND ? TL_OK : err;
-	q->page = &page;
-	ask.groups = page.groups;
-	ask.group_count = page.group_count;
-	return raw_walk(job->scene, &ask, take_row, q, why);
+		return err;
+	tl_arena_reset(arena);
+	span->pages_ms = before_ms;
+	err = read_pages(span, span->start_ms, arena, &before_ms, why);
+	return err ? err : read_rows(span, span->start_ms - TL_FUTURE_MS_MAX, span->start_ms, why);
 }
 
 static enum tl_err
@@ -244,45 +332,30 @@ put_row(struct query_job *job, const struct request_row *row, struct tl_buf *nam
 	return err;
 }
 
-/* The quarter's rows, as many as fit. False: the page ends here. */
+/* The span's rows, as many as fit. *is_done_out false: the page ends here. */
 static enum tl_err
-put_quarter(struct quarter *q, struct tl_buf *name, bool *is_done_out, struct tl_why *why)
+put_span(struct span *span, struct tl_buf *name, bool *is_done_out, struct tl_why *why)
 {
-	struct export *x = q->x;
+	struct export *x = span->x;
 	enum tl_err err = TL_OK;
 	uint32_t i;
 
-	shrink(q);
-	for (i = 0; !err && i < q->count && !export_is_full(x); i++) {
-		err = put_row(x->job, &q->rows[i], name, why);
+	shrink(span);
+	for (i = 0; !err && i < span->count && !export_is_full(x); i++) {
+		err = put_row(x->job, &span->rows[i], name, why);
 		x->rows->count++;
-		x->place.ms = q->rows[i].ts_ms;
-		memcpy(x->place.id, q->rows[i].id, sizeof(x->place.id));
+		x->place.ms = span->rows[i].ts_ms;
+		memcpy(x->place.id, span->rows[i].id, sizeof(x->place.id));
 	}
-	*is_done_out = i == q->count && !q->is_cut;
+	*is_done_out = i == span->count && !span->is_cut;
 	if (!*is_done_out)
 		return err;
-	x->place.ms = q->start_ms + TL_QUARTER_MS - 1;
+	x->place.ms = span->end_ms - 1;
 	memset(x->place.id, 0xff, sizeof(x->place.id));
 	return err;
 }
 
-static enum tl_err
-export_quarter(struct quarter *q, struct tl_arena *arena, struct tl_buf *name, bool *is_done_out,
-	struct tl_why *why)
-{
-	int64_t start_ms = q->start_ms;
-	enum tl_err err;
-
-	q->count = 0;
-	q->is_cut = false;
-	err = read_cell(q, start_ms - TL_FUTURE_MS_MAX, start_ms, arena, why);
-	if (!err)
-		err = read_cell(q, start_ms, start_ms + TL_QUARTER_MS, arena, why);
-	return err ? err : put_quarter(q, name, is_done_out, why);
-}
-
-/* Where to go on: a quarter that is done is marked by an id that no event has. */
+/* Where to go on: a span that is done is marked by an id that no event has. */
 static int64_t
 first_quarter(const struct export_place *place)
 {
@@ -297,26 +370,32 @@ enum tl_err
 export_requests(struct export *x, struct tl_why *why)
 {
 	int64_t end_ms = tl_window_end_ms(&x->job->window) + TL_FUTURE_MS_MAX;
-	struct quarter q = {.x = x};
+	struct span *span = tl_arena_array(x->job->arena, 1, sizeof(*span));
 	struct tl_arena arena;
 	struct tl_buf name;
+	int64_t far_ms;
 	bool is_done = true;
 	enum tl_err err = TL_OK;
 
-	q.rows = tl_arena_array(x->job->arena, 2 * ROWS_MAX, sizeof(*q.rows));
-	if (q.rows == NULL)
+	if (span == NULL)
+		return TL_ENOMEM;
+	span->x = x;
+	span->rows = tl_arena_array(x->job->arena, 2 * ROWS_MAX, sizeof(*span->rows));
+	if (span->rows == NULL)
 		return TL_ENOMEM;
 	tl_arena_init(&arena, CELL_ARENA_BYTES_MAX);
 	tl_buf_init(&name, 0);
-	q.start_ms = first_quarter(&x->place);
-	for (uint32_t i = 0;
-		!err && is_done && i < QUARTERS_MAX && q.start_ms < end_ms && !export_is_full(x);
-		i++) {
-		err = export_quarter(&q, &arena, &name, &is_done, why);
+	span->start_ms = first_quarter(&x->place);
+	far_ms = span->start_ms + QUARTERS_MAX * TL_QUARTER_MS;
+	while (!err && is_done && span->start_ms < end_ms && span->start_ms < far_ms &&
+		!export_is_full(x)) {
+		err = read_span(span, &arena, why);
+		if (!err)
+			err = put_span(span, &name, &is_done, why);
 		if (is_done)
-			q.start_ms += TL_QUARTER_MS;
+			span->start_ms = span->end_ms;
 	}
-	x->is_over = is_done && q.start_ms >= end_ms;
+	x->is_over = is_done && span->start_ms >= end_ms;
 	tl_buf_fini(&name);
 	tl_arena_fini(&arena);
 	return err;
