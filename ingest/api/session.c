@@ -76,36 +76,17 @@ set_cookie(struct tl_http_request *request, const char *secret)
 	tl_http_reply_header(request, "Set-Cookie", text);
 }
 
-/* The reply without the secret: scripts of the page see the reply, but never the cookie. */
-static void
-leave_secret(struct tl_slice reply, struct tl_buf *bare)
-{
-	struct tl_reader reader = tl_reader_of(reply);
-	struct tl_pack_open map = tl_pack_open_map(bare);
-	uint32_t pair_count = tl_read_map(&reader);
-
-	for (uint32_t i = 0; i < pair_count; i++) {
-		const uint8_t *pair = reader.next;
-		struct tl_slice name = tl_read_str(&reader);
-
-		tl_read_any(&reader);
-		if (tl_slice_eq(name, tl_slice_str("session")))
-			continue;
-		tl_buf_put(bare, pair, (size_t)(reader.next - pair));
-		map.count++;
-	}
-	tl_pack_close(bare, &map);
-}
-
+/* Scripts of the page see the reply, but never the cookie. */
 static void
 answer_begun(struct tl_http_request *request, struct tl_slice reply)
 {
+	static const char *const unseen[] = {"session", NULL};
 	struct tl_slice secret = tl_reader_find_str(reply, "session");
 	char secret_text[80];
 	struct tl_buf bare;
 
 	tl_buf_init(&bare, 0);
-	leave_secret(reply, &bare);
+	tl_relay_leave_out(reply, unseen, &bare);
 	if (bare.err || secret.bytes == 0 || secret.bytes >= sizeof(secret_text)) {
 		tl_http_reply_error(request, TL_EINTERNAL, NULL);
 	} else {

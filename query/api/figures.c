@@ -163,36 +163,17 @@ answer_same(struct asking *asking)
 }
 
 /* A team that fits is exactly three members (SPEC 4); the other replies keep v and ok. */
-static void
-leave_envelope(struct tl_slice reply, struct tl_buf *bare)
-{
-	struct tl_reader reader = tl_reader_of(reply);
-	struct tl_pack_open map = tl_pack_open_map(bare);
-	uint32_t pair_count = tl_read_map(&reader);
-
-	for (uint32_t i = 0; i < pair_count; i++) {
-		const uint8_t *pair = reader.next;
-		struct tl_slice name = tl_read_str(&reader);
-
-		tl_read_any(&reader);
-		if (tl_slice_eq(name, tl_slice_str("v")) || tl_slice_eq(name, tl_slice_str("ok")))
-			continue;
-		tl_buf_put(bare, pair, (size_t)(reader.next - pair));
-		map.count++;
-	}
-	tl_pack_close(bare, &map);
-}
-
 static enum tl_err
 make_body(struct asking *asking, struct tl_slice reply, struct tl_http_body **body_out)
 {
+	static const char *const envelope[] = {"v", "ok", NULL};
 	struct tl_buf bare;
 	enum tl_err err;
 
 	if (strcmp(asking->route->op, "team") != 0)
 		return tl_relay_body(asking->request, reply, body_out);
 	tl_buf_init(&bare, 0);
-	leave_envelope(reply, &bare);
+	tl_relay_leave_out(reply, envelope, &bare);
 	err = bare.err ? bare.err : tl_relay_body(asking->request, tl_buf_slice(&bare), body_out);
 	tl_buf_fini(&bare);
 	return err;

@@ -337,6 +337,34 @@ tl_relay_body(const struct tl_http_request *request, struct tl_slice reply,
 	return err;
 }
 
+static bool
+is_among(struct tl_slice name, const char *const *names)
+{
+	while (*names != NULL && !tl_slice_eq(name, tl_slice_str(*names)))
+		names++;
+	return *names != NULL;
+}
+
+void
+tl_relay_leave_out(struct tl_slice reply, const char *const *names, struct tl_buf *bare)
+{
+	struct tl_reader reader = tl_reader_of(reply);
+	struct tl_pack_open map = tl_pack_open_map(bare);
+	uint32_t pair_count = tl_read_map(&reader);
+
+	for (uint32_t i = 0; i < pair_count; i++) {
+		const uint8_t *pair = reader.next;
+		struct tl_slice name = tl_read_str(&reader);
+
+		tl_read_any(&reader);
+		if (is_among(name, names))
+			continue;
+		tl_buf_put(bare, pair, (size_t)(reader.next - pair));
+		map.count++;
+	}
+	tl_pack_close(bare, &map);
+}
+
 void
 tl_relay_reply(struct tl_http_request *request, int status, struct tl_slice reply)
 {

@@ -142,6 +142,9 @@ TL_MUST enum tl_err tl_relay_plain(const struct tl_http_request *request, size_t
 TL_MUST enum tl_err tl_relay_body(const struct tl_http_request *request, struct tl_slice reply,
 	struct tl_http_body **body_out);
 
+/* A reply map without some of its members; names ends with NULL. */
+void tl_relay_leave_out(struct tl_slice reply, const char *const *names, struct tl_buf *bare);
+
 /* Answer with a reply map. */
 void tl_relay_reply(struct tl_http_request *request, int status, struct tl_slice reply);
 

@@ -1,7 +1,6 @@
 """Chromium under playwright-core (tests/browser/driver.mjs), a real page against a real tallyd and
 tally-http. Needs node 20 and chromium; without them a browser test says so loudly and is skipped."""
 
-import fcntl
 import functools
 import json
 import os
@@ -11,6 +10,7 @@ import subprocess
 import threading
 
 from daemon import BUILD
+from npm import installed
 
 HERE = os.path.abspath("tests/browser")
 PLACE = os.path.abspath(os.path.join(BUILD, "tests/browser"))
@@ -30,27 +30,8 @@ def _absent():
     if b"not built in" in open(os.path.join(BUILD, "tally-http"), "rb").read() and \
             b"/assets/index-" not in open(os.path.join(BUILD, "tally-http"), "rb").read():
         return "no dashboard is built into tally-http"
-    return _packages()
-
-
-def _packages():
     os.makedirs(SHOTS, exist_ok=True)
-    with open(os.path.join(PLACE, ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with open(os.path.join(HERE, "package-lock.json"), "rb") as file:
-            wanted = file.read()
-        for name in ("package.json", "package-lock.json", "driver.mjs"):
-            shutil.copy(os.path.join(HERE, name), PLACE)
-        mark = os.path.join(PLACE, "node_modules", ".installed")
-        if os.path.exists(mark) and open(mark, "rb").read() == wanted:
-            return ""
-        done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=PLACE,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        if done.returncode != 0:
-            return "npm ci failed: " + done.stdout[-300:]
-        with open(mark, "wb") as file:
-            file.write(wanted)
-    return ""
+    return installed(HERE, PLACE)
 
 
 @functools.lru_cache

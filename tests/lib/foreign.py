@@ -1,7 +1,6 @@
 """Clients from npm (tests/foreign), installed under the build directory from the committed lock file.
 Without node or npm, or with no registry to reach, a test that wants them says so and is skipped."""
 
-import fcntl
 import functools
 import json
 import os
@@ -9,27 +8,11 @@ import shutil
 import subprocess
 
 from daemon import BUILD
+from npm import installed
 
 HERE = os.path.abspath("tests/foreign")
 PLACE = os.path.abspath(os.path.join(BUILD, "tests/foreign"))
 RUN_TIMEOUT_S = 90
-
-
-def _install():
-    with open(os.path.join(HERE, "package-lock.json"), "rb") as file:
-        wanted = file.read()
-    mark = os.path.join(PLACE, "node_modules", ".installed")
-    for name in os.listdir(HERE):
-        shutil.copy(os.path.join(HERE, name), PLACE)
-    if os.path.exists(mark) and open(mark, "rb").read() == wanted:
-        return ""
-    done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"],
-                          cwd=PLACE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode != 0:
-        return "npm ci failed: " + done.stdout[-300:]
-    with open(mark, "wb") as file:
-        file.write(wanted)
-    return ""
 
 
 @functools.lru_cache
@@ -37,10 +20,7 @@ def absent():
     """Why there are no such clients, or ""."""
     if not shutil.which("node") or not shutil.which("npm"):
         return "node or npm is not there"
-    os.makedirs(PLACE, exist_ok=True)
-    with open(os.path.join(PLACE, ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return _install()
+    return installed(HERE, PLACE)
 
 
 def foreign_test(test):
