@@ -5,8 +5,8 @@ that tally cannot live with ends it with exit code 75, never with an acknowledge
 
 One run is: copy a prepared directory, start, push fixed batches one at a time, stop; then start
 again without faults and check. POINTS: how many (k, kind) are drawn, seeded; "all" is every k of a
-run, up to K_MAX (the long form). STRIDE=n takes each n-th k. KINDS: words. BATCHES: how long a run is.
-LANES: runs at once. ERRORS: how many under load."""
+run, up to K_MAX (the long form). STRIDE=n takes each n-th k. KINDS: words. CALLS: by name with commas,
+those that count; all without it. BATCHES: how long a run is. LANES: runs at once. ERRORS: how many under load."""
 
 import os
 import random
@@ -28,6 +28,7 @@ from sp import wait_for
 POINTS = os.environ.get("POINTS") or size("60", "all")
 K_MAX = int(os.environ.get("K_MAX") or 2000)
 STRIDE = int(os.environ.get("STRIDE") or 1)
+CALLS = os.environ.get("CALLS")
 KINDS = (os.environ.get("KINDS") or "EIO ENOSPC short EINTR kill").split()
 ERRORS = int(os.environ.get("ERRORS") or size(10, 200))
 LANES = int(os.environ.get("LANES") or size(1, 2))
@@ -99,8 +100,8 @@ class Run:
         self.directory = tempfile.mkdtemp(prefix="r", dir=root)
         data = os.path.join(self.directory, "d")
         base.copy(data)
-        writes = "write,pwrite" if kind == "short" else None
-        self.kth = Kth(os.path.join(self.directory, "kth"), data, kind, calls=writes,
+        calls = "write,pwrite" if kind == "short" else CALLS
+        self.kth = Kth(os.path.join(self.directory, "kth"), data, kind, calls=calls,
                        trace=os.path.join(self.directory, "trace"))
         self.kth.arm(k)
         self.is_stopping = False  # in order, when the fault was met

@@ -12,6 +12,10 @@ import msgpack
 import invariants
 
 
+# A program under a sanitizer, on a machine with other work, may take long over ninety new days.
+TIMEOUT_S = 90.0 if {"LSAN_OPTIONS", "TSAN_OPTIONS"} & set(os.environ) else 20.0
+
+
 class Refused(Exception):
     """An error reply: code, message and the rest of the error map."""
 
@@ -26,7 +30,7 @@ class Req:
 
     _ids = itertools.count(int.from_bytes(os.urandom(3), "big"))
 
-    def __init__(self, address, timeout_s=20.0):
+    def __init__(self, address, timeout_s=TIMEOUT_S):
         self.address = address
         self.timeout_s = timeout_s
         self.sock = None

@@ -145,10 +145,11 @@ pwrite(int fd, const void *bytes, size_t count, off_t offset)
 	ssize_t old_bytes = 0;
 
 	if (path_of(fd, path) && count <= sizeof(old)) {
+		/* System calls throughout: a sanitizer that knows only some of them sees races. */
 		int reader = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 
-		old_bytes = pread(reader, old, count, offset);
-		close(reader);
+		old_bytes = syscall(SYS_pread64, reader, old, count, offset);
+		syscall(SYS_close, reader);
 	}
 	for (ssize_t i = 0; i < old_bytes; i++)
 		snprintf(hex + 2 * i, 3, "%02x", old[i]);
