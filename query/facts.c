@@ -237,25 +237,20 @@ check_gap(struct walk *walk, enum tl_span span, int64_t first_day_ms, int64_t en
 }
 
 static enum tl_err
-unreadable(enum tl_err err, enum tl_span span, int64_t bucket_ms, struct tl_why *why)
-{
-	char text[TL_TIME_TEXT_BYTES];
-
-	tl_time_format(bucket_ms, text);
-	return tl_fail(why, err, "the %s page of %s cannot be read", tl_span_name(span), text);
-}
-
-static enum tl_err
 walk_page(struct walk *walk, const struct tl_page_place *place, struct tl_slice value,
 	struct tl_why *why)
 {
+	char text[TL_TIME_TEXT_BYTES];
 	struct tl_page page;
 	enum tl_err err;
 
 	tl_arena_reset(&walk->arena);
 	err = tl_page_decode(value, place->span, place->bucket_ms, &walk->arena, &page);
-	if (err)
-		return unreadable(err, place->span, place->bucket_ms, why);
+	if (err) {
+		tl_time_format(place->bucket_ms, text);
+		return tl_fail(why, err, "the %s page of %s cannot be read",
+			tl_span_name(place->span), text);
+	}
 	return show(walk, &page, place->bucket_ms, why);
 }
 
@@ -407,15 +402,8 @@ enum tl_err
 facts_page(const struct query_scene *scene, enum tl_span span, int64_t bucket_ms,
 	struct tl_arena *arena, struct tl_page *page_out, struct tl_why *why)
 {
-	enum tl_err err;
-
-	if (why != NULL)
-		why->text[0] = '\0';
-	err = tl_cell_read(
+	return tl_cell_read(
 		scene->store, scene->view, scene->org->no, span, bucket_ms, arena, page_out, why);
-	if (err && err != TL_ENOT_FOUND && (why == NULL || why->text[0] == '\0'))
-		return unreadable(err, span, bucket_ms, why);
-	return err;
 }
 
 enum tl_err

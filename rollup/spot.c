@@ -49,7 +49,6 @@ spot_init(struct spot *spot, struct tl_store *store)
 	*spot = (struct spot){.store = store};
 	tl_arena_init(&spot->arena, ARENA_BYTES_MAX);
 	tl_arena_init(&spot->block_arena, BLOCK_ARENA_BYTES_MAX);
-	tl_buf_init(&spot->bytes, 0);
 }
 
 void
@@ -57,7 +56,6 @@ spot_fini(struct spot *spot)
 {
 	tl_arena_fini(&spot->arena);
 	tl_arena_fini(&spot->block_arena);
-	tl_buf_fini(&spot->bytes);
 }
 
 static uint64_t

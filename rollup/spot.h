@@ -13,7 +13,6 @@ struct spot {
 	struct tl_store *store;
 	struct tl_arena arena;	     /* of the hour in hand */
 	struct tl_arena block_arena; /* of the block in hand */
-	struct tl_buf bytes;
 };
 
 struct spot_hour {

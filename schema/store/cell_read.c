@@ -18,17 +18,21 @@ struct whole {
 
 static enum tl_err
 take_part(struct whole *whole, struct tl_slice value, enum tl_span span, int64_t bucket_ms,
-	struct tl_arena *arena)
+	struct tl_arena *arena, struct tl_why *why)
 {
 	struct part *part = tl_arena_alloc(arena, sizeof(*part));
+	char text[TL_TIME_TEXT_BYTES];
 	enum tl_err err;
 
 	if (part == NULL)
-		return TL_ENOMEM;
+		return tl_fail(why, TL_ENOMEM, "no memory for a cell");
 	part->next = NULL;
 	err = tl_page_decode(value, span, bucket_ms, arena, &part->page);
-	if (err)
-		return err;
+	if (err) {
+		tl_time_format(bucket_ms, text);
+		return tl_fail(
+			why, err, "a %s page of %s cannot be read", tl_span_name(span), text);
+	}
 	*whole->end = part;
 	whole->end = &part->next;
 	whole->part_count++;
@@ -115,7 +119,7 @@ tl_cell_read(struct tl_store *store, const struct tl_view *view, uint32_t org, e
 	err = tl_scan_open(store, view, tl_cell_family(span), tl_key_slice(&first),
 		tl_key_slice(&last), &scan, why);
 	while (!err && (err = tl_scan_next(scan, &key, &value, why)) == TL_OK)
-		err = take_part(&whole, value, span, bucket_ms, arena);
+		err = take_part(&whole, value, span, bucket_ms, arena, why);
 	tl_scan_free(scan);
 	if (err != TL_EEND)
 		return err;
