@@ -11,7 +11,7 @@ TL_MUST enum tl_err tl_http_body_of(struct tl_buf *buf, struct tl_http_body **bo
 
 /*
  * A body that is its gzip stream, which is borrowed and outlives all bodies made of it: bytes of
- * the program. TL_EFRAME_MALFORMED for what is no gzip stream, or inflates to more than bytes_max.
+ * the program. Fails as tl_http_inflate does.
  */
 TL_MUST enum tl_err tl_http_body_of_gzip(
 	struct tl_slice stream, size_t bytes_max, struct tl_http_body **body_out);

@@ -95,6 +95,24 @@ what_is_no_whole_stream_is_refused(void **state)
 	free(bytes);
 }
 
+/* Borrowed, not made again. */
+static void
+a_stream_is_a_body_in_both_forms(void **state)
+{
+	struct tl_http_body *plain = pack(LONG_BYTES);
+	struct tl_slice gzip = tl_http_body_slice(tl_http_body_gzip(plain));
+	struct tl_http_body *body = NULL;
+
+	(void)state;
+	assert_int_equal(tl_http_body_of_gzip(gzip, LONG_BYTES - 1, &body), TL_EFRAME_TOO_LARGE);
+	assert_null(body);
+	assert_int_equal(tl_http_body_of_gzip(gzip, LONG_BYTES, &body), TL_OK);
+	assert_true(tl_slice_eq(tl_http_body_slice(body), tl_http_body_slice(plain)));
+	assert_ptr_equal(tl_http_body_slice(tl_http_body_gzip(body)).data, gzip.data);
+	tl_http_body_drop(body);
+	tl_http_body_drop(plain);
+}
+
 int
 main(void)
 {
@@ -102,6 +120,7 @@ main(void)
 		cmocka_unit_test(a_stream_inflates_to_what_it_was_made_of),
 		cmocka_unit_test(a_bound_is_exact),
 		cmocka_unit_test(what_is_no_whole_stream_is_refused),
+		cmocka_unit_test(a_stream_is_a_body_in_both_forms),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,10 +2,10 @@
 export type Count = number | bigint;
 
 const UNITS = [
-	[10n ** 12n, 'T'],
-	[10n ** 9n, 'B'],
-	[10n ** 6n, 'M'],
 	[10n ** 3n, 'K'],
+	[10n ** 6n, 'M'],
+	[10n ** 9n, 'B'],
+	[10n ** 12n, 'T'],
 ] as const;
 
 /* "534,313,685" */
@@ -21,9 +21,12 @@ export function compact(count: Count): string {
 		return grouped(value);
 	for (const [unit, suffix] of UNITS) {
 		const tenths = (value * 10n + unit / 2n) / unit;
+		const whole = (value + unit / 2n) / unit;
 
-		if (tenths >= 10n)
-			return `${tenths / 10n}${tenths < 1000n ? `.${tenths % 10n}` : ''}${suffix}`;
+		if (tenths < 1000n)
+			return `${tenths / 10n}.${tenths % 10n}${suffix}`;
+		if (whole < 1000n || suffix === 'T')
+			return `${grouped(whole)}${suffix}`;
 	}
 	return grouped(value);
 }
