@@ -109,6 +109,9 @@ TL_MUST enum tl_err control_end_member_signins(
 	const struct control_call *call, uint32_t org_no, uint32_t member_no);
 
 /* The commands; control.c picks one. */
+TL_MUST enum tl_err control_org_create(const struct control_call *call);
+TL_MUST enum tl_err control_org_update(const struct control_call *call);
+TL_MUST enum tl_err control_org_list(const struct control_call *call);
 TL_MUST enum tl_err control_token_create(const struct control_call *call);
 TL_MUST enum tl_err control_token_revoke(const struct control_call *call);
 TL_MUST enum tl_err control_token_list(const struct control_call *call);
