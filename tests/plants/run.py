@@ -79,9 +79,9 @@ class Copy:
                     file.write(text.replace(given + "/", self.build + "/"))
                 os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
-    def patch(self, path):
+    def patch(self, path, *options):
         """Applies it where it was made for and nowhere near (-F0)."""
-        done = subprocess.run(["patch", "-p1", "-F0", "--batch", "--forward",
+        done = subprocess.run(["patch", "-p1", "-F0", "--batch", "--forward", *options,
                                "--no-backup-if-mismatch", "-r", "-", "-i", path], cwd=self.tree,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         return done.returncode == 0, done.stdout
@@ -153,6 +153,12 @@ def check_healthy(copy, chosen):
     return True
 
 
+def stale(copy):
+    """Of all plants, whatever was chosen: who changes the code sees which of them it leaves behind."""
+    return [plant.number + " " + plant.name for plant in plants([])
+            if not copy.patch(plant.path, "--dry-run")[0]]
+
+
 def try_plant(copy, plant):
     """None when the plant is caught, else why not; what failed on it."""
     sound = copy.read(plant.files)
@@ -197,6 +203,10 @@ def main():
     copy = Copy()
     rows, missed = [], []
     try:
+        behind = stale(copy)
+        if behind:
+            print("no longer apply: " + ", ".join(behind))
+            return 1
         if not check_healthy(copy, chosen):
             return 1
         for plant in chosen:
