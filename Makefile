@@ -192,12 +192,16 @@ $(foreach t,$(PROP),$(eval $(call prop,$(t))))
 # replay.c, which runs the committed corpus.
 FUZZ := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 
+# What speaks HTTP is in an archive of its own.
+FUZZ_HTTP := http url cookie
+fuzz_link = $(if $(filter $(1),$(FUZZ_HTTP)),$(LINK_http),$(LINK_all))
+
 define fuzz
-$(BUILD)/fuzz/$(1): $(BUILD)/tests/fuzz/$(1)_fuzz.o $(call lib,$(LINK_all))
+$(BUILD)/fuzz/$(1): $(BUILD)/tests/fuzz/$(1)_fuzz.o $(call lib,$(call fuzz_link,$(1)))
 	@mkdir -p $$(@D)
-	$$(call say,LD)$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all))
-$(BUILD)/tests/$(1)_replay: $(BUILD)/tests/fuzz/$(1)_fuzz.o $(BUILD)/tests/fuzz/replay.o $(call lib,$(LINK_all))
-	$$(call say,LD)$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(LINK_all))
+	$$(call say,LD)$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(call fuzz_link,$(1)))
+$(BUILD)/tests/$(1)_replay: $(BUILD)/tests/fuzz/$(1)_fuzz.o $(BUILD)/tests/fuzz/replay.o $(call lib,$(call fuzz_link,$(1)))
+	$$(call say,LD)$(CC) $(LDFLAGS) -o $$@ $$^ $(call LIBS,$(call fuzz_link,$(1)))
 endef
 $(foreach f,$(FUZZ),$(eval $(call fuzz,$(f))))
 

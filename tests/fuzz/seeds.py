@@ -255,7 +255,53 @@ def texts():
             b"\x80\x01", bytes(range(1, 17))]
 
 
+def targets_of_requests():
+    return [text.encode() for text in (
+        "/", "/api/v1/sessions?q=s-1&range=7d", "/api/v1/sessions/a%2Fb%20c", "//", "/%", "/%00",
+        "/api/v1/agents/tally_ca_ab12cd34/rotate", "/a?x=1&x=2", "/a?x=+%2B&=&y", "x", "/%ff",
+        "/a/b/c/d/e/f/g/h/i", "/?" + "&".join("p%d" % i for i in range(33)),
+        "/api/v1/series?scope=pr:github.com/acme/api%232&split=1")]
+
+
+def askers():
+    """What a request says of who asks: the first byte says what is looked at."""
+    secret = "0123456789abcdef" * 2
+    cookies = ["tally_sid=" + secret, "a=b; tally_sid=%s; c" % secret, "tally_sid=; tally_sid=x",
+               "tally_sid=1;tally_sid=2", "tally_sid=a b"]
+    origins = ["1\napplication/json\nhttp://localhost:1\nsame-origin\nlocalhost:1",
+               "1\n\n\nsame-origin\nlocalhost", "1\ntext/plain\nnull\n\nlocalhost", "\n\n\n\n"]
+    addresses = ["10.0.0.0/8, ::1\n10.0.0.1\n192.0.2.1, 10.0.0.2",
+                 "10.0.0.0/8\n10.0.0.1\nfor=\"[2001:db8::1]:80\";by=x, for=10.0.0.2",
+                 "2001:db8::/33\n2001:db8::1\n[2001:db9::1]:443", "1.2.3.4/33\n\n"]
+    heads = ["Host: localhost\nContent-Length: 5", "Host: tally.test:80\nTransfer-Encoding: chunked",
+             "Host: localhost\nContent-Length: 5\nTransfer-Encoding: chunked",
+             "Host: localhost\nHost: localhost", "Host: x\nX Y: z\nContent-Length : 3"]
+    return [bytes([kind]) + text.encode() for kind, texts in enumerate(
+        (cookies, origins, addresses, heads)) for text in texts]
+
+
+def connections():
+    """A byte that says where they are cut, and what is sent."""
+    get = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+    post = "POST /a HTTP/1.1\r\nHost: h\r\n"
+    return [b"\x80" + text.encode() for text in (
+        get, get * 3, get.replace("GET", "HEAD"), "GET /a/b%20c?x=y HTTP/1.0\r\nHost: h\r\n\r\n",
+        post + "Content-Length: 5\r\n\r\nhello" + get,
+        post + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n" + get,
+        post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + get,
+        post + "Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello" + get,
+        post + "Transfer-Encoding: chunked\r\n\r\nzz\r\n" + get,
+        post + "Transfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n" + get,
+        post + "Expect: 100-continue\r\nContent-Length: 5\r\n\r\nhello",
+        post + "Content-Length: 700\r\n\r\n" + "x" * 700 + get,
+        get.replace("Host: h", "Host: h\r\nX: a\r\n b"), get.replace("h\r", "evil\r"),
+        "DELETE /a/1 HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}" + get,
+        "PUT /a HTTP/1.1\r\nHost: h\r\n\r\n", "GET\r\n\r\n", "\r\n\r\n" + get,
+        get.replace("\r\n", "\n"), get.replace("GET /a", "GET http://h/a"))]
+
+
 MORE = {
+    "url": targets_of_requests, "cookie": askers, "http": connections,
     "import": transcripts, "window": windows, "conf": settings, "token": tokens, "text": texts,
     "highwater": lambda: list(golden("highwater").values()),
     "spool": lambda: list(golden("spool").values()) + [b"\0\5\0\7hello"],
