@@ -116,6 +116,7 @@ put_page(struct query_job *job, struct export *x, uint64_t lease_no, struct tl_w
 	rows = tl_pack_open_array(job->reply);
 	x->rows = &rows;
 	x->end_bytes = job->reply->bytes + EXPORT_PAGE_BYTES;
+	x->end_us = tl_clock_mono_us() + EXPORT_PAGE_US;
 	err = job->query->by_bins ? export_bins(x, why) : export_requests(x, why);
 	tl_pack_close(job->reply, &rows);
 	if (err)

@@ -116,13 +116,13 @@ export_bins(struct export *x, struct tl_why *why)
 	uint32_t bin = 0;
 
 	tl_arena_init(&arena, BIN_ARENA_BYTES_MAX);
-	while (bin < window->bin_count && window->edge_ms[bin] <= x->place.ms)
+	while (bin + 1 < window->bin_count && window->edge_ms[bin] <= x->place.ms)
 		bin++;
-	for (; !err && bin < window->bin_count && !export_is_full(x); bin++) {
+	do {
 		tl_arena_reset(&arena);
 		err = put_bin(x, bin, &arena, why);
-		x->place.ms = window->edge_ms[bin];
-	}
+		x->place.ms = window->edge_ms[bin++];
+	} while (!err && bin < window->bin_count && !export_is_full(x));
 	x->is_over = bin == window->bin_count;
 	tl_arena_fini(&arena);
 	return err;

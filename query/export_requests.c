@@ -332,7 +332,7 @@ put_row(struct query_job *job, const struct request_row *row, struct tl_buf *nam
 	return err;
 }
 
-/* The span's rows, as many as fit. *is_done_out false: the page ends here. */
+/* The span's rows, one at least and as many as fit. *is_done_out false: the page ends here. */
 static enum tl_err
 put_span(struct span *span, struct tl_buf *name, bool *is_done_out, struct tl_why *why)
 {
@@ -341,7 +341,7 @@ put_span(struct span *span, struct tl_buf *name, bool *is_done_out, struct tl_wh
 	uint32_t i;
 
 	shrink(span);
-	for (i = 0; !err && i < span->count && !export_is_full(x); i++) {
+	for (i = 0; !err && i < span->count && (i == 0 || !export_is_full(x)); i++) {
 		err = put_row(x->job, &span->rows[i], name, why);
 		x->rows->count++;
 		x->place.ms = span->rows[i].ts_ms;
@@ -387,14 +387,14 @@ export_requests(struct export *x, struct tl_why *why)
 	tl_buf_init(&name, 0);
 	span->start_ms = first_quarter(&x->place);
 	far_ms = span->start_ms + QUARTERS_MAX * TL_QUARTER_MS;
-	while (!err && is_done && span->start_ms < end_ms && span->start_ms < far_ms &&
-		!export_is_full(x)) {
+	do {
 		err = read_span(span, &arena, why);
 		if (!err)
 			err = put_span(span, &name, &is_done, why);
 		if (is_done)
 			span->start_ms = span->end_ms;
-	}
+	} while (!err && is_done && span->start_ms < end_ms && span->start_ms < far_ms &&
+		 !export_is_full(x));
 	x->is_over = is_done && span->start_ms >= end_ms;
 	tl_buf_fini(&name);
 	tl_arena_fini(&arena);

@@ -54,7 +54,7 @@ expire(struct leases *leases, int64_t now_us)
 	for (uint32_t i = 0; i < LEASES_MAX; i++) {
 		struct lease *lease = &leases->list[i];
 
-		if (lease->no != 0 && !lease->is_in_use &&
+		if (lease->no != 0 && lease->use_count == 0 &&
 			(now_us - lease->left_us > LEASE_IDLE_MS * 1000 ||
 				now_us - lease->opened_us > LEASE_LIFE_MS * 1000))
 			drop(leases, lease);
@@ -100,7 +100,7 @@ leases_open(struct leases *leases, struct tl_store *store, const struct tl_calle
 			.view = view,
 			.window = *window,
 			.now_ms = now_ms,
-			.is_in_use = true,
+			.use_count = 1,
 			.opened_us = tl_clock_mono_us()};
 		memcpy(lease->key_id, caller->key_id, sizeof(lease->key_id));
 		leases->count++;
@@ -121,11 +121,11 @@ leases_take(struct leases *leases, const struct tl_caller *caller, uint64_t no)
 
 	pthread_mutex_lock(&leases->mtx);
 	lease = no != 0 ? find(leases, no) : NULL;
-	if (lease != NULL && (lease->is_in_use || lease->org_no != caller->org_no ||
+	if (lease != NULL && (lease->is_over || lease->org_no != caller->org_no ||
 				     strcmp(lease->key_id, caller->key_id) != 0))
 		lease = NULL;
 	if (lease != NULL)
-		lease->is_in_use = true;
+		lease->use_count++;
 	pthread_mutex_unlock(&leases->mtx);
 	return lease;
 }
@@ -136,9 +136,10 @@ leases_leave(struct leases *leases, struct lease *lease, bool is_over)
 	if (lease == NULL)
 		return;
 	pthread_mutex_lock(&leases->mtx);
-	lease->is_in_use = false;
+	lease->use_count--;
+	lease->is_over = lease->is_over || is_over;
 	lease->left_us = tl_clock_mono_us();
-	if (is_over)
+	if (lease->is_over && lease->use_count == 0)
 		drop(leases, lease);
 	pthread_mutex_unlock(&leases->mtx);
 }

@@ -24,7 +24,8 @@ struct lease {
 	int64_t now_ms; /* when it was opened */
 
 	/* the table's */
-	bool is_in_use;
+	uint32_t use_count; /* a question that was sent again is answered twice */
+	bool is_over;
 	int64_t opened_us, left_us;
 };
 
@@ -36,7 +37,7 @@ TL_MUST enum tl_err leases_open(struct leases *leases, struct tl_store *store,
 	const struct tl_caller *caller, const struct tl_window *window, int64_t now_ms,
 	struct lease **lease_out, struct tl_why *why);
 
-/* The one with this number, in use; NULL when it is not the caller's, over, or in use already. */
+/* The one with this number, in use; NULL when it is not the caller's, or over. */
 struct lease *leases_take(struct leases *leases, const struct tl_caller *caller, uint64_t no);
 
 /* After use. is_over: nobody will come back for it. NULL is fine. */
