@@ -320,10 +320,15 @@ demo: packages
 	@$(MAKE) --no-print-directory -j2 all
 	@BUILD=$(BUILD) deploy/demo.sh
 
-.PHONY: bench
+.PHONY: bench bench-peers
 bench: packages
 	@$(MAKE) --no-print-directory -j2 all $(addprefix $(BUILD)/bench/,$(BENCH))
 	@BUILD=$(BUILD) bench/report.sh
+
+# Beside the stores that a user would pick; packages from npm, under the build directory.
+bench-peers: packages
+	@$(MAKE) --no-print-directory -j2 all $(addprefix $(BUILD)/bench/,ingest_bench export_bench)
+	@BUILD=$(BUILD) bench/peers/run.sh
 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
@@ -370,6 +375,7 @@ help:
 	@echo 'make test-hostile hostile peers and overload at full length [BUDGET=seconds] [SEED=n]'
 	@echo 'make test-http  the HTTP API, also under linters from npm and Debian'
 	@echo 'make bench      speed, as ratios measured in one run'
+	@echo 'make bench-peers the same work by ClickHouse and DuckDB (node and npm) [BENCH_EVENTS=n]'
 	@echo 'make asan tsan  the tests under sanitizers'
 	@echo 'make WEB=...    the dashboard: npm builds it, prebuilt takes query/web/dist, none leaves it out'
 	@echo 'make check      what every change must pass'

@@ -33,7 +33,7 @@ static const struct tl_conf_setting setting_table[] = {
 		"its directories are what ingest_bench left"},
 	{"tallyd", TL_CONF_STRING, AT(tallyd), "build/release/tallyd", 0, 0, "the daemon"},
 	{"json", TL_CONF_STRING, AT(json), "", 0, 0, "append the figures to this file"},
-	{"small", TL_CONF_STRING, AT(data[0]), "small", 0, 0, "the least data"},
+	{"small", TL_CONF_STRING, AT(data[0]), "tenth", 0, 0, "the least data"},
 	{"large", TL_CONF_STRING, AT(data[1]), "data", 0, 0, "more of it"},
 	{"huge", TL_CONF_STRING, AT(data[2]), "", 0, 0, "still more; none when empty"},
 	{"rounds", TL_CONF_INT, AT(rounds), "5", 1, MEASURE_ROUNDS_MAX, "rounds of each question"},

@@ -28,7 +28,7 @@ struct settings {
 	char only[TL_CONF_STRING_BYTES];
 	char keep[TL_CONF_STRING_BYTES];
 	char prefix[TL_CONF_STRING_BYTES];
-	int64_t events, small_events, rounds, seed;
+	int64_t events, small_events, rounds, seed, end_ms;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -46,6 +46,7 @@ static const struct tl_conf_setting setting_table[] = {
 	{"small_events", TL_CONF_INT, AT(small_events), "250000", 1000, 100000000,
 		"events of a round of small batches"},
 	{"rounds", TL_CONF_INT, AT(rounds), "3", 1, MEASURE_ROUNDS_MAX, "rounds of each form"},
+	{"end_ms", TL_CONF_INT, AT(end_ms), "0", 0, INT64_MAX, "the end of the 90 days; 0: now"},
 	{"seed", TL_CONF_INT, AT(seed), "20261120", 1, INT64_MAX, "of the workload"},
 };
 
@@ -431,7 +432,7 @@ main(int argc, char **argv)
 	shape = (struct workload_shape){.seed = (uint64_t)s.seed,
 		.event_count = (uint32_t)s.events,
 		.org_count = WORKLOAD_ORGS,
-		.end_ms = tl_clock_wall_ms(tl_clock_system())};
+		.end_ms = s.end_ms > 0 ? s.end_ms : tl_clock_wall_ms(tl_clock_system())};
 	shape.first_ms = shape.end_ms - WINDOW_DAYS * DAY_MS;
 	workload = workload_new(&shape);
 	print_shape(workload);

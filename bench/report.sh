@@ -23,7 +23,7 @@ echo "$(nproc) x $model, $(df -P -T "$scratch" | awk 'NR == 2 { print $2 }'), Li
 read -r load _ </proc/loadavg
 echo "load average at the start: $load; more than a little means that others take part of the cores"
 "$bin/bench/ingest_bench" "${common[@]}" --events $((events / 10)) --small-events $((events / 40)) \
-    --keep small
+    --keep tenth
 "$bin/bench/ingest_bench" "${common[@]}" --events "$events" --only rows --rounds 1 --prefix large_
 "$bin/bench/disk_bench" "${common[@]}"
 "$bin/bench/seal_bench" "${common[@]}"

@@ -49,7 +49,7 @@ static const struct tl_conf_setting setting_table[] = {
 	{"tallyd", TL_CONF_STRING, AT(tallyd), "build/release/tallyd", 0, 0, "the daemon"},
 	{"json", TL_CONF_STRING, AT(json), "", 0, 0, "append the figures to this file"},
 	{"data", TL_CONF_STRING, AT(data), "data", 0, 0, "what is sealed in quiet"},
-	{"busy", TL_CONF_STRING, AT(busy), "small", 0, 0, "what is sealed under the stream"},
+	{"busy", TL_CONF_STRING, AT(busy), "tenth", 0, 0, "what is sealed under the stream"},
 	{"quiet_ms", TL_CONF_INT, AT(quiet_ms), "4000", 100, 600000,
 		"how long acks are measured before the sealing begins"},
 };
