@@ -16,6 +16,7 @@
 #define ENTRIES_MAX 256u
 #define SLOTS 1024u /* a power of two, four times the entries: short probes */
 #define SLOTS_SHIFT 54
+#define SCAN_ROWS_MAX 32u /* so few are compared one by one: clearing slots would cost more */
 #define SAMPLE_ROWS 64u
 
 enum form {
@@ -36,7 +37,7 @@ struct plan {
 struct distinct {
 	uint32_t count;
 	int64_t entries[ENTRIES_MAX];
-	uint16_t slots[SLOTS]; /* entry + 1, 0 free */
+	uint16_t slots[SLOTS]; /* entry + 1, 0 free; not used for few rows */
 };
 
 static inline size_t
@@ -135,11 +136,28 @@ find_slot(struct distinct *distinct, int64_t value)
 	return &distinct->slots[at];
 }
 
+/* The entry that holds the value, or their number. */
+static inline uint32_t
+scan_entries(const struct distinct *distinct, int64_t value)
+{
+	uint32_t i = 0;
+
+	while (i < distinct->count && distinct->entries[i] != value)
+		i++;
+	return i;
+}
+
 /* False when there are more distinct values than a dictionary takes. */
 static bool
 find_distinct(const int64_t *values, uint32_t count, struct distinct *distinct)
 {
 	distinct->count = 0;
+	for (uint32_t i = 0; count <= SCAN_ROWS_MAX && i < count; i++) {
+		if (scan_entries(distinct, values[i]) == distinct->count)
+			distinct->entries[distinct->count++] = values[i];
+	}
+	if (count <= SCAN_ROWS_MAX)
+		return true;
 	memset(distinct->slots, 0, sizeof(distinct->slots));
 	for (uint32_t i = 0; i < count; i++) {
 		uint16_t *slot = find_slot(distinct, values[i]);
@@ -300,7 +318,9 @@ put_dictionary(uint8_t *at, const int64_t *values, uint32_t count, struct distin
 	at += tl_varint_put(at, distinct->count);
 	for (uint32_t i = 0; i < distinct->count; i++)
 		at += tl_varint_put(at, tl_zigzag(distinct->entries[i]));
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; count <= SCAN_ROWS_MAX && i < count; i++)
+		*at++ = (uint8_t)scan_entries(distinct, values[i]);
+	for (uint32_t i = 0; count > SCAN_ROWS_MAX && i < count; i++)
 		*at++ = (uint8_t)(*find_slot(distinct, values[i]) - 1);
 	return at;
 }
