@@ -19,10 +19,6 @@
 #define DEDUPE_DEAD UINT32_MAX
 #define HUGE_PAGE_BYTES (2u << 20)
 
-#define PLACE_ROW_BITS 16
-#define PLACE_BLOCK_BITS 10
-#define PLACE_GROUP_SHIFT (PLACE_ROW_BITS + PLACE_BLOCK_BITS)
-
 struct dedupe {
 	struct dedupe_slot *slots;
 	uint64_t slot_count; /* a power of two */
@@ -154,7 +150,7 @@ sweep(struct dedupe *dedupe, uint64_t group_no)
 		*slot = (struct dedupe_slot){0};
 		if (taken.org == DEDUPE_DEAD)
 			continue;
-		if (taken.place >> PLACE_GROUP_SHIFT < group_no)
+		if (taken.place >> DEDUPE_GROUP_SHIFT < group_no)
 			dedupe->taken_count--;
 		else
 			settle(dedupe, &taken);
@@ -269,26 +265,6 @@ dedupe_unclaim(struct dedupe *dedupe, struct dedupe_slot *slot)
 		return;
 	slot->org = DEDUPE_DEAD;
 	dedupe->dead_count++;
-}
-
-uint64_t
-dedupe_place_pack(struct dedupe_place place)
-{
-	assert(place.group_no < UINT64_C(1) << (64 - PLACE_GROUP_SHIFT));
-	assert(place.block_no < 1u << PLACE_BLOCK_BITS);
-	return place.group_no << PLACE_GROUP_SHIFT | (uint64_t)place.block_no << PLACE_ROW_BITS |
-	       place.row_idx;
-}
-
-struct dedupe_place
-dedupe_place_of(const struct dedupe_slot *slot)
-{
-	return (struct dedupe_place){
-		.group_no = slot->place >> PLACE_GROUP_SHIFT,
-		.block_no =
-			(uint16_t)(slot->place >> PLACE_ROW_BITS & ((1u << PLACE_BLOCK_BITS) - 1)),
-		.row_idx = (uint16_t)slot->place,
-	};
 }
 
 void

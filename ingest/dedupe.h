@@ -11,6 +11,7 @@
 #ifndef INGEST_DEDUPE_H
 #define INGEST_DEDUPE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -57,8 +58,29 @@ void dedupe_prefetch(const struct dedupe *dedupe, uint32_t org, const uint8_t id
 /* Take back a claim that was just made (the event turned out to be refused). */
 void dedupe_unclaim(struct dedupe *dedupe, struct dedupe_slot *slot);
 
-uint64_t dedupe_place_pack(struct dedupe_place place);
-struct dedupe_place dedupe_place_of(const struct dedupe_slot *slot);
+#define DEDUPE_ROW_BITS 16
+#define DEDUPE_BLOCK_BITS 10
+#define DEDUPE_GROUP_SHIFT (DEDUPE_ROW_BITS + DEDUPE_BLOCK_BITS)
+
+static inline uint64_t
+dedupe_place_pack(struct dedupe_place place)
+{
+	assert(place.group_no < UINT64_C(1) << (64 - DEDUPE_GROUP_SHIFT));
+	assert(place.block_no < 1u << DEDUPE_BLOCK_BITS);
+	return place.group_no << DEDUPE_GROUP_SHIFT | (uint64_t)place.block_no << DEDUPE_ROW_BITS |
+	       place.row_idx;
+}
+
+static inline struct dedupe_place
+dedupe_place_of(const struct dedupe_slot *slot)
+{
+	return (struct dedupe_place){
+		.group_no = slot->place >> DEDUPE_GROUP_SHIFT,
+		.block_no = (uint16_t)(slot->place >> DEDUPE_ROW_BITS &
+				       ((1u << DEDUPE_BLOCK_BITS) - 1)),
+		.row_idx = (uint16_t)slot->place,
+	};
+}
 
 /* Forget ids of groups before group_no; slots move. */
 void dedupe_expire(struct dedupe *dedupe, uint64_t group_no);

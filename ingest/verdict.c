@@ -108,18 +108,20 @@ money_of(const struct judging *j, uint32_t row_idx)
 static enum tl_err
 find_day(struct judging *j, uint32_t row_idx, uint16_t *day_idx_out)
 {
-	if (time_of(j, row_idx) < j->commit->expired_before_ms)
+	int64_t time_ms = time_of(j, row_idx);
+
+	if (time_ms < j->commit->expired_before_ms)
 		return TL_ETIME_TOO_OLD;
-	if (!group_find_day(&j->commit->group, time_of(j, row_idx), day_idx_out))
+	if (!group_find_day(&j->commit->group, time_ms, day_idx_out))
 		return TL_EOVERLOADED;
 	return TL_OK;
 }
 
 /* Room for the row's money in its org's sums; the last thing that may refuse a row. */
 static enum tl_err
-charge(struct judging *j, uint32_t row_idx)
+charge(struct judging *j, uint32_t row_idx, int64_t money_nusd)
 {
-	if (!sources_charge(j->commit->sources, org_of(j, row_idx), money_of(j, row_idx)))
+	if (!sources_charge(j->commit->sources, org_of(j, row_idx), money_nusd))
 		return TL_EAMOUNT_OVERFLOW;
 	return TL_OK;
 }
@@ -153,7 +155,7 @@ count_duplicate(struct judging *j, uint32_t row_idx)
 }
 
 static enum tl_err
-count_accepted(struct judging *j, uint32_t row_idx)
+count_accepted(struct judging *j, uint32_t row_idx, int64_t money_nusd)
 {
 	int64_t ts_ms = tl_batch_get(j->batch, TL_COL_TS, row_idx);
 	enum tl_err err = find_tally(j, org_of(j, row_idx));
@@ -162,7 +164,7 @@ count_accepted(struct judging *j, uint32_t row_idx)
 		return err;
 	j->tally->received++;
 	j->tally->accepted++;
-	j->tally->money_nusd += money_of(j, row_idx);
+	j->tally->money_nusd += money_nusd;
 	j->verdicts.accepted++;
 	if (j->commit->group.received_ms - ts_ms > LATE_MS)
 		j->tally->late++;
@@ -190,11 +192,12 @@ init_judging(struct judging *j)
 static enum tl_err
 claim_fresh(struct judging *j, uint32_t row_idx, struct dedupe_slot *slot)
 {
+	int64_t money_nusd = money_of(j, row_idx);
 	uint16_t day_idx;
 	enum tl_err code = find_day(j, row_idx, &day_idx);
 
 	if (!code)
-		code = charge(j, row_idx);
+		code = charge(j, row_idx, money_nusd);
 	if (code) {
 		dedupe_unclaim(j->commit->dedupe, slot);
 		return refuse_room(j, row_idx, code);
@@ -203,7 +206,7 @@ claim_fresh(struct judging *j, uint32_t row_idx, struct dedupe_slot *slot)
 	j->fresh_slots[j->fresh_count] = slot;
 	j->fresh_days[j->fresh_count] = day_idx;
 	j->fresh_count++;
-	return TL_OK;
+	return count_accepted(j, row_idx, money_nusd);
 }
 
 static enum tl_err
@@ -265,14 +268,9 @@ append(struct judging *j, const uint32_t *row_idx, struct dedupe_slot *const *sl
 static enum tl_err
 take_fresh(struct judging *j)
 {
-	enum tl_err err;
-
 	if (j->fresh_count == 0)
 		return TL_OK;
-	err = append(j, j->fresh, j->fresh_slots, j->fresh_days, j->fresh_count);
-	for (uint32_t i = 0; i < j->fresh_count && !err; i++)
-		err = count_accepted(j, j->fresh[i]);
-	return err;
+	return append(j, j->fresh, j->fresh_slots, j->fresh_days, j->fresh_count);
 }
 
 /* The row a slot stands for; batch NULL when its day has expired. */
@@ -326,7 +324,7 @@ replace(struct judging *j, uint32_t row_idx, struct dedupe_slot *slot,
 		return refuse_room(j, row_idx, code);
 	if (is_stored && !find_retract_day(j, stored, &retract_idx, &code))
 		return refuse(j, row_idx, code, field, INT64_MIN);
-	code = charge(j, row_idx);
+	code = charge(j, row_idx, money_of(j, row_idx));
 	if (code)
 		return refuse_room(j, row_idx, code);
 	if (is_stored) {

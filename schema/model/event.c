@@ -361,14 +361,14 @@ is_hollow(struct tl_slice text)
 	bool digits = true;
 	uint8_t digit = 0;
 
-	for (size_t i = 0; i < text.bytes; i++) {
+	for (size_t i = 0; digits && i < text.bytes; i++) {
 		uint8_t byte = lower(text.data[i]);
 
 		if (is_separator(byte))
 			continue;
 		if (digit == 0)
 			digit = byte;
-		digits = digits && byte == digit && (byte == '0' || byte == 'f');
+		digits = byte == digit && (byte == '0' || byte == 'f');
 	}
 	for (size_t i = 0; words && i < text.bytes;) {
 		size_t bytes =
