@@ -43,6 +43,7 @@ open_scan(struct tl_store *store, const struct tl_view *view,
 	rocksdb_readoptions_set_iterate_upper_bound(scan->options, scan->bound, bound_bytes);
 	if (view != NULL)
 		rocksdb_readoptions_set_snapshot(scan->options, view->snapshot);
+	tl_store_quiet_thread();
 	scan->iterator = rocksdb_create_iterator_cf(store->db, scan->options, handle);
 	rocksdb_iter_seek(scan->iterator, (const char *)first.data, first.bytes);
 	atomic_fetch_add(&store->scan_count, 1);

@@ -331,6 +331,7 @@ tl_store_get_from(struct tl_store *store, const struct tl_view *view,
 	const char *data;
 	size_t bytes;
 
+	tl_store_quiet_thread();
 	pinned = rocksdb_get_pinned_cf(
 		store->db, options, handle, (const char *)key.data, key.bytes, &text);
 	if (text != NULL)

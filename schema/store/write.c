@@ -204,6 +204,7 @@ tl_write_commit(struct tl_write *write, enum tl_durability durability, struct tl
 	}
 	for (enum tl_family family = 0; family < TL_FAMILY_COUNT; family++)
 		apply_family(write, family);
+	tl_store_quiet_thread();
 	rocksdb_write(store->db,
 		durability == TL_SYNC ? store->sync_options : store->no_sync_options, write->batch,
 		&text);
