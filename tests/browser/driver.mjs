@@ -28,7 +28,7 @@ async function open({ width = 1360, height = 900, theme = 'light', motion = 'no-
 	const id = pages.size + 1;
 	const entry = { context, page, troubles: [], requests: [], held: [] };
 
-	context.setDefaultTimeout(15000);
+	context.setDefaultTimeout(30000);
 	watch(page, entry.troubles);
 	page.on('request', (request) => entry.requests.push(request.url()));
 	pages.set(id, entry);
@@ -54,7 +54,7 @@ const does = {
 		await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2, { steps: 3 });
 	},
 	/* Not waitForFunction: it evaluates in the page, where the policy forbids it. */
-	wait: async ({ page }, { until, timeout = 15000 }) => {
+	wait: async ({ page }, { until, timeout = 30000 }) => {
 		for (const end = performance.now() + timeout; ;) {
 			const value = await page.evaluate(until).catch(() => null); /* between two pages */
 

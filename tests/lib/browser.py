@@ -121,7 +121,7 @@ class Page:
         if path != "/dashboard":
             self.visit(path)
 
-    def until(self, expression, timeout_ms=15000):
+    def until(self, expression, timeout_ms=30000):
         """Wait until a script's expression is true; its value."""
         return self.wait(until=expression, timeout=timeout_ms)
 

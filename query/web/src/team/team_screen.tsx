@@ -3,8 +3,11 @@ import { useEffect } from 'preact/hooks';
 import { follow } from '../api/live';
 import { morePulls, moreRepos, teamScreen, type TeamScreen as Screen } from '../api/team';
 import { METRICS, type Metric } from '../figures/metric';
+import type { Answer } from '../api/source';
+import { useAfterPaint } from '../parts/after_paint';
 import { Choice } from '../parts/choice';
 import { Question } from '../parts/figure';
+import { memo } from '../parts/memo';
 import { RangePicker } from '../parts/range_picker';
 import { Empty, Failed, Skeleton } from '../parts/state';
 import { addressWith, go, place } from '../place';
@@ -45,7 +48,7 @@ export function TeamScreen() {
 			{answer !== null && (
 				<div class="team" aria-busy={answer.question !== question}>
 					<Question.Provider value={answer.question}>
-						<Figures screen={answer.data} question={answer.question} view={view} />
+						<Figures answer={answer} view={view} />
 					</Question.Provider>
 				</div>
 			)}
@@ -65,16 +68,26 @@ function Toolbar({ view, tz }: { view: View; tz: string }) {
 	);
 }
 
-function Figures({ screen, question, view }: { screen: Screen; question: string; view: View }) {
-	const { metric, window: { tz } } = screen;
+function Figures({ answer, view }: { answer: Answer<Screen>; view: View }) {
+	const later = useAfterPaint(answer);
 
 	return (
 		<>
 			<div class="team-top">
-				<Overview screen={screen} />
-				<TopRepos top={screen.top_repos} />
+				<Overview screen={answer.data} />
+				<TopRepos top={answer.data.top_repos} />
 			</div>
-			<Members screen={screen} question={question} view={view} />
+			<Members screen={answer.data} question={answer.question} view={view} />
+			<Grids answer={later} />
+		</>
+	);
+}
+
+const Grids = memo(({ answer: { question, data: screen } }: { answer: Answer<Screen> }) => {
+	const { metric, window: { tz } } = screen;
+
+	return (
+		<>
 			<CardGrid question={question} title="Repositories" rows={screen.repos} page={screen.repos_page}
 				empty={<Empty icon="repo" title="No repository activity in this period" />}
 				more={async (cursor) => {
@@ -95,7 +108,7 @@ function Figures({ screen, question, view }: { screen: Screen; question: string;
 				draw={(card) => <PullWork card={card} metric={metric} tz={tz} />} />
 		</>
 	);
-}
+}, (before, after) => before.answer === after.answer);
 
 function Waiting() {
 	return (
