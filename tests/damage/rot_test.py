@@ -39,7 +39,8 @@ def scratch():
 
 
 class Base:
-    """Tables from two starts, then an older live log and a newer one. Everything was acknowledged."""
+    """Tables from two starts, with days that were sealed, then an older live log and a newer one.
+    Everything was acknowledged."""
 
     def __init__(self, root):
         self.directory = os.path.join(root, "base")
@@ -52,7 +53,10 @@ class Base:
                 daemon.kill()
                 daemon.environment = environment
                 daemon.start()
-                self.push(daemon, 15)
+                self.push(daemon, 10)
+                if not environment:
+                    assert daemon.seal()["runs"] > 0
+                self.push(daemon, 5)
             self.sums = Exact(daemon, self.org, [self.gateway]).acked_sums()
             daemon.verify()
             self.wait_marked(daemon)
