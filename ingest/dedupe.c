@@ -6,6 +6,9 @@
  *
  * Dead slots exist because slots that were handed out must not move: they are left by unclaim,
  * used again by claim and swept away by expire and reserve.
+ *
+ * The addresses of the largest table are reserved from the start and made memory as it grows, so
+ * growing moves slots within one place and never needs room for two tables.
  */
 #include "ingest/dedupe.h"
 
@@ -17,9 +20,14 @@
 
 #define DEDUPE_SLOTS_MIN 4096u
 #define DEDUPE_DEAD UINT32_MAX
-#define HUGE_PAGE_BYTES (2u << 20)
+#define HUGE_PAGE_BYTES ((size_t)2 << 20)
+
+/* No slot lies so far behind its home: a quarter of the keyed hashes would have to agree. */
+#define DISTANCE_MAX 65536u
 
 struct dedupe {
+	void *reserved; /* addresses, slots among them */
+	size_t reserved_bytes;
 	struct dedupe_slot *slots;
 	uint64_t slot_count; /* a power of two */
 	uint64_t slot_count_max;
@@ -62,46 +70,58 @@ hash_of(const struct dedupe *dedupe, uint32_t org, const uint8_t id[16])
 	return fold_multiply(hash ^ dedupe->seed[2], org ^ dedupe->seed[3]);
 }
 
-/* Mapped, not allocated: zeroed without being touched, and aligned so that no slot spans lines. */
-static struct dedupe_slot *
-map_slots(uint64_t slot_count)
+/* Addresses without memory, for the largest table and for starting it at a huge page. */
+static bool
+reserve_addresses(struct dedupe *dedupe)
 {
-	size_t bytes = slot_count * sizeof(struct dedupe_slot);
-	void *slots = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uintptr_t at;
 
-	if (slots == MAP_FAILED)
-		return NULL;
-	/* Every probe is a random page; the advice may be declined without harm. */
-	if (bytes >= HUGE_PAGE_BYTES)
-		(void)madvise(slots, bytes, MADV_HUGEPAGE);
-	return slots;
+	dedupe->reserved_bytes =
+		dedupe->slot_count_max * sizeof(struct dedupe_slot) + HUGE_PAGE_BYTES;
+	dedupe->reserved = mmap(NULL, dedupe->reserved_bytes, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (dedupe->reserved == MAP_FAILED)
+		return false;
+	at = ((uintptr_t)dedupe->reserved + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1);
+	dedupe->slots = (struct dedupe_slot *)at;
+	return true;
 }
 
-static void
-set_slots(struct dedupe *dedupe, struct dedupe_slot *slots, uint64_t slot_count)
+/* The first slot_count slots are memory, those that were none before zeroed; false without memory.
+ */
+static bool
+set_slots(struct dedupe *dedupe, uint64_t slot_count)
 {
-	dedupe->slots = slots;
+	size_t bytes = slot_count * sizeof(struct dedupe_slot);
+
+	if (mprotect(dedupe->slots, bytes, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	/* Every probe is a random page; the advice may be declined without harm. */
+	if (bytes >= HUGE_PAGE_BYTES)
+		(void)madvise(dedupe->slots, bytes, MADV_HUGEPAGE);
 	dedupe->slot_count = slot_count;
 	dedupe->home_shift = 64u - (unsigned)__builtin_ctzll(slot_count);
+	return true;
 }
 
 enum tl_err
 dedupe_new(size_t bytes_max, struct dedupe **dedupe_out)
 {
 	struct dedupe *dedupe = calloc(1, sizeof(*dedupe));
-	struct dedupe_slot *slots;
 
 	if (dedupe == NULL)
 		return TL_ENOMEM;
 	dedupe->slot_count_max = DEDUPE_SLOTS_MIN;
 	while (dedupe->slot_count_max <= bytes_max / sizeof(struct dedupe_slot) / 2)
 		dedupe->slot_count_max *= 2;
-	slots = map_slots(DEDUPE_SLOTS_MIN);
-	if (slots == NULL) {
+	if (!reserve_addresses(dedupe)) {
 		free(dedupe);
 		return TL_ENOMEM;
 	}
-	set_slots(dedupe, slots, DEDUPE_SLOTS_MIN);
+	if (!set_slots(dedupe, DEDUPE_SLOTS_MIN)) {
+		dedupe_free(dedupe);
+		return TL_ENOMEM;
+	}
 	tl_random(dedupe->seed, sizeof(dedupe->seed));
 	*dedupe_out = dedupe;
 	return TL_OK;
@@ -112,16 +132,27 @@ dedupe_free(struct dedupe *dedupe)
 {
 	if (dedupe == NULL)
 		return;
-	(void)munmap(dedupe->slots, dedupe->slot_count * sizeof(struct dedupe_slot));
+	(void)munmap(dedupe->reserved, dedupe->reserved_bytes);
 	free(dedupe);
 }
 
-/* Put what is known not to be in the table into the first empty slot from its home on. */
+static uint64_t
+home_of(const struct dedupe *dedupe, const struct dedupe_slot *slot)
+{
+	return hash_of(dedupe, slot->org, slot->id) >> dedupe->home_shift;
+}
+
+static bool
+is_taken(const struct dedupe_slot *slot)
+{
+	return slot->org != 0 && slot->org != DEDUPE_DEAD;
+}
+
+/* Put what is known not to be in the table into the first empty slot from its home, at, on. */
 static void
-settle(struct dedupe *dedupe, const struct dedupe_slot *slot)
+settle(struct dedupe *dedupe, const struct dedupe_slot *slot, uint64_t at)
 {
 	uint64_t mask = dedupe->slot_count - 1;
-	uint64_t at = hash_of(dedupe, slot->org, slot->id) >> dedupe->home_shift;
 
 	while (dedupe->slots[at].org != 0)
 		at = (at + 1) & mask;
@@ -153,28 +184,47 @@ sweep(struct dedupe *dedupe, uint64_t group_no)
 		if (taken.place >> DEDUPE_GROUP_SHIFT < group_no)
 			dedupe->taken_count--;
 		else
-			settle(dedupe, &taken);
+			settle(dedupe, &taken, home_of(dedupe, &taken));
 	}
 	dedupe->dead_count = 0;
 }
 
+/*
+ * In place, from the last slot down: a slot's home at least doubles its number, so it goes to where
+ * only slots lie that have been moved. Only near the start that may be wrong by its distance from
+ * home; those slots are taken out before and put back last.
+ */
 static enum tl_err
 grow(struct dedupe *dedupe, uint64_t slot_count)
 {
-	struct dedupe_slot *old = dedupe->slots;
 	uint64_t old_count = dedupe->slot_count;
-	struct dedupe_slot *slots = map_slots(slot_count);
+	uint64_t low_count = old_count < 2 * DISTANCE_MAX ? old_count : 2 * DISTANCE_MAX;
+	struct dedupe_slot *low = malloc(low_count * sizeof(*low));
 
 	/* No memory is a cap as well: the sender is told to come again, nothing is dropped. */
-	if (slots == NULL)
+	if (low == NULL || !set_slots(dedupe, slot_count)) {
+		free(low);
 		return TL_EID_INDEX_FULL;
-	set_slots(dedupe, slots, slot_count);
-	for (uint64_t i = 0; i < old_count; i++) {
-		if (old[i].org != 0 && old[i].org != DEDUPE_DEAD)
-			settle(dedupe, &old[i]);
+	}
+	memcpy(low, dedupe->slots, low_count * sizeof(*low));
+	memset(dedupe->slots, 0, low_count * sizeof(*low));
+	for (uint64_t i = old_count; i-- > low_count;) {
+		struct dedupe_slot moved = dedupe->slots[i];
+		uint64_t home;
+
+		dedupe->slots[i] = (struct dedupe_slot){0};
+		if (!is_taken(&moved))
+			continue;
+		home = home_of(dedupe, &moved);
+		assert(home >= i);
+		settle(dedupe, &moved, home);
+	}
+	for (uint64_t i = 0; i < low_count; i++) {
+		if (is_taken(&low[i]))
+			settle(dedupe, &low[i], home_of(dedupe, &low[i]));
 	}
 	dedupe->dead_count = 0;
-	(void)munmap(old, old_count * sizeof(struct dedupe_slot));
+	free(low);
 	return TL_OK;
 }
 

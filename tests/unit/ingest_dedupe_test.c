@@ -56,6 +56,33 @@ an_id_is_new_once(void **state)
 	dedupe_free(dedupe);
 }
 
+/* Through sizes where slots move in place, with dead ones among them. */
+static void
+growing_keeps_every_id_and_its_place(void **state)
+{
+	const uint64_t count = 500000;
+	struct dedupe *dedupe;
+	bool is_new;
+
+	(void)state;
+	assert_int_equal(dedupe_new(64 * MIB, &dedupe), TL_OK);
+	for (uint64_t no = 0; no < count; no++) {
+		assert_true(claim_at(dedupe, 1, no, no));
+		if (no % 3 == 0)
+			dedupe_unclaim(dedupe, claim(dedupe, 1, no, &is_new));
+	}
+	assert_int_equal(dedupe_count(dedupe), count - (count + 2) / 3);
+	assert_int_equal(dedupe_reserve(dedupe, count), TL_OK);
+	for (uint64_t no = 0; no < count; no++) {
+		struct dedupe_slot *slot = claim(dedupe, 1, no, &is_new);
+
+		assert_int_equal(is_new, no % 3 == 0);
+		if (!is_new)
+			assert_int_equal(dedupe_place_of(slot).group_no, no);
+	}
+	dedupe_free(dedupe);
+}
+
 static void
 the_same_id_in_another_org_is_another_id(void **state)
 {
@@ -219,6 +246,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_id_is_new_once),
+		cmocka_unit_test(growing_keeps_every_id_and_its_place),
 		cmocka_unit_test(the_same_id_in_another_org_is_another_id),
 		cmocka_unit_test(a_place_survives_packing),
 		cmocka_unit_test(ids_stay_known_while_the_table_grows),
