@@ -260,13 +260,14 @@ test-hostile: packages-test
 	@BUILD=$(BUILD) BUDGET=$(or $(BUDGET),900) SEED=$(SEED) $(PYTHON) -B tests/e2e/http_hostile_test.py
 	@BUILD=$(BUILD) BUDGET=$(or $(BUDGET),900) SEED=$(SEED) $(PYTHON) -B tests/e2e/hostile_test.py
 
-# The same under sanitizers: unit and property tests, and the daemons the scripts start.
+# The same under sanitizers: unit and property tests, and the daemons the scripts start. What a library
+# wrote is told by its stack, so the history that stacks come from is long.
 .PHONY: asan tsan
 asan: packages-test
 	@LSAN_OPTIONS="suppressions=tests/lsan.supp print_suppressions=0 $(LSAN_OPTIONS)" \
 		$(MAKE) --no-print-directory VARIANT=asan test
 tsan: packages-test
-	@TSAN_OPTIONS="suppressions=tests/tsan.supp $(TSAN_OPTIONS)" \
+	@TSAN_OPTIONS="history_size=7 suppressions=tests/tsan.supp $(TSAN_OPTIONS)" \
 		$(MAKE) --no-print-directory VARIANT=tsan test
 
 # Fuzzing: make fuzz lists the targets; make fuzz F=name|all [BUDGET=seconds] [SEED=n]
