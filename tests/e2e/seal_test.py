@@ -152,6 +152,27 @@ def test_sealed_days_take_late_events_and_revisions():
         assert place.state() == before, "seed %d" % SEED
 
 
+def test_the_command_line():
+    """`tally seal` follows the order to its end; `tally dump` shows what it made."""
+    def tally(*words):
+        return subprocess.run([os.path.join(BUILD, "tally"), *words, "--data", daemon.directory],
+                              stdout=subprocess.PIPE, check=True, text=True).stdout
+    with Daemon() as daemon:
+        org = daemon.create_org()
+        client = daemon.ingest()
+        for days in range(4):
+            reply = client.ask({"v": 1, "token": org["gateway_token"], "events": [
+                {"id": "seal-%d-%d" % (days, n), "ts": NOW - days * DAY - n, "model": "m",
+                 "input_tokens": 1, "output_tokens": 1} for n in range(50)]})
+        client.close()
+        daemon.wait_folded(reply["seq"])
+        assert tally("seal") == "sealed 3 days, 150 events\n"
+        lines = tally("dump", "raw." + day_name(NOW - 2 * DAY)).splitlines()
+        assert lines[0].startswith("run to group=") and " rows=50 " in lines[1], lines[:3]
+        assert sum("input_tokens=1" in line and " from=0" in line for line in lines) == 50, lines
+        assert daemon.stats()["sealed_events"] == 150
+
+
 def test_offline():
     """`tallyd seal` on a directory nobody has open: the derived rows stay byte for byte the same,
     also when they are folded again."""
