@@ -3,10 +3,6 @@
 #include "ingest/admit.h"
 #include "schema/base/crypt.h"
 
-/* As TL_NAME_TAGS has them: the length, then the text. */
-static const char tags[] = "\x0f" TL_TAG_CLIENT;
-_Static_assert(sizeof(TL_TAG_CLIENT) - 1 == 0x0f, "the length stands before the tag");
-
 bool
 own_is(const struct tl_caller *caller)
 {
@@ -78,7 +74,7 @@ own_rows(const struct tl_caller *caller, struct tl_batch *batch)
 		return TL_ENOMEM;
 	err = tl_batch_symbol(batch, TL_NAME_KEY, key_id, &own_key);
 	if (!err)
-		err = tl_batch_symbol(batch, TL_NAME_TAGS, tl_slice_str(tags), &own_tags);
+		err = tl_batch_symbol(batch, TL_NAME_TAGS, tl_slice_str(TL_TAGS_CLIENT), &own_tags);
 	for (uint32_t i = 0; i < batch->row_count && !err; i++) {
 		enum tl_column claim = find_claim(batch, i, own_key);
 

@@ -15,7 +15,8 @@
 	(COLUMN_BIT(TL_COL_KIND) | COLUMN_BIT(TL_COL_SESSION) | COLUMN_BIT(TL_COL_MODEL) | \
 		COLUMN_BIT(TL_COL_INPUT) | COLUMN_BIT(TL_COL_CACHE_READ) |                 \
 		COLUMN_BIT(TL_COL_CACHE_WRITE) | COLUMN_BIT(TL_COL_OUTPUT) |               \
-		COLUMN_BIT(TL_COL_COST) | COLUMN_BIT(TL_COL_STATUS) | COLUMN_BIT(TL_COL_DURATION))
+		COLUMN_BIT(TL_COL_COST) | COLUMN_BIT(TL_COL_STATUS) |                      \
+		COLUMN_BIT(TL_COL_DURATION) | COLUMN_BIT(TL_COL_TAGS))
 
 #define CELL_ARENA_BYTES_MAX (256u << 20)
 
@@ -25,7 +26,7 @@ struct request {
 	int64_t time_ms, ts_ms;
 	int64_t input, cache_read, cache_write, output;
 	int64_t cost_nusd, status, duration_ms; /* -1: unknown */
-	uint32_t model;
+	uint32_t model, tags;
 };
 
 struct requests {
@@ -70,6 +71,7 @@ take_request(void *arg, const struct raw_row *row, struct tl_why *why)
 		.status = tl_batch_get(batch, TL_COL_STATUS, idx),
 		.duration_ms = tl_batch_get(batch, TL_COL_DURATION, idx),
 		.model = (uint32_t)tl_batch_get(batch, TL_COL_MODEL, idx),
+		.tags = (uint32_t)tl_batch_get(batch, TL_COL_TAGS, idx),
 	};
 	memcpy(request->id, batch->id[idx], sizeof(request->id));
 	return TL_OK;
@@ -181,14 +183,25 @@ put_unknown(struct tl_buf *reply, struct tl_pack_open *map, const char *key, int
 		tl_pack_int(reply, value);
 }
 
+/* The tags of what agents say of themselves, as this org has them; 0: nothing here is tagged so. */
+static enum tl_err
+find_client_tags(const struct query_job *job, uint32_t *tags_out, struct tl_why *why)
+{
+	enum tl_err err = job_find(job, TL_NAME_TAGS, tl_slice_str(TL_TAGS_CLIENT), tags_out, why);
+
+	if (err == TL_ENOT_FOUND)
+		*tags_out = 0;
+	return err == TL_ENOT_FOUND ? TL_OK : err;
+}
+
 static enum tl_err
 put_requests(struct requests *requests, struct tl_pack_open *map, struct tl_why *why)
 {
 	struct query_job *job = requests->job;
 	struct tl_buf *reply = job->reply;
 	struct tl_slice model = {0};
-	uint32_t model_id = 0;
-	enum tl_err err = TL_OK;
+	uint32_t model_id = 0, client_tags;
+	enum tl_err err = find_client_tags(job, &client_tags, why);
 
 	tl_pack_key(reply, map, "rows");
 	tl_pack_array(reply, requests->count);
@@ -214,6 +227,8 @@ put_requests(struct requests *requests, struct tl_pack_open *map, struct tl_why 
 		put_unknown(reply, &row, "cost_nusd", request->cost_nusd);
 		tl_pack_key_int(reply, &row, "status", request->status);
 		put_unknown(reply, &row, "duration_ms", request->duration_ms);
+		tl_pack_key_bool(reply, &row, "client_reported",
+			request->tags != 0 && request->tags == client_tags);
 		tl_pack_close(reply, &row);
 	}
 	return err;

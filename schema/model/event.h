@@ -122,6 +122,7 @@ enum tl_column {
 
 /* The tag of usage that an agent states of itself: an estimate, not what a gateway saw. */
 #define TL_TAG_CLIENT "client_reported"
+#define TL_TAGS_CLIENT "\x0f" TL_TAG_CLIENT /* it alone, as TL_NAME_TAGS has it */
 
 /* Columns from here on are never stored. */
 #define TL_COL_STORED_COUNT TL_COL_KEY

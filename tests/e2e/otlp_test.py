@@ -175,6 +175,10 @@ def test_a_key_links_its_own_members_sessions():
         world.daemon.wait_caught_up()
         repos = world.bridge.get("/api/v1/repos?range=24h", world.admin)["repos"]
         assert [(one["repo"], one["requests"]) for one in repos] == [("github.com/acme/api", 2)]
+        # What an agent says of itself is marked as such.
+        for session, is_marked in (("s-ada", True), ("s-nobody", False)):
+            rows = world.bridge.get("/api/v1/sessions/" + session, world.admin)["rows"]
+            assert [row["client_reported"] for row in rows] == [is_marked], rows
 
 
 def test_a_gateways_export_says_who_it_is():
