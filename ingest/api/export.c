@@ -9,12 +9,17 @@
 #include "schema/model/limits.h"
 #include "schema/wire/reader.h"
 
-/* What a compressed body may become, and what reading it may take: both are per worker. */
+/* What a compressed body may become. */
 #define INFLATED_BYTES_MAX ((size_t)8 << 20)
-#define ARENA_BYTES_MAX ((size_t)128 << 20)
 
-/* Larger bodies are read one at a time: their JSON may take twenty times their size. */
+/*
+ * What reading a body may take in memory, for each worker. Past 1 MiB a body is read when its
+ * sender was found to be somebody, and one at a time: records take several times what they take as
+ * bytes, JSON twenty times as much.
+ */
 #define LARGE_BYTES (1u << 20)
+#define ARENA_BYTES_MAX ((size_t)32 << 20)
+#define LARGE_ARENA_BYTES_MAX ((size_t)128 << 20)
 
 /* Half a frame's worth, so that events with long names fit one. */
 #define BATCH_EVENTS 500u
@@ -155,14 +160,9 @@ translate(struct export *export, struct tl_slice body, struct tl_why *why)
 			      memcmp(token.data, agents, strlen(agents)) != 0,
 	};
 	struct otlp_records records;
-	bool is_large = body.bytes > LARGE_BYTES;
 	enum tl_err err;
 
-	if (is_large)
-		pthread_mutex_lock(&large_mtx);
 	err = otlp_read(export->signal, export->encoding, body, &export->arena, &records, why);
-	if (is_large)
-		pthread_mutex_unlock(&large_mtx);
 	if (!err)
 		err = producers_translate(&records, &rules, &export->arena, &export->batch);
 	return err;
@@ -253,6 +253,41 @@ answer(struct export *export)
 	tl_buf_fini(&text);
 }
 
+/* Read it, push what is usage in it, answer. */
+static void
+take(struct export *export, struct tl_slice body, size_t arena_bytes_max)
+{
+	struct tl_why why = {0};
+	enum tl_err err;
+
+	tl_arena_init(&export->arena, arena_bytes_max);
+	err = translate(export, body, &why);
+	if (err) {
+		refuse(export, err, why.text);
+	} else {
+		err = push_all(export);
+		if (err)
+			refuse(export, err, export->refusal.detail.message);
+		else
+			answer(export);
+	}
+	tl_arena_fini(&export->arena);
+}
+
+static void
+take_large(struct export *export, struct tl_slice body)
+{
+	enum tl_err err = sender_check(export->relay, export->request, &export->refusal);
+
+	if (err) {
+		refuse(export, err, export->refusal.detail.message);
+		return;
+	}
+	pthread_mutex_lock(&large_mtx);
+	take(export, body, LARGE_ARENA_BYTES_MAX);
+	pthread_mutex_unlock(&large_mtx);
+}
+
 static void
 run(struct export *export)
 {
@@ -263,18 +298,13 @@ run(struct export *export)
 
 	tl_buf_init(&plain, 0);
 	err = tl_relay_plain(export->request, INFLATED_BYTES_MAX, &plain, &body, &why);
-	if (!err)
-		err = translate(export, body, &why);
-	tl_buf_fini(&plain);
-	if (err) {
-		refuse(export, err, why.text);
-		return;
-	}
-	err = push_all(export);
 	if (err)
-		refuse(export, err, export->refusal.detail.message);
+		refuse(export, err, why.text);
+	else if (body.bytes > LARGE_BYTES)
+		take_large(export, body);
 	else
-		answer(export);
+		take(export, body, ARENA_BYTES_MAX);
+	tl_buf_fini(&plain);
 }
 
 static enum otlp_signal
@@ -302,9 +332,6 @@ export_run(struct tl_http_request *request, const struct tl_http_route *route, v
 			"application/json or application/x-protobuf is taken");
 	else if (tl_http_request_bearer(request).bytes == 0)
 		refuse(&export, TL_EUNAUTHENTICATED, NULL);
-	else {
-		tl_arena_init(&export.arena, ARENA_BYTES_MAX);
+	else
 		run(&export);
-		tl_arena_fini(&export.arena);
-	}
 }

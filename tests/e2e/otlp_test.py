@@ -220,7 +220,7 @@ def test_what_cannot_be_taken_is_said_in_part():
 
 def test_exports_that_are_refused():
     good = otlp.logs([otlp.claude(NOW, "req_x_0001")])
-    bomb = gzip.compress(b" " * (9 << 20))
+    bomb, large = gzip.compress(b" " * (9 << 20)), gzip.compress(b"{}" + b" " * (7 << 20))
     with World() as world:
         for token, body, kind, headers, status in (
                 ("", good, JSON, {}, 401), ("nobody", good, JSON, {}, 401),
@@ -234,7 +234,10 @@ def test_exports_that_are_refused():
                 (world.ada, gzip.compress(b"{}")[:-4], JSON, {"Content_Encoding": "gzip"}, 400),
                 (world.ada, gzip.compress(b"{}"), JSON, {"Content_Encoding": "br"}, 415),
                 (world.ada, bomb, JSON, {"Content_Encoding": "gzip"}, 413),
-                (world.ada, b"\x0a\x00" * 400000, PROTOBUF, {}, 200),
+                (world.ada, b"\x0a\x00" * 100000, PROTOBUF, {}, 200),
+                (world.ada, b"\x0a\x00" * 500000, PROTOBUF, {}, 413),  # more parts than memory
+                ("nobody", large, JSON, {"Content_Encoding": "gzip"}, 401),
+                (world.ada, large, JSON, {"Content_Encoding": "gzip"}, 200),
                 (world.ada, " " * ((1 << 20) + 1), JSON, {}, 413)):
             got = world.bridge.ask("/v1/logs", token, "POST",
                                    json.dumps(body) if isinstance(body, dict) else body,
