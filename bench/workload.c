@@ -3,21 +3,12 @@
  * over all 100: 1,836 and 909 in the largest. An event is kept as numbers and becomes text only
  * while a batch is encoded.
  */
-#include "bench/workload.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "bench/measure.h"
-#include "schema/model/limits.h"
-#include "schema/wire/event_wire.h"
-
-#define AGENT_COUNT WORKLOAD_AGENTS
-#define NO_REPO UINT32_MAX
-#define SESSION_PRS_MAX 3u
+#include "bench/workload_private.h"
 
 #define SECOND_MS 1000LL
 #define HOUR_MS 3600000LL
@@ -25,13 +16,7 @@
 
 #define MEMBER_SEED UINT64_C(20261120)
 
-static const char *const agent_names[AGENT_COUNT] = {"claude_code", "codex", "opencode"};
-
-/* Nano-dollars a token. */
-static const struct {
-	const char *name;
-	int64_t input, output, cache_read, cache_write;
-} models[] = {
+const struct workload_model workload_models[MODEL_COUNT] = {
 	{"claude-opus-4-6", 15000, 75000, 1500, 18750},
 	{"claude-sonnet-4-5", 3000, 15000, 300, 3750},
 	{"claude-haiku-4-5", 1000, 5000, 100, 1250},
@@ -41,70 +26,6 @@ static const struct {
 	{"glm-4.6", 600, 2200, 110, 600},
 	{"deepseek-v3.2", 150, 600, 15, 150},
 };
-
-struct org {
-	uint32_t repo_first, repo_count;
-	int64_t offset_ms; /* where its office hours are */
-};
-
-struct member {
-	char id[33];
-	uint8_t org;
-	uint8_t agent;
-	double activity_below; /* sum of the activities up to this one */
-};
-
-struct session {
-	char text[37];
-	uint32_t member;
-	uint32_t repo; /* NO_REPO: none */
-	uint32_t pr[SESSION_PRS_MAX];
-	uint8_t pr_count;
-	uint8_t agent, model, small_model;
-};
-
-struct event {
-	int64_t ts_ms;
-	int64_t cost_nusd;
-	uint32_t session;
-	uint32_t input, output, cache_read, cache_write, saved;
-	uint32_t pr; /* 0: none */
-	uint16_t status;
-	uint8_t model;
-};
-
-/* An event on its way; the second copy of one is a resend. */
-struct arrival {
-	int64_t at_ms;
-	uint32_t event;
-	bool is_resend;
-};
-
-struct workload {
-	struct workload_shape shape;
-	uint64_t random;
-	struct org *orgs;
-	struct member *members;
-	uint32_t member_count, repo_count;
-	char (*repos)[48];
-	struct session *sessions;
-	uint32_t session_count, session_capacity;
-	struct event *events;
-	uint32_t event_count;
-	struct arrival *arrivals;
-	uint32_t arrival_count;
-};
-
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t
-next_random(uint64_t *state)
-{
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
 
 /* In [0, 1). */
 static double
@@ -133,14 +54,6 @@ lognormal(struct workload *w, double median, double deviation, double max)
 	double value = median * exp(deviation * normal);
 
 	return (uint32_t)(value < max ? value : max);
-}
-
-static void *
-need(void *memory)
-{
-	if (memory == NULL)
-		measure_die("no memory for the workload");
-	return memory;
 }
 
 /* What org no of W has of a thing, by its share. */
@@ -354,10 +267,10 @@ make_event(struct workload *w, struct event *event, int64_t *context)
 		event->cache_write = event->input + event->output;
 	if (uniform(w) < 0.45)
 		event->saved = lognormal(w, 900, 1.2, 80000);
-	event->cost_nusd = event->input * models[event->model].input +
-			   event->output * models[event->model].output +
-			   event->cache_read * models[event->model].cache_read +
-			   event->cache_write * models[event->model].cache_write;
+	event->cost_nusd = event->input * workload_models[event->model].input +
+			   event->output * workload_models[event->model].output +
+			   event->cache_read * workload_models[event->model].cache_read +
+			   event->cache_write * workload_models[event->model].cache_write;
 	*context += event->input + event->output;
 	if (*context > 180000)
 		*context = 24000;
@@ -458,191 +371,4 @@ uint32_t
 workload_sent_count(const struct workload *workload)
 {
 	return workload->arrival_count;
-}
-
-/* Random to look at, and the same each time an event is sent. */
-static void
-event_id(const struct workload *w, uint32_t event, uint8_t id_out[16])
-{
-	uint64_t state = w->shape.seed ^ (uint64_t)event << 20;
-
-	tl_put_be64(id_out, next_random(&state));
-	tl_put_be64(id_out + 8, next_random(&state));
-}
-
-static void
-fill_wire_event(const struct workload *w, const struct workload_keys *keys, uint32_t no,
-	struct tl_wire_event *wire)
-{
-	const struct event *event = &w->events[no];
-	const struct session *session = &w->sessions[event->session];
-	const struct member *member = &w->members[session->member];
-
-	*wire = (struct tl_wire_event){
-		.ts_ms = event->ts_ms,
-		.kind = TL_KIND_REQUEST,
-		.session = tl_slice_str(session->text),
-		.model = tl_slice_str(models[event->model].name),
-		.input_tokens = event->input,
-		.output_tokens = event->output,
-		.cache_read_tokens = event->cache_read,
-		.cache_write_tokens = event->cache_write,
-		.cost_nusd = event->cost_nusd,
-		.saved_tokens = event->saved,
-		.saved_nusd = event->saved * models[event->model].input,
-		.status = event->status,
-		.duration_ms = TL_WIRE_ABSENT,
-		.pr = event->pr,
-	};
-	if (keys != NULL) {
-		wire->key = tl_slice_str(keys->key[session->member * AGENT_COUNT + session->agent]);
-	} else {
-		wire->member_hex = tl_slice_str(member->id);
-		wire->agent = tl_slice_str(agent_names[session->agent]);
-	}
-	if (session->repo != NO_REPO)
-		wire->repo = tl_slice_str(w->repos[session->repo]);
-	event_id(w, no, wire->id);
-}
-
-void
-workload_figures(const struct workload *w, struct workload_figures *figures_out)
-{
-	*figures_out = (struct workload_figures){.event_count = w->event_count,
-		.resend_count = w->arrival_count - w->event_count,
-		.session_count = w->session_count,
-		.member_count = w->member_count,
-		.repo_count = w->repo_count};
-	for (uint32_t i = 0; i < w->event_count; i++)
-		figures_out->cost_nusd += w->events[i].cost_nusd;
-}
-
-void
-workload_row(const struct workload *w, uint32_t arrival, struct workload_row *row_out)
-{
-	uint32_t no = w->arrivals[arrival].event;
-	const struct event *event = &w->events[no];
-	const struct session *session = &w->sessions[event->session];
-
-	*row_out = (struct workload_row){.ts_ms = event->ts_ms,
-		.cost_nusd = event->cost_nusd,
-		.org = w->members[session->member].org,
-		.member = session->member,
-		.agent = session->agent,
-		.session = event->session,
-		.model = event->model,
-		.input = event->input,
-		.output = event->output,
-		.cache_read = event->cache_read,
-		.cache_write = event->cache_write,
-		.saved = event->saved,
-		.repo = session->repo,
-		.pr = event->pr,
-		.status = event->status};
-	event_id(w, no, row_out->id);
-}
-
-uint32_t
-workload_org_of(const struct workload *w, uint32_t member)
-{
-	return w->members[member].org;
-}
-
-const char *
-workload_agent_name(uint32_t agent)
-{
-	return agent_names[agent];
-}
-
-/* The message in memory of its own: a forked gateway reads it and changes nothing. */
-static struct tl_slice
-encode_batch(struct tl_buf *buf, enum workload_form form, const char *token, uint32_t no,
-	const struct tl_wire_event *events, uint32_t event_count)
-{
-	char name[16];
-	uint8_t *copy;
-
-	snprintf(name, sizeof(name), "b%07u", no);
-	tl_buf_reset(buf);
-	if (form == WORKLOAD_ROWS)
-		tl_batch_put_rows(
-			buf, tl_slice_str(token), tl_slice_str(name), false, events, event_count);
-	else
-		tl_batch_put_maps(
-			buf, tl_slice_str(token), tl_slice_str(name), false, events, event_count);
-	if (buf->err)
-		measure_die("no memory for a batch");
-	copy = need(malloc(buf->bytes));
-	memcpy(copy, buf->data, buf->bytes);
-	return tl_slice_of(copy, buf->bytes);
-}
-
-void
-workload_encode(const struct workload *workload, const char *token,
-	const struct workload_keys *keys, const struct workload_cut *cut,
-	struct workload_batches *batches_out)
-{
-	static struct tl_wire_event events[TL_BATCH_EVENTS_MAX];
-	struct workload_batches made = {0};
-	uint64_t random = workload->shape.seed;
-	uint32_t end = workload->arrival_count;
-	struct tl_buf buf;
-
-	if (cut->count < end - cut->first)
-		end = cut->first + cut->count;
-	made.batch = need(calloc((end - cut->first) / cut->events_min + 1, sizeof(*made.batch)));
-	tl_buf_init(&buf, 0);
-	for (uint32_t next = cut->first; next < end;) {
-		uint32_t spread = cut->events_max - cut->events_min + 1;
-		uint32_t count = cut->events_min + (uint32_t)(next_random(&random) % spread);
-		struct workload_batch *batch = &made.batch[made.count];
-
-		count = count < end - next ? count : end - next;
-		for (uint32_t i = 0; i < count; i++) {
-			const struct arrival *arrival = &workload->arrivals[next + i];
-
-			fill_wire_event(workload, keys, arrival->event, &events[i]);
-			made.event_count += !arrival->is_resend;
-		}
-		batch->bytes = encode_batch(&buf, cut->form, token, made.count, events, count);
-		batch->event_count = count;
-		made.bytes += batch->bytes.bytes;
-		made.sent_count += count;
-		made.count++;
-		next += count;
-	}
-	tl_buf_fini(&buf);
-	*batches_out = made;
-}
-
-void
-workload_batches_fini(struct workload_batches *batches)
-{
-	for (uint32_t i = 0; i < batches->count; i++)
-		free((void *)batches->batch[i].bytes.data);
-	free(batches->batch);
-	*batches = (struct workload_batches){0};
-}
-
-void
-workload_put_days(const struct workload_shape *shape, const char *token, struct tl_buf *buf)
-{
-	static struct tl_wire_event events[TL_RETENTION_DAYS];
-	uint64_t random = shape->seed + 1;
-	uint32_t count = 0;
-
-	for (int64_t ts_ms = shape->first_ms; ts_ms < shape->end_ms + DAY_MS; ts_ms += DAY_MS) {
-		struct tl_wire_event *event = &events[count++];
-
-		*event = (struct tl_wire_event){
-			.ts_ms = ts_ms < shape->end_ms ? ts_ms : shape->end_ms - 1,
-			.kind = TL_KIND_REQUEST,
-			.model = tl_slice_str(models[0].name),
-			.status = 200,
-			.duration_ms = TL_WIRE_ABSENT,
-		};
-		tl_put_be64(event->id, next_random(&random));
-		tl_put_be64(event->id + 8, next_random(&random));
-	}
-	tl_batch_put_rows(buf, tl_slice_str(token), tl_slice_str("days"), false, events, count);
 }
