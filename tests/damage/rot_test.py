@@ -82,7 +82,7 @@ class Base:
         """Whether the daemon that was killed had not yet folded what it acknowledged."""
         rows = subprocess.run([os.path.join(BUILD, "tallyd"), "dump", "mark", "--data", self.directory],
                               stdout=subprocess.PIPE, text=True, check=True).stdout
-        seq = re.search(r"mark=rollup +group=\d+ seq=(\d+)", rows)
+        seq = re.search(r"mark=rollup\s+group=\d+ seq=(\d+)", rows)
         return int(seq.group(1) if seq else 0) < self.gateway.seq
 
     def copy(self, to):
