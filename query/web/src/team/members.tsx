@@ -6,18 +6,17 @@ import { addressWith, go, place } from '../place';
 import { Empty } from '../parts/state';
 import { useHeldOrder } from './held_order';
 import { MemberCard, PendingCard, UnattributedCard } from './member_card';
-import { SHOWN, windowParams, type View } from './view';
+import { SHOWN, sessionParams } from './view';
 
 /* With more to come nobody counted them all. */
 function countOf({ members, next_cursor: cursor }: TeamScreen): string {
 	return cursor === null ? grouped(members.length) : `first ${grouped(members.length)}`;
 }
 
-export function Members({ screen, question, view }: { screen: TeamScreen; question: string; view: View }) {
+export function Members({ screen, question }: { screen: TeamScreen; question: string }) {
 	const { rows, isOld, renew } = useHeldOrder(question, screen.members, (member) => member.member_id);
 	const compares = screen.org.prev_value !== null && wholeOf(screen.org.prev_value) > 0n;
-	const sessionsOf = (id: string) =>
-		`/dashboard/sessions?${new URLSearchParams({ ...windowParams(view), member: id })}`;
+	const sessionsOf = (id: string) => `/dashboard/sessions?${sessionParams(question)}&member=${id}`;
 
 	return (
 		<section class="grid-section" aria-labelledby="members-title">
@@ -44,7 +43,7 @@ export function Members({ screen, question, view }: { screen: TeamScreen; questi
 			</ol>
 			{screen.next_cursor !== null && (
 				<button type="button" class="button more"
-					onClick={() => go(addressWith({ show: String(view.shown + 4 * SHOWN) }, place.peek()), 'replace')}>
+					onClick={() => go(addressWith({ show: String(screen.members.length + 4 * SHOWN) }, place.peek()), 'replace')}>
 					Show more members
 				</button>
 			)}

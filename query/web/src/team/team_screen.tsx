@@ -48,7 +48,7 @@ export function TeamScreen() {
 			{answer !== null && (
 				<div class="team" aria-busy={answer.question !== question}>
 					<Question.Provider value={answer.question}>
-						<Figures answer={answer} view={view} />
+						<Figures answer={answer} />
 					</Question.Provider>
 				</div>
 			)}
@@ -68,7 +68,11 @@ function Toolbar({ view, tz }: { view: View; tz: string }) {
 	);
 }
 
-function Figures({ answer, view }: { answer: Answer<Screen>; view: View }) {
+/* Only another answer draws them anew, not the question on its way. */
+const Figures = memo(({ answer }: { answer: Answer<Screen> }) => <Sections answer={answer} />,
+	(before, after) => before.answer === after.answer);
+
+function Sections({ answer }: { answer: Answer<Screen> }) {
 	const later = useAfterPaint(answer);
 
 	return (
@@ -77,7 +81,7 @@ function Figures({ answer, view }: { answer: Answer<Screen>; view: View }) {
 				<Overview screen={answer.data} />
 				<TopRepos top={answer.data.top_repos} />
 			</div>
-			<Members screen={answer.data} question={answer.question} view={view} />
+			<Members screen={answer.data} question={answer.question} />
 			<Grids answer={later} />
 		</>
 	);

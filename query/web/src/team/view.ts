@@ -48,3 +48,13 @@ export function questionOf(view: View): string {
 		...windowParams(view), metric: view.sort, limit: String(view.shown),
 	}).toString();
 }
+
+/* The range of a question, as the page of sessions wants it. */
+export function sessionParams(question: string): string {
+	const asked = new URLSearchParams(question);
+	const range = asked.get('range') ?? 'custom';
+
+	return new URLSearchParams(range === 'custom'
+		? { range, from: asked.get('from') ?? '', to: asked.get('to') ?? '' }
+		: { range }).toString();
+}
