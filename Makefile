@@ -111,7 +111,7 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
 
 # What a main needs beside its archives.
-PARTS_tallyd := $(addprefix $(BUILD)/deploy/,accept.o opening.o orders.o dump.o dump_raw.o derived.o exit_code.o \
+PARTS_tallyd := $(addprefix $(BUILD)/deploy/,accept.o opening.o orders.o dump.o dump_raw.o dump_text.o derived.o exit_code.o \
 	offline.o ready.o roles.o stats_door.o tallyd_settings.o)
 PARTS_tally-http := $(addprefix $(BUILD)/deploy/,exit_code.o metrics.o price_file.o) $(BUILD)/query/web/table.o
 PARTS_tally := $(patsubst %.c,$(BUILD)/%.o,$(wildcard deploy/cmd/*.c)) $(BUILD)/deploy/price_file.o

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "deploy/dump.h"
+#include "deploy/dump_text.h"
 #include "schema/store/cell_read.h"
 #include "schema/store/dict.h"
 #include "schema/store/key.h"

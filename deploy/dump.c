@@ -4,6 +4,7 @@
 
 #include "deploy/derived.h"
 #include "deploy/dump_raw.h"
+#include "deploy/dump_text.h"
 #include "schema/store/cell.h"
 #include "schema/store/highwater.h"
 #include "schema/store/journal.h"
@@ -16,27 +17,6 @@
 #define ARENA_BYTES_MAX ((size_t)256 << 20)
 #define TEXT_BYTES_MAX ((size_t)3 << 20)
 #define HIGHWATER "highwater"
-
-void
-dump_totals(const struct tl_totals *totals, struct tl_buf *text)
-{
-	for (int m = 0; m < TL_MEASURE_COUNT; m++) {
-		if (totals->measure[m] != 0)
-			tl_buf_printf(text, " %s=%" PRId64, tl_measure_name((enum tl_measure)m),
-				totals->measure[m]);
-	}
-}
-
-void
-dump_time(const char *label, int64_t time_ms, struct tl_buf *text)
-{
-	char at[TL_TIME_TEXT_BYTES];
-
-	if (time_ms == INT64_MAX || time_ms == INT64_MIN)
-		return;
-	tl_time_format(time_ms, at);
-	tl_buf_printf(text, " %s=%s", label, at);
-}
 
 static enum tl_err
 print_quarantine(struct tl_slice value, struct tl_arena *arena, struct tl_buf *text)

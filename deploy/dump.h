@@ -6,7 +6,6 @@
 #define DEPLOY_DUMP_H
 
 #include "schema/base/bytes.h"
-#include "schema/model/totals.h"
 #include "schema/registry/registry.h"
 #include "schema/store/view.h"
 
@@ -29,11 +28,5 @@ struct dump_request {
  */
 TL_MUST enum tl_err dump_rows(struct tl_store *store, const struct tl_view *view,
 	const struct dump_request *request, struct tl_buf *reply, struct tl_why *why);
-
-/* " name=value" for each measure that is not zero. */
-void dump_totals(const struct tl_totals *totals, struct tl_buf *text);
-
-/* " label=2026-11-21T10:00:00.000Z", nothing for a time that is none. */
-void dump_time(const char *label, int64_t time_ms, struct tl_buf *text);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-#include "deploy/dump.h"
+#include "deploy/dump_text.h"
 #include "schema/store/key.h"
 #include "schema/store/run.h"
 
