@@ -1329,7 +1329,7 @@ static const struct {
 	{{GOOD, .duration_ms = 86400001}, "duration_ms: 86400001, the limit is 86400000"},
 	{{GOOD, .pr = -1}, "pr: -1"},
 	{{GOOD, .pr = 1000000001}, "pr: 1000000001, the limit is 1000000000"},
-	{{GOOD, .rev = 1000001}, "rev: 1000001, the limit is 1000000"},
+	{{GOOD, .rev = 1000000001}, "rev: 1000000001, the limit is 1000000000"},
 };
 
 static const struct {

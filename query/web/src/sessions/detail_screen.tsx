@@ -104,11 +104,11 @@ function About({ session }: { session: SessionDetail }) {
 }
 
 function Pull({ repo, pull }: { repo: string | null; pull: SessionDetail['pulls'][number] }) {
-	const text = pull.repo === repo ? `#${pull.number}` : `${pull.repo}#${pull.number}`;
+	const text = <>{pull.repo !== repo && <RepoName repo={pull.repo} />}#{pull.number}</>;
 
 	return safeUrl(pull.url) === undefined
-		? <span>{text}</span>
-		: <a href={pull.url} target="_blank" rel="noopener noreferrer">{text}</a>;
+		? <span class="about-pull">{text}</span>
+		: <a class="about-pull" href={pull.url} target="_blank" rel="noopener noreferrer">{text}</a>;
 }
 
 function Took({ session }: { session: SessionDetail }) {
