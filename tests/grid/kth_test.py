@@ -23,7 +23,7 @@ from daemon import Daemon
 from exact import Exact, Gateway
 from fault.kth_syscall import Kth
 from fault.sync_ledger import Ledger, settle
-from sp import wait_for
+from sp import Refused, wait_for
 
 POINTS = os.environ.get("POINTS") or size("60", "all")
 K_MAX = int(os.environ.get("K_MAX") or 2000)
@@ -145,11 +145,14 @@ class Run:
 
     def seal(self, deadline):
         """To its end, well or not: a failed write ends the daemon."""
-        control, start = self.daemon.control(), True
-        while control.ask({"v": 1, "op": "seal", "start": start})["state"] == "running":
+        control, state = self.daemon.control(), "starting"
+        while state in ("starting", "running"):
             assert time.monotonic() < deadline, "sealing hangs"
-            start = False
             time.sleep(0.001)
+            try:
+                state = control.ask({"v": 1, "op": "seal", "start": state == "starting"})["state"]
+            except Refused as refused:  # it listens before the sealer runs
+                state = refused.code
         control.close()
 
     def wait_folded(self, deadline):
