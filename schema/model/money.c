@@ -162,8 +162,6 @@ read_decimal(struct tl_slice text, struct decimal *decimal_out)
 static bool
 rounds_up(const struct decimal *decimal, int kept)
 {
-	bool is_odd = kept > 0 && decimal->digits[kept - 1] % 2 == 1;
-
 	if (kept < 0 || kept >= decimal->count || decimal->digits[kept] < 5)
 		return false;
 	if (decimal->digits[kept] > 5)
@@ -172,7 +170,7 @@ rounds_up(const struct decimal *decimal, int kept)
 		if (decimal->digits[i] != 0)
 			return true;
 	}
-	return is_odd;
+	return kept > 0 && decimal->digits[kept - 1] % 2 == 1;
 }
 
 bool
