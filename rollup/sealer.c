@@ -184,14 +184,22 @@ renew_view(struct sealer *sealer)
 		read_view(sealer, &group_no, &now);
 }
 
-/* The blocks of these days leave the disk. All at once: the first writes memory to tables. */
+/*
+ * The blocks of these days leave the disk. All at once: the first writes memory to tables. Not
+ * while the disk is low, which this makes worse before it makes it better; what is left goes with
+ * later compactions.
+ */
 static void
 reclaim(struct sealer *sealer, const int64_t *day_ms, size_t count)
 {
 	if (count > 0)
 		renew_view(sealer);
 	for (size_t i = 0; i < count && wait_ms(sealer, 0); i++) {
-		struct tl_day *day = tl_day_pin(sealer->options.store, day_ms[i]);
+		struct tl_day *day;
+
+		if (tl_gate_err(sealer->options.gate) != TL_OK)
+			return;
+		day = tl_day_pin(sealer->options.store, day_ms[i]);
 
 		if (day != NULL)
 			tl_day_compact(sealer->options.store, day);

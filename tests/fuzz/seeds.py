@@ -139,7 +139,7 @@ def shown():
 
 
 def registry():
-    kinds = {"org": 0, "member": 1, "agent": 2, "credential": 3}
+    kinds = {"org": 0, "member": 1, "agent": 2, "credential": 3, "signin": 4}
     return [bytes([kinds[key.split("_")[0]]]) + value for key, value in golden("registry").items()]
 
 
