@@ -75,6 +75,7 @@ def measure(readers, seconds):
         reader.take_times()
     for _ in range(3):
         time.sleep(seconds / 3)
+        wait_for(lambda: any(reader.times or reader.error for reader in readers), "an answer")
         assert not any(reader.error for reader in readers), [r.error for r in readers]
         windows.append(sum((reader.take_times() for reader in readers), []))
     return windows

@@ -4,12 +4,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "schema/base/crypt.h"
 #include "schema/registry/apikey.h"
-#include "schema/registry/registry.h"
+#include "tests/unit/registry_place.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -180,10 +177,7 @@ rights_are_the_matrix(void **state)
 
 /* Two orgs, people in the first, and a token of each kind. */
 struct place {
-	char dir[32];
-	struct tl_store *store;
-	struct tl_roster *roster;
-	struct tl_write *write;
+	struct registry_place at;
 	uint32_t org_no, other_no;
 	uint32_t admin_no, member_no, removed_no;
 	char token[TL_TOKEN_BYTES_MAX];
@@ -206,38 +200,20 @@ put_member(struct tl_edit *edit, uint32_t org_no, uint8_t id, enum tl_role role,
 	return no;
 }
 
-static uint32_t
-put_org(struct tl_edit *edit, const char *name)
-{
-	struct tl_org org = {.name = name};
-	uint32_t no = 0;
-
-	assert_int_equal(tl_zone_get(tl_slice_str("UTC"), &org.zone, NULL), TL_OK);
-	assert_int_equal(tl_edit_put_org(edit, &org, &no), TL_OK);
-	return no;
-}
-
 static int
 set_up(void **state)
 {
 	struct place *p = calloc(1, sizeof(*p));
-	struct tl_store_options options = {.create = true};
-	struct tl_edit *edit;
 
 	assert_non_null(p);
-	strcpy(p->dir, "/tmp/apikey.XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
-	options.dir = p->dir;
-	assert_int_equal(tl_store_open(&options, &p->store, NULL), TL_OK);
-	assert_int_equal(tl_write_new(p->store, &p->write), TL_OK);
-	assert_int_equal(tl_roster_open(p->store, &p->roster, NULL), TL_OK);
-	assert_int_equal(tl_edit_begin(p->roster, p->write, &edit), TL_OK);
-	p->org_no = put_org(edit, "Acme");
-	p->other_no = put_org(edit, "Other");
-	p->admin_no = put_member(edit, p->org_no, 1, TL_ROLE_ADMIN, TL_MEMBER_ACTIVE);
-	p->member_no = put_member(edit, p->org_no, 2, TL_ROLE_MEMBER, TL_MEMBER_ACTIVE);
-	p->removed_no = put_member(edit, p->org_no, 3, TL_ROLE_ADMIN, TL_MEMBER_REMOVED);
-	tl_edit_publish(edit);
+	place_open(&p->at);
+	place_begin(&p->at);
+	p->org_no = place_put_org(&p->at, "Acme", 0);
+	p->other_no = place_put_org(&p->at, "Other", 0);
+	p->admin_no = put_member(p->at.edit, p->org_no, 1, TL_ROLE_ADMIN, TL_MEMBER_ACTIVE);
+	p->member_no = put_member(p->at.edit, p->org_no, 2, TL_ROLE_MEMBER, TL_MEMBER_ACTIVE);
+	p->removed_no = put_member(p->at.edit, p->org_no, 3, TL_ROLE_ADMIN, TL_MEMBER_REMOVED);
+	place_commit(&p->at);
 	*state = p;
 	return 0;
 }
@@ -246,13 +222,8 @@ static int
 tear_down(void **state)
 {
 	struct place *p = *state;
-	char command[64];
 
-	tl_roster_free(p->roster);
-	tl_write_free(p->write);
-	tl_store_close(p->store);
-	snprintf(command, sizeof(command), "rm -rf %s", p->dir);
-	assert_int_equal(system(command), 0);
+	place_close(&p->at);
 	free(p);
 	return 0;
 }
@@ -260,13 +231,12 @@ tear_down(void **state)
 static void
 put_token(struct place *p, struct tl_credential credential)
 {
-	struct tl_edit *edit;
 
 	tl_token_make(credential.type, &credential, p->token);
 	p->credential = credential;
-	assert_int_equal(tl_edit_begin(p->roster, p->write, &edit), TL_OK);
-	assert_int_equal(tl_edit_put_credential(edit, &credential), TL_OK);
-	tl_edit_publish(edit);
+	place_begin(&p->at);
+	assert_int_equal(tl_edit_put_credential(p->at.edit, &credential), TL_OK);
+	place_commit(&p->at);
 }
 
 static enum tl_err
@@ -274,7 +244,7 @@ resolve(struct place *p, const char *token, const char *org, bool is_operator, i
 	struct tl_caller *caller_out)
 {
 	struct tl_why why = {""};
-	const struct tl_registry *registry = tl_registry_pin(p->roster);
+	const struct tl_registry *registry = tl_registry_pin(p->at.roster);
 	enum tl_err err = tl_caller_resolve(registry, tl_slice_str(token), tl_slice_str(org),
 		is_operator, now_ms, caller_out, &why);
 
@@ -346,12 +316,11 @@ the_right_id_with_another_secret_is_refused(void **state)
 		.key_id = "tally_gw_ab12cd34",
 	};
 	struct tl_caller caller;
-	struct tl_edit *edit;
 
 	/* The token's own checksum is right, so the hash alone must refuse it. */
-	assert_int_equal(tl_edit_begin(p->roster, p->write, &edit), TL_OK);
-	assert_int_equal(tl_edit_put_credential(edit, &stored), TL_OK);
-	tl_edit_publish(edit);
+	place_begin(&p->at);
+	assert_int_equal(tl_edit_put_credential(p->at.edit, &stored), TL_OK);
+	place_commit(&p->at);
 	assert_int_equal(resolve(p, vectors[0].token, "", false, 5, &caller), TL_EUNAUTHENTICATED);
 }
 

@@ -11,8 +11,8 @@
 
 #include "schema/base/crypt.h"
 #include "schema/base/file.h"
-#include "schema/registry/registry.h"
 #include "schema/store/key.h"
+#include "tests/unit/registry_place.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -23,52 +23,17 @@ enum { ORG = 1, MEMBER, AGENT, CREDENTIAL, SIGNIN };
 
 /* A store in a folder of its own, with an org. */
 struct place {
-	char dir[32];
-	struct tl_store *store;
-	struct tl_roster *roster;
-	struct tl_write *write;
-	struct tl_edit *edit;
+	struct registry_place at;
 	uint32_t org_no;
 };
-
-static void
-begin(struct place *p)
-{
-	assert_int_equal(tl_edit_begin(p->roster, p->write, &p->edit), TL_OK);
-}
-
-static void
-commit(struct place *p)
-{
-	assert_int_equal(tl_write_commit(p->write, TL_SYNC, NULL), TL_OK);
-	tl_edit_publish(p->edit);
-	p->edit = NULL;
-}
-
-static uint32_t
-put_org(struct place *p, const char *name)
-{
-	struct tl_org org = {.name = name, .created_ms = NOW_MS};
-	uint32_t no = 0;
-
-	assert_int_equal(tl_zone_get(tl_slice_str("UTC"), &org.zone, NULL), TL_OK);
-	assert_int_equal(tl_edit_put_org(p->edit, &org, &no), TL_OK);
-	return no;
-}
 
 static int
 set_up_empty(void **state)
 {
 	struct place *p = calloc(1, sizeof(*p));
-	struct tl_store_options options = {.create = true};
 
 	assert_non_null(p);
-	strcpy(p->dir, "/tmp/registry.XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
-	options.dir = p->dir;
-	assert_int_equal(tl_store_open(&options, &p->store, NULL), TL_OK);
-	assert_int_equal(tl_write_new(p->store, &p->write), TL_OK);
-	assert_int_equal(tl_roster_open(p->store, &p->roster, NULL), TL_OK);
+	place_open(&p->at);
 	*state = p;
 	return 0;
 }
@@ -80,9 +45,9 @@ set_up(void **state)
 
 	set_up_empty(state);
 	p = *state;
-	begin(p);
-	p->org_no = put_org(p, "Acme");
-	commit(p);
+	place_begin(&p->at);
+	p->org_no = place_put_org(&p->at, "Acme", NOW_MS);
+	place_commit(&p->at);
 	return 0;
 }
 
@@ -90,14 +55,8 @@ static int
 tear_down(void **state)
 {
 	struct place *p = *state;
-	char command[64];
 
-	tl_edit_discard(p->edit);
-	tl_roster_free(p->roster);
-	tl_write_free(p->write);
-	tl_store_close(p->store);
-	snprintf(command, sizeof(command), "rm -rf %s", p->dir);
-	assert_int_equal(system(command), 0);
+	place_close(&p->at);
 	free(p);
 	return 0;
 }
@@ -108,9 +67,9 @@ reopen(struct place *p)
 {
 	struct tl_why why = {""};
 
-	tl_roster_free(p->roster);
-	p->roster = NULL;
-	if (tl_roster_open(p->store, &p->roster, &why))
+	tl_roster_free(p->at.roster);
+	p->at.roster = NULL;
+	if (tl_roster_open(p->at.store, &p->at.roster, &why))
 		fail_msg("%s", why.text);
 }
 
@@ -129,7 +88,7 @@ need(struct place *p, uint32_t i, const char *email)
 
 	id_of(i, id);
 	assert_int_equal(
-		tl_edit_need_member(p->edit, p->org_no, id, tl_slice_str(email), NOW_MS, &no),
+		tl_edit_need_member(p->at.edit, p->org_no, id, tl_slice_str(email), NOW_MS, &no),
 		TL_OK);
 	return no;
 }
@@ -137,14 +96,14 @@ need(struct place *p, uint32_t i, const char *email)
 static const struct tl_member *
 edited_member(struct place *p, uint32_t no)
 {
-	return tl_org_member(tl_edit_org(p->edit, p->org_no), no);
+	return tl_org_member(tl_edit_org(p->at.edit, p->org_no), no);
 }
 
 static void
 an_empty_store_has_an_empty_registry(void **state)
 {
 	struct place *p = *state;
-	const struct tl_registry *registry = tl_registry_pin(p->roster);
+	const struct tl_registry *registry = tl_registry_pin(p->at.roster);
 	size_t cursor = 0;
 
 	assert_int_equal(tl_registry_org_count(registry), 0);
@@ -319,16 +278,16 @@ records_have_their_golden_bytes(void **state)
 	tl_buf_init(&value, 0);
 	assert_int_equal(tl_file_read("tests/golden/registry.hex", &file, NULL), TL_OK);
 	tl_buf_put_u8(&file, 0);
-	begin(p);
-	put_samples(p->edit);
-	commit(p);
+	place_begin(&p->at);
+	put_samples(p->at.edit);
+	place_commit(&p->at);
 	for (size_t i = 0; i < COUNT(goldens); i++) {
 		struct tl_key key =
 			tl_key_registry(goldens[i].org_no, goldens[i].kind, goldens[i].no);
 		struct tl_slice wanted = golden_hex(&file, goldens[i].name);
 		char hex[512];
 
-		assert_int_equal(tl_store_get(p->store, NULL, TL_FAMILY_REGISTRY,
+		assert_int_equal(tl_store_get(p->at.store, NULL, TL_FAMILY_REGISTRY,
 					 tl_key_slice(&key), &value, NULL),
 			TL_OK);
 		tl_hex(value.data, value.bytes, hex);
@@ -411,14 +370,14 @@ a_new_start_reads_what_was_committed(void **state)
 	struct place *p = *state;
 	const struct tl_registry *registry;
 
-	begin(p);
-	put_samples(p->edit);
-	commit(p);
-	registry = tl_registry_pin(p->roster);
+	place_begin(&p->at);
+	put_samples(p->at.edit);
+	place_commit(&p->at);
+	registry = tl_registry_pin(p->at.roster);
 	check_samples(registry);
 	tl_registry_unpin(registry);
 	reopen(p);
-	registry = tl_registry_pin(p->roster);
+	registry = tl_registry_pin(p->at.roster);
 	check_samples(registry);
 	tl_registry_unpin(registry);
 }
@@ -430,54 +389,54 @@ numbers_go_on_after_a_new_start(void **state)
 	struct tl_credential credential = {.key_id = "tally_svc_00000001", .org_no = 1};
 	uint32_t other_no;
 
-	begin(p);
-	put_samples(p->edit);
-	commit(p);
+	place_begin(&p->at);
+	put_samples(p->at.edit);
+	place_commit(&p->at);
 	reopen(p);
-	begin(p);
-	other_no = put_org(p, "Other");
+	place_begin(&p->at);
+	other_no = place_put_org(&p->at, "Other", NOW_MS);
 	assert_int_equal(other_no, 2);
 	p->org_no = 1;
 	assert_int_equal(need(p, 9, ""), 3);
-	assert_int_equal(tl_edit_put_credential(p->edit, &credential), TL_OK);
+	assert_int_equal(tl_edit_put_credential(p->at.edit, &credential), TL_OK);
 	strcpy(credential.key_id, "tally_svc_00000002");
-	assert_int_equal(tl_edit_put_credential(p->edit, &credential), TL_OK);
+	assert_int_equal(tl_edit_put_credential(p->at.edit, &credential), TL_OK);
 	credential.org_no = other_no;
 	strcpy(credential.key_id, "tally_svc_00000003");
-	assert_int_equal(tl_edit_put_credential(p->edit, &credential), TL_OK);
-	commit(p);
+	assert_int_equal(tl_edit_put_credential(p->at.edit, &credential), TL_OK);
+	place_commit(&p->at);
 	/* A number given twice would overwrite a record, and the next start would miss it. */
 	reopen(p);
-	begin(p);
-	assert_int_equal(tl_edit_org(p->edit, 1)->member_count, 3);
-	assert_non_null(tl_edit_key(p->edit, tl_slice_str("tally_ca_ab12cd34")));
-	assert_non_null(tl_edit_key(p->edit, tl_slice_str("tally_svc_00000001")));
-	assert_non_null(tl_edit_key(p->edit, tl_slice_str("tally_svc_00000002")));
-	assert_non_null(tl_edit_key(p->edit, tl_slice_str("tally_svc_00000003")));
+	place_begin(&p->at);
+	assert_int_equal(tl_edit_org(p->at.edit, 1)->member_count, 3);
+	assert_non_null(tl_edit_key(p->at.edit, tl_slice_str("tally_ca_ab12cd34")));
+	assert_non_null(tl_edit_key(p->at.edit, tl_slice_str("tally_svc_00000001")));
+	assert_non_null(tl_edit_key(p->at.edit, tl_slice_str("tally_svc_00000002")));
+	assert_non_null(tl_edit_key(p->at.edit, tl_slice_str("tally_svc_00000003")));
 }
 
 static void
 a_pinned_snapshot_never_changes(void **state)
 {
 	struct place *p = *state;
-	const struct tl_registry *before = tl_registry_pin(p->roster);
+	const struct tl_registry *before = tl_registry_pin(p->at.roster);
 	const struct tl_registry *after;
 	const struct tl_org *org = tl_registry_org(before, p->org_no);
 	struct tl_org renamed;
 
-	begin(p);
-	renamed = *tl_edit_org(p->edit, p->org_no);
+	place_begin(&p->at);
+	renamed = *tl_edit_org(p->at.edit, p->org_no);
 	renamed.name = "New name";
-	assert_int_equal(tl_edit_put_org(p->edit, &renamed, &renamed.no), TL_OK);
+	assert_int_equal(tl_edit_put_org(p->at.edit, &renamed, &renamed.no), TL_OK);
 	need(p, 1, "");
-	put_org(p, "Second");
-	commit(p);
+	place_put_org(&p->at, "Second", NOW_MS);
+	place_commit(&p->at);
 
 	assert_int_equal(tl_registry_org_count(before), 1);
 	assert_ptr_equal(tl_registry_org(before, p->org_no), org);
 	assert_string_equal(org->name, "Acme");
 	assert_int_equal(org->member_count, 0);
-	after = tl_registry_pin(p->roster);
+	after = tl_registry_pin(p->at.roster);
 	assert_int_equal(tl_registry_generation(after), tl_registry_generation(before) + 1);
 	assert_int_equal(tl_registry_org_count(after), 2);
 	assert_string_equal(tl_registry_org(after, p->org_no)->name, "New name");
@@ -493,14 +452,14 @@ an_org_that_nobody_changed_is_shared(void **state)
 	const struct tl_registry *before, *after;
 	uint32_t other_no;
 
-	begin(p);
-	other_no = put_org(p, "Other");
-	commit(p);
-	before = tl_registry_pin(p->roster);
-	begin(p);
+	place_begin(&p->at);
+	other_no = place_put_org(&p->at, "Other", NOW_MS);
+	place_commit(&p->at);
+	before = tl_registry_pin(p->at.roster);
+	place_begin(&p->at);
 	need(p, 1, "");
-	commit(p);
-	after = tl_registry_pin(p->roster);
+	place_commit(&p->at);
+	after = tl_registry_pin(p->at.roster);
 	assert_ptr_equal(tl_registry_org(before, other_no), tl_registry_org(after, other_no));
 	assert_ptr_not_equal(tl_registry_org(before, p->org_no), tl_registry_org(after, p->org_no));
 	tl_registry_unpin(before);
@@ -511,15 +470,15 @@ static void
 an_edit_without_a_change_publishes_nothing(void **state)
 {
 	struct place *p = *state;
-	const struct tl_registry *registry = tl_registry_pin(p->roster);
+	const struct tl_registry *registry = tl_registry_pin(p->at.roster);
 	uint64_t generation = tl_registry_generation(registry);
 
 	tl_registry_unpin(registry);
-	begin(p);
-	assert_false(tl_edit_is_dirty(p->edit));
-	tl_edit_publish(p->edit);
-	p->edit = NULL;
-	registry = tl_registry_pin(p->roster);
+	place_begin(&p->at);
+	assert_false(tl_edit_is_dirty(p->at.edit));
+	tl_edit_publish(p->at.edit);
+	p->at.edit = NULL;
+	registry = tl_registry_pin(p->at.roster);
 	assert_int_equal(tl_registry_generation(registry), generation);
 	tl_registry_unpin(registry);
 }
@@ -530,15 +489,15 @@ a_discarded_edit_leaves_nothing(void **state)
 	struct place *p = *state;
 	const struct tl_registry *registry;
 
-	begin(p);
+	place_begin(&p->at);
 	need(p, 1, "ada@example.org");
-	put_org(p, "Other");
-	put_sample_credentials(p->edit);
-	assert_true(tl_edit_is_dirty(p->edit));
-	tl_edit_discard(p->edit);
-	p->edit = NULL;
-	tl_write_reset(p->write);
-	registry = tl_registry_pin(p->roster);
+	place_put_org(&p->at, "Other", NOW_MS);
+	put_sample_credentials(p->at.edit);
+	assert_true(tl_edit_is_dirty(p->at.edit));
+	tl_edit_discard(p->at.edit);
+	p->at.edit = NULL;
+	tl_write_reset(p->at.write);
+	registry = tl_registry_pin(p->at.roster);
 	assert_int_equal(tl_registry_org_count(registry), 1);
 	assert_int_equal(tl_registry_org(registry, p->org_no)->member_count, 0);
 	assert_null(tl_registry_key(registry, tl_slice_str("tally_gw_ab12cd34")));
@@ -553,7 +512,7 @@ a_member_appears_once(void **state)
 	size_t row_bytes;
 	uint32_t no;
 
-	begin(p);
+	place_begin(&p->at);
 	no = need(p, 1, "");
 	member = edited_member(p, no);
 	assert_int_equal(member->state, TL_MEMBER_ACTIVE);
@@ -561,13 +520,13 @@ a_member_appears_once(void **state)
 	assert_int_equal(member->rate_cents, -1);
 	assert_int_equal(member->created_ms, NOW_MS);
 	assert_string_equal(member->email, "");
-	row_bytes = tl_write_bytes(p->write);
+	row_bytes = tl_write_bytes(p->at.write);
 	assert_int_equal(need(p, 1, ""), no);
-	assert_int_equal(tl_write_bytes(p->write), row_bytes);
-	commit(p);
-	begin(p);
+	assert_int_equal(tl_write_bytes(p->at.write), row_bytes);
+	place_commit(&p->at);
+	place_begin(&p->at);
 	assert_int_equal(need(p, 1, ""), no);
-	assert_false(tl_edit_is_dirty(p->edit));
+	assert_false(tl_edit_is_dirty(p->at.edit));
 	assert_int_equal(need(p, 2, ""), no + 1);
 }
 
@@ -577,15 +536,15 @@ the_first_email_of_a_member_is_kept(void **state)
 	struct place *p = *state;
 	uint32_t no;
 
-	begin(p);
+	place_begin(&p->at);
 	no = need(p, 1, "");
 	assert_int_equal(need(p, 1, "ada@example.org"), no);
 	assert_string_equal(edited_member(p, no)->email, "ada@example.org");
-	commit(p);
-	begin(p);
+	place_commit(&p->at);
+	place_begin(&p->at);
 	assert_int_equal(need(p, 1, "eve@example.org"), no);
 	assert_int_equal(need(p, 1, ""), no);
-	assert_false(tl_edit_is_dirty(p->edit));
+	assert_false(tl_edit_is_dirty(p->at.edit));
 	assert_string_equal(edited_member(p, no)->email, "ada@example.org");
 }
 
@@ -596,17 +555,17 @@ the_next_event_brings_a_member_back_with_name_and_rate(void **state)
 	struct tl_member member;
 	uint32_t no;
 
-	begin(p);
+	place_begin(&p->at);
 	no = need(p, 1, "ada@example.org");
 	member = *edited_member(p, no);
 	member.display_name = "Ada";
 	member.rate_cents = 9900;
 	member.state = TL_MEMBER_REMOVED;
-	assert_int_equal(tl_edit_put_member(p->edit, p->org_no, &member, &no), TL_OK);
-	commit(p);
-	begin(p);
+	assert_int_equal(tl_edit_put_member(p->at.edit, p->org_no, &member, &no), TL_OK);
+	place_commit(&p->at);
+	place_begin(&p->at);
 	assert_int_equal(need(p, 1, ""), no);
-	assert_true(tl_edit_is_dirty(p->edit));
+	assert_true(tl_edit_is_dirty(p->at.edit));
 	assert_int_equal(edited_member(p, no)->state, TL_MEMBER_ACTIVE);
 	assert_string_equal(edited_member(p, no)->display_name, "Ada");
 	assert_string_equal(edited_member(p, no)->email, "ada@example.org");
@@ -628,8 +587,8 @@ an_event_accepts_an_invitation(void **state)
 	uint32_t no = 0;
 
 	id_of(1, member.id);
-	begin(p);
-	assert_int_equal(tl_edit_put_member(p->edit, p->org_no, &member, &no), TL_OK);
+	place_begin(&p->at);
+	assert_int_equal(tl_edit_put_member(p->at.edit, p->org_no, &member, &no), TL_OK);
 	assert_int_equal(need(p, 1, ""), no);
 	assert_int_equal(edited_member(p, no)->state, TL_MEMBER_ACTIVE);
 	assert_int_equal(edited_member(p, no)->role, TL_ROLE_ADMIN);
@@ -646,14 +605,14 @@ many_members_of_one_edit_are_all_found(void **state)
 	const struct tl_org *org;
 	uint8_t id[16];
 
-	begin(p);
+	place_begin(&p->at);
 	for (uint32_t i = 0; i < MANY; i++) {
 		assert_int_equal(need(p, i, ""), i + 1);
 		assert_int_equal(need(p, i / 2, ""), i / 2 + 1);
 	}
-	commit(p);
+	place_commit(&p->at);
 	reopen(p);
-	registry = tl_registry_pin(p->roster);
+	registry = tl_registry_pin(p->at.roster);
 	org = tl_registry_org(registry, p->org_no);
 	assert_int_equal(org->member_count, MANY);
 	for (uint32_t i = 0; i < MANY; i++) {
@@ -673,11 +632,11 @@ one_id_is_one_member(void **state)
 	struct tl_member twin = {.rate_cents = -1};
 	uint32_t no = 0;
 
-	begin(p);
+	place_begin(&p->at);
 	need(p, 1, "");
 	id_of(1, twin.id);
-	assert_int_equal(tl_edit_put_member(p->edit, p->org_no, &twin, &no), TL_ECONFLICT);
-	assert_int_equal(tl_edit_org(p->edit, p->org_no)->member_count, 1);
+	assert_int_equal(tl_edit_put_member(p->at.edit, p->org_no, &twin, &no), TL_ECONFLICT);
+	assert_int_equal(tl_edit_org(p->at.edit, p->org_no)->member_count, 1);
 	assert_int_equal(no, 0);
 }
 
@@ -693,24 +652,27 @@ what_could_not_be_read_again_is_not_written(void **state)
 
 	memset(long_text, 'x', sizeof(long_text) - 1);
 	long_text[sizeof(long_text) - 1] = '\0';
-	begin(p);
+	place_begin(&p->at);
 	need(p, 1, "");
 	id_of(2, id);
-	assert_int_equal(tl_edit_put_member(p->edit, p->org_no, &member, &no), TL_ESTRING_TOO_LONG);
-	assert_int_equal(tl_edit_put_agent(p->edit, p->org_no, &agent, &no), TL_ESTRING_TOO_LONG);
 	assert_int_equal(
-		tl_edit_need_member(p->edit, p->org_no, id, tl_slice_str(long_text), 0, &no),
+		tl_edit_put_member(p->at.edit, p->org_no, &member, &no), TL_ESTRING_TOO_LONG);
+	assert_int_equal(
+		tl_edit_put_agent(p->at.edit, p->org_no, &agent, &no), TL_ESTRING_TOO_LONG);
+	assert_int_equal(
+		tl_edit_need_member(p->at.edit, p->org_no, id, tl_slice_str(long_text), 0, &no),
 		TL_ESTRING_TOO_LONG);
 	assert_int_equal(
-		tl_edit_need_member(p->edit, p->org_no, id, tl_slice_of("a\0b", 3), 0, &no),
+		tl_edit_need_member(p->at.edit, p->org_no, id, tl_slice_of("a\0b", 3), 0, &no),
 		TL_ESTRING_CONTROL);
-	assert_int_equal(tl_edit_need_agent(p->edit, p->org_no, 1, tl_slice_str(long_text), 0, &no),
+	assert_int_equal(
+		tl_edit_need_agent(p->at.edit, p->org_no, 1, tl_slice_str(long_text), 0, &no),
 		TL_ESTRING_TOO_LONG);
 	agent.type = "codex";
 	agent.member_no = 2;
-	assert_int_equal(tl_edit_put_agent(p->edit, p->org_no, &agent, &no), TL_ENOT_FOUND);
+	assert_int_equal(tl_edit_put_agent(p->at.edit, p->org_no, &agent, &no), TL_ENOT_FOUND);
 	assert_int_equal(
-		tl_edit_need_member(p->edit, 7, id, tl_slice_str(""), 0, &no), TL_ENOT_FOUND);
+		tl_edit_need_member(p->at.edit, 7, id, tl_slice_str(""), 0, &no), TL_ENOT_FOUND);
 	assert_int_equal(no, 0);
 }
 
@@ -719,8 +681,8 @@ need_agent(struct place *p, uint32_t member_no, const char *type)
 {
 	uint32_t no = 0;
 
-	assert_int_equal(
-		tl_edit_need_agent(p->edit, p->org_no, member_no, tl_slice_str(type), NOW_MS, &no),
+	assert_int_equal(tl_edit_need_agent(
+				 p->at.edit, p->org_no, member_no, tl_slice_str(type), NOW_MS, &no),
 		TL_OK);
 	return no;
 }
@@ -728,7 +690,7 @@ need_agent(struct place *p, uint32_t member_no, const char *type)
 static const struct tl_agent *
 edited_agent_of(struct place *p, uint32_t member_no, const char *type)
 {
-	return tl_org_agent_of(tl_edit_org(p->edit, p->org_no), member_no, tl_slice_str(type));
+	return tl_org_agent_of(tl_edit_org(p->at.edit, p->org_no), member_no, tl_slice_str(type));
 }
 
 static void
@@ -737,7 +699,7 @@ an_agent_appears_once_per_member_and_type(void **state)
 	struct place *p = *state;
 	uint32_t ada, eve, no;
 
-	begin(p);
+	place_begin(&p->at);
 	ada = need(p, 1, "");
 	eve = need(p, 2, "");
 	no = need_agent(p, ada, "codex");
@@ -747,10 +709,10 @@ an_agent_appears_once_per_member_and_type(void **state)
 	assert_false(edited_agent_of(p, ada, "codex")->enrolled);
 	assert_true(edited_agent_of(p, ada, "codex")->live);
 	assert_null(edited_agent_of(p, eve, "code"));
-	commit(p);
-	begin(p);
+	place_commit(&p->at);
+	place_begin(&p->at);
 	assert_int_equal(need_agent(p, ada, "codex"), no);
-	assert_false(tl_edit_is_dirty(p->edit));
+	assert_false(tl_edit_is_dirty(p->at.edit));
 }
 
 static void
@@ -759,15 +721,15 @@ many_agents_are_all_found(void **state)
 	enum { MANY = 3000 };
 	struct place *p = *state;
 
-	begin(p);
+	place_begin(&p->at);
 	for (uint32_t i = 0; i < MANY; i++) {
 		assert_int_equal(need(p, i, ""), i + 1);
 		assert_int_equal(need_agent(p, i + 1, "codex"), 2 * i + 1);
 		assert_int_equal(need_agent(p, i + 1, "opencode"), 2 * i + 2);
 	}
-	commit(p);
+	place_commit(&p->at);
 	reopen(p);
-	begin(p);
+	place_begin(&p->at);
 	for (uint32_t i = 0; i < MANY; i++) {
 		assert_int_equal(edited_agent_of(p, i + 1, "codex")->no, 2 * i + 1);
 		assert_int_equal(edited_agent_of(p, i + 1, "opencode")->no, 2 * i + 2);
@@ -781,25 +743,25 @@ the_live_enrolled_agent_stands_before_the_one_that_appeared(void **state)
 	struct tl_agent enrolled = {.type = "codex", .enrolled = true, .live = true};
 	uint32_t appeared_no, newer_no = 0;
 
-	begin(p);
+	place_begin(&p->at);
 	enrolled.member_no = need(p, 1, "");
 	appeared_no = need_agent(p, 1, "codex");
-	assert_int_equal(tl_edit_put_agent(p->edit, p->org_no, &enrolled, &enrolled.no), TL_OK);
+	assert_int_equal(tl_edit_put_agent(p->at.edit, p->org_no, &enrolled, &enrolled.no), TL_OK);
 	assert_int_equal(edited_agent_of(p, 1, "codex")->no, enrolled.no);
 	assert_int_equal(need_agent(p, 1, "codex"), enrolled.no);
 
 	/* Unenrolled: the one that appeared stands in again, and so it does after a new start. */
 	enrolled.live = false;
-	assert_int_equal(tl_edit_put_agent(p->edit, p->org_no, &enrolled, &enrolled.no), TL_OK);
+	assert_int_equal(tl_edit_put_agent(p->at.edit, p->org_no, &enrolled, &enrolled.no), TL_OK);
 	assert_int_equal(edited_agent_of(p, 1, "codex")->no, appeared_no);
-	commit(p);
+	place_commit(&p->at);
 	reopen(p);
-	begin(p);
+	place_begin(&p->at);
 	assert_int_equal(edited_agent_of(p, 1, "codex")->no, appeared_no);
 
 	enrolled.no = 0;
 	enrolled.live = true;
-	assert_int_equal(tl_edit_put_agent(p->edit, p->org_no, &enrolled, &newer_no), TL_OK);
+	assert_int_equal(tl_edit_put_agent(p->at.edit, p->org_no, &enrolled, &newer_no), TL_OK);
 	assert_int_equal(edited_agent_of(p, 1, "codex")->no, newer_no);
 }
 
@@ -810,11 +772,11 @@ an_unenrolled_agent_stands_for_nobody(void **state)
 	struct tl_agent agent = {.type = "codex", .enrolled = true, .live = true};
 	uint32_t next_no;
 
-	begin(p);
+	place_begin(&p->at);
 	agent.member_no = need(p, 1, "");
-	assert_int_equal(tl_edit_put_agent(p->edit, p->org_no, &agent, &agent.no), TL_OK);
+	assert_int_equal(tl_edit_put_agent(p->at.edit, p->org_no, &agent, &agent.no), TL_OK);
 	agent.live = false;
-	assert_int_equal(tl_edit_put_agent(p->edit, p->org_no, &agent, &agent.no), TL_OK);
+	assert_int_equal(tl_edit_put_agent(p->at.edit, p->org_no, &agent, &agent.no), TL_OK);
 	assert_null(edited_agent_of(p, 1, "codex"));
 	next_no = need_agent(p, 1, "codex");
 	assert_int_equal(next_no, agent.no + 1);
@@ -832,18 +794,18 @@ credentials_are_listed_by_org_in_order(void **state)
 	size_t cursor = 0;
 	uint32_t other_no;
 
-	begin(p);
-	other_no = put_org(p, "Other");
+	place_begin(&p->at);
+	other_no = place_put_org(&p->at, "Other", NOW_MS);
 	for (int i = 0; i < 300; i++) {
 		credential.org_no = i % 3 == 0 ? 0 : i % 3 == 1 ? p->org_no : other_no;
 		snprintf(credential.key_id, sizeof(credential.key_id), "tally_svc_%08u",
 			(unsigned)i % 1000);
 		credential.created_ms = i;
-		assert_int_equal(tl_edit_put_credential(p->edit, &credential), TL_OK);
+		assert_int_equal(tl_edit_put_credential(p->at.edit, &credential), TL_OK);
 	}
-	commit(p);
+	place_commit(&p->at);
 	reopen(p);
-	registry = tl_registry_pin(p->roster);
+	registry = tl_registry_pin(p->at.roster);
 	while ((next = tl_registry_credential_next(registry, other_no, &cursor))) {
 		assert_int_equal(next->created_ms, 3 * seen + 2);
 		seen++;
@@ -862,21 +824,21 @@ a_credential_is_replaced_in_its_place(void **state)
 	uint32_t count = 0;
 	size_t cursor = 0;
 
-	begin(p);
+	place_begin(&p->at);
 	need(p, 1, "");
-	put_sample_credentials(p->edit);
-	commit(p);
-	before = tl_registry_pin(p->roster);
+	put_sample_credentials(p->at.edit);
+	place_commit(&p->at);
+	before = tl_registry_pin(p->at.roster);
 	found = tl_registry_key(before, tl_slice_str("tally_ca_ab12cd34"));
-	begin(p);
+	place_begin(&p->at);
 	changed = *found;
 	changed.revoked_ms = 7;
-	assert_int_equal(tl_edit_put_credential(p->edit, &changed), TL_OK);
-	commit(p);
+	assert_int_equal(tl_edit_put_credential(p->at.edit, &changed), TL_OK);
+	place_commit(&p->at);
 	assert_int_equal(found->revoked_ms, NOW_MS + 86400000);
 	tl_registry_unpin(before);
 	reopen(p);
-	before = tl_registry_pin(p->roster);
+	before = tl_registry_pin(p->at.roster);
 	found = tl_registry_key(before, tl_slice_str("tally_ca_ab12cd34"));
 	assert_int_equal(found->revoked_ms, 7);
 	assert_string_equal(found->name, "laptop");
@@ -947,8 +909,8 @@ damaged_rows_are_named(void **state)
 {
 	struct place *p = *state;
 
-	tl_roster_free(p->roster);
-	p->roster = NULL;
+	tl_roster_free(p->at.roster);
+	p->at.roster = NULL;
 	for (size_t i = 0; i < COUNT(damages); i++) {
 		struct tl_key key =
 			tl_key_registry(damages[i].org_no, damages[i].kind, damages[i].no);
@@ -960,10 +922,10 @@ damaged_rows_are_named(void **state)
 		enum tl_err err;
 
 		assert_true(tl_unhex(tl_slice_str(damages[i].hex), value, value_bytes));
-		tl_write_put(p->write, TL_FAMILY_REGISTRY, tl_key_slice(&key),
+		tl_write_put(p->at.write, TL_FAMILY_REGISTRY, tl_key_slice(&key),
 			tl_slice_of(value, value_bytes));
-		assert_int_equal(tl_write_commit(p->write, TL_SYNC, NULL), TL_OK);
-		err = tl_roster_open(p->store, &roster, &why);
+		assert_int_equal(tl_write_commit(p->at.write, TL_SYNC, NULL), TL_OK);
+		err = tl_roster_open(p->at.store, &roster, &why);
 		if (err != damages[i].err)
 			fail_msg("%s: %s: %s", damages[i].name, tl_err_name(err), why.text);
 		assert_null(roster);
@@ -971,8 +933,8 @@ damaged_rows_are_named(void **state)
 			damages[i].kind, damages[i].no);
 		if (!strstr(why.text, row))
 			fail_msg("%s: %s", damages[i].name, why.text);
-		tl_write_delete(p->write, TL_FAMILY_REGISTRY, tl_key_slice(&key));
-		assert_int_equal(tl_write_commit(p->write, TL_SYNC, NULL), TL_OK);
+		tl_write_delete(p->at.write, TL_FAMILY_REGISTRY, tl_key_slice(&key));
+		assert_int_equal(tl_write_commit(p->at.write, TL_SYNC, NULL), TL_OK);
 	}
 	reopen(p);
 }
@@ -1009,17 +971,17 @@ static void
 readers_see_whole_snapshots_while_the_writer_publishes(void **state)
 {
 	struct place *p = *state;
-	struct reader reader = {.roster = p->roster};
+	struct reader reader = {.roster = p->at.roster};
 	pthread_t threads[3];
 	void *agreed;
 
 	for (size_t i = 0; i < COUNT(threads); i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, read_snapshots, &reader), 0);
 	for (uint32_t i = 0; i < 300 || atomic_load(&reader.pins) < 300; i++) {
-		begin(p);
+		place_begin(&p->at);
 		need(p, i, "ada@example.org");
-		tl_edit_publish(p->edit);
-		p->edit = NULL;
+		tl_edit_publish(p->at.edit);
+		p->at.edit = NULL;
 	}
 	atomic_store(&reader.stop, true);
 	for (size_t i = 0; i < COUNT(threads); i++) {

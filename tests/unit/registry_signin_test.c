@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "schema/base/crypt.h"
-#include "schema/registry/registry.h"
 #include "schema/store/key.h"
+#include "tests/unit/registry_place.h"
 
 /* 2026-11-21T10:00:00Z */
 #define NOW_MS 1795255200000LL
@@ -17,58 +17,29 @@
 
 /* A store with two orgs, a member in the first, and a personal token of theirs. */
 struct place {
-	char dir[32];
-	struct tl_store *store;
-	struct tl_roster *roster;
-	struct tl_write *write;
-	struct tl_edit *edit;
+	struct registry_place at;
 	uint32_t member_no;
 	struct tl_credential token;
 };
-
-static void
-begin(struct place *p)
-{
-	assert_int_equal(tl_edit_begin(p->roster, p->write, &p->edit), TL_OK);
-}
-
-static void
-commit(struct place *p)
-{
-	assert_int_equal(tl_write_commit(p->write, TL_SYNC, NULL), TL_OK);
-	tl_edit_publish(p->edit);
-	p->edit = NULL;
-}
 
 static int
 set_up(void **state)
 {
 	struct place *p = calloc(1, sizeof(*p));
-	struct tl_store_options options = {.create = true};
-	struct tl_org org = {.created_ms = NOW_MS};
 	struct tl_member member = {
 		.id = {1}, .state = TL_MEMBER_ACTIVE, .role = TL_ROLE_ADMIN, .created_ms = NOW_MS};
 	char token[TL_TOKEN_BYTES_MAX];
-	uint32_t no = 0;
 
 	assert_non_null(p);
-	strcpy(p->dir, "/tmp/signin.XXXXXX");
-	assert_non_null(mkdtemp(p->dir));
-	options.dir = p->dir;
-	assert_int_equal(tl_store_open(&options, &p->store, NULL), TL_OK);
-	assert_int_equal(tl_write_new(p->store, &p->write), TL_OK);
-	assert_int_equal(tl_roster_open(p->store, &p->roster, NULL), TL_OK);
-	assert_int_equal(tl_zone_get(tl_slice_str("UTC"), &org.zone, NULL), TL_OK);
-	begin(p);
-	org.name = "acme";
-	assert_int_equal(tl_edit_put_org(p->edit, &org, &no), TL_OK);
-	org.name = "other";
-	assert_int_equal(tl_edit_put_org(p->edit, &org, &no), TL_OK);
-	assert_int_equal(tl_edit_put_member(p->edit, 1, &member, &p->member_no), TL_OK);
+	place_open(&p->at);
+	place_begin(&p->at);
+	place_put_org(&p->at, "acme", NOW_MS);
+	place_put_org(&p->at, "other", NOW_MS);
+	assert_int_equal(tl_edit_put_member(p->at.edit, 1, &member, &p->member_no), TL_OK);
 	p->token = (struct tl_credential){.org_no = 1, .member_no = p->member_no};
 	tl_token_make(TL_CREDENTIAL_PERSON, &p->token, token);
-	assert_int_equal(tl_edit_put_credential(p->edit, &p->token), TL_OK);
-	commit(p);
+	assert_int_equal(tl_edit_put_credential(p->at.edit, &p->token), TL_OK);
+	place_commit(&p->at);
 	*state = p;
 	return 0;
 }
@@ -77,14 +48,8 @@ static int
 tear_down(void **state)
 {
 	struct place *p = *state;
-	char command[64];
 
-	tl_edit_discard(p->edit);
-	tl_roster_free(p->roster);
-	tl_write_free(p->write);
-	tl_store_close(p->store);
-	snprintf(command, sizeof(command), "rm -rf %s", p->dir);
-	assert_int_equal(system(command), 0);
+	place_close(&p->at);
 	free(p);
 	return 0;
 }
@@ -104,16 +69,16 @@ put(struct place *p, uint32_t org_no, const char *key_id, uint32_t member_no, in
 
 	snprintf(signin.key_id, sizeof(signin.key_id), "%s", key_id);
 	tl_signin_make(&signin, secret_out);
-	begin(p);
-	assert_int_equal(tl_edit_put_signin(p->edit, &signin, now_ms, &no), TL_OK);
-	commit(p);
+	place_begin(&p->at);
+	assert_int_equal(tl_edit_put_signin(p->at.edit, &signin, now_ms, &no), TL_OK);
+	place_commit(&p->at);
 	return no;
 }
 
 static enum tl_err
 resolve(struct place *p, const char *secret, int64_t now_ms, struct tl_caller *caller_out)
 {
-	const struct tl_registry *registry = tl_registry_pin(p->roster);
+	const struct tl_registry *registry = tl_registry_pin(p->at.roster);
 	struct tl_why why = {""};
 	enum tl_err err = tl_caller_resolve(
 		registry, tl_slice_str(secret), tl_slice_str(""), false, now_ms, caller_out, &why);
@@ -125,9 +90,9 @@ resolve(struct place *p, const char *secret, int64_t now_ms, struct tl_caller *c
 static void
 reopen(struct place *p)
 {
-	tl_roster_free(p->roster);
-	p->roster = NULL;
-	assert_int_equal(tl_roster_open(p->store, &p->roster, NULL), TL_OK);
+	tl_roster_free(p->at.roster);
+	p->at.roster = NULL;
+	assert_int_equal(tl_roster_open(p->at.store, &p->at.roster, NULL), TL_OK);
 }
 
 static void
@@ -189,19 +154,19 @@ it_ends_with_its_token_and_its_member(void **state)
 
 	put(p, 1, p->token.key_id, p->member_no, NOW_MS, by_token);
 	put(p, 1, "", p->member_no, NOW_MS, by_link);
-	begin(p);
+	place_begin(&p->at);
 	p->token.revoked_ms = NOW_MS + 10;
-	assert_int_equal(tl_edit_put_credential(p->edit, &p->token), TL_OK);
-	commit(p);
+	assert_int_equal(tl_edit_put_credential(p->at.edit, &p->token), TL_OK);
+	place_commit(&p->at);
 	assert_int_equal(resolve(p, by_token, NOW_MS + 9, &caller), TL_OK);
 	assert_int_equal(resolve(p, by_token, NOW_MS + 10, &caller), TL_EUNAUTHENTICATED);
 	assert_int_equal(resolve(p, by_link, NOW_MS + 10, &caller), TL_OK);
-	begin(p);
-	org = tl_edit_org(p->edit, 1);
+	place_begin(&p->at);
+	org = tl_edit_org(p->at.edit, 1);
 	member = *tl_org_member(org, p->member_no);
 	member.state = TL_MEMBER_REMOVED;
-	assert_int_equal(tl_edit_put_member(p->edit, 1, &member, &no), TL_OK);
-	commit(p);
+	assert_int_equal(tl_edit_put_member(p->at.edit, 1, &member, &no), TL_OK);
+	place_commit(&p->at);
 	assert_int_equal(resolve(p, by_link, NOW_MS + 10, &caller), TL_EUNAUTHENTICATED);
 }
 
@@ -216,12 +181,12 @@ an_ended_one_stays_ended_and_its_place_is_taken(void **state)
 	assert_int_equal(put(p, 1, "", 0, NOW_MS, first), 1);
 	assert_int_equal(put(p, 1, "", 0, NOW_MS, second), 2);
 	assert_int_equal(put(p, 2, "", 0, NOW_MS, second), 1);
-	begin(p);
-	registry = tl_edit_registry(p->edit);
+	place_begin(&p->at);
+	registry = tl_edit_registry(p->at.edit);
 	assert_int_equal(
-		tl_edit_end_signin(p->edit, tl_registry_signin(registry, tl_slice_str(first))),
+		tl_edit_end_signin(p->at.edit, tl_registry_signin(registry, tl_slice_str(first))),
 		TL_OK);
-	commit(p);
+	place_commit(&p->at);
 	reopen(p);
 	assert_int_equal(resolve(p, first, NOW_MS, &caller), TL_EUNAUTHENTICATED);
 	assert_int_equal(resolve(p, second, NOW_MS, &caller), TL_OK);
@@ -260,14 +225,14 @@ a_use_is_stored_when_it_is_old_enough(void **state)
 
 	put(p, 1, "", 0, NOW_MS, secret);
 	assert_int_equal(resolve(p, secret, NOW_MS + TL_SIGNIN_STORE_MS - 1, &caller), TL_OK);
-	begin(p);
-	assert_int_equal(tl_edit_keep_signins(p->edit, TL_SIGNIN_STORE_MS), 0);
-	commit(p);
+	place_begin(&p->at);
+	assert_int_equal(tl_edit_keep_signins(p->at.edit, TL_SIGNIN_STORE_MS), 0);
+	place_commit(&p->at);
 	assert_int_equal(resolve(p, secret, NOW_MS + TL_SIGNIN_STORE_MS, &caller), TL_OK);
-	begin(p);
-	assert_int_equal(tl_edit_keep_signins(p->edit, TL_SIGNIN_STORE_MS), 1);
-	assert_int_equal(tl_edit_keep_signins(p->edit, 0), 0);
-	commit(p);
+	place_begin(&p->at);
+	assert_int_equal(tl_edit_keep_signins(p->at.edit, TL_SIGNIN_STORE_MS), 1);
+	assert_int_equal(tl_edit_keep_signins(p->at.edit, 0), 0);
+	place_commit(&p->at);
 	reopen(p);
 	assert_int_equal(
 		resolve(p, secret, NOW_MS + TL_SIGNIN_STORE_MS + TL_SIGNIN_IDLE_MS - 1, &caller),
@@ -285,10 +250,10 @@ a_gap_in_the_numbers_stops_the_load(void **state)
 
 	put(p, 1, "", 0, NOW_MS, secret);
 	put(p, 1, "", 0, NOW_MS, secret);
-	tl_write_reset(p->write);
-	tl_write_delete(p->write, TL_FAMILY_REGISTRY, tl_key_slice(&key));
-	assert_int_equal(tl_write_commit(p->write, TL_SYNC, NULL), TL_OK);
-	assert_int_equal(tl_roster_open(p->store, &roster, &why), TL_ESTORAGE_CORRUPT);
+	tl_write_reset(p->at.write);
+	tl_write_delete(p->at.write, TL_FAMILY_REGISTRY, tl_key_slice(&key));
+	assert_int_equal(tl_write_commit(p->at.write, TL_SYNC, NULL), TL_OK);
+	assert_int_equal(tl_roster_open(p->at.store, &roster, &why), TL_ESTORAGE_CORRUPT);
 	assert_non_null(strstr(why.text, "numbers are not dense"));
 }
 
@@ -303,13 +268,15 @@ a_credential_resolves_a_thousand_keys_a_second(void **state)
 
 	for (int i = 0; i < 1000; i++)
 		assert_int_equal(
-			tl_roster_allow_resolve(p->roster, &gateway, 5000 + i % 1000, NULL), TL_OK);
+			tl_roster_allow_resolve(p->at.roster, &gateway, 5000 + i % 1000, NULL),
+			TL_OK);
 	assert_int_equal(
-		tl_roster_allow_resolve(p->roster, &gateway, 5999, NULL), TL_ERATE_LIMITED);
-	assert_int_equal(tl_roster_allow_resolve(p->roster, &other, 5999, NULL), TL_OK);
+		tl_roster_allow_resolve(p->at.roster, &gateway, 5999, NULL), TL_ERATE_LIMITED);
+	assert_int_equal(tl_roster_allow_resolve(p->at.roster, &other, 5999, NULL), TL_OK);
 	for (int i = 0; i < 1001; i++)
-		assert_int_equal(tl_roster_allow_resolve(p->roster, &operator, 5999, NULL), TL_OK);
-	assert_int_equal(tl_roster_allow_resolve(p->roster, &gateway, 6000, NULL), TL_OK);
+		assert_int_equal(
+			tl_roster_allow_resolve(p->at.roster, &operator, 5999, NULL), TL_OK);
+	assert_int_equal(tl_roster_allow_resolve(p->at.roster, &gateway, 6000, NULL), TL_OK);
 }
 
 int
