@@ -1,55 +1,68 @@
 /*
- * Linear probing, home slot = the top bits of the hash, so that a table twice as large is filled in
- * the order the old one is read. A slot is empty (org 0), dead (org DEDUPE_DEAD) or taken:
+ * Slots are filled one behind the other and never move; an index of pegs finds them:
  *
- *   ... | empty | A | B | dead | C | empty | ...      probes stop at the first empty slot
+ *   pegs    | . | hash, 4 | hash, 1 | . | hash, 3 | . |     open addressing, linear probing
+ *   slots   | 1 | 2 free | 3 | 4 | not used yet ...         what is free is used again first
  *
- * Dead slots exist because slots that were handed out must not move: they are left by unclaim,
- * used again by claim and swept away by expire and reserve.
+ * A new id so costs one random line of the index, at 8 bytes a peg, and a line of slots every
+ * other id. A peg has 32 bits of the hash, which are its home, scaled to the number of pegs, and
+ * tell most others apart without a look at their slots. So the index can have any size: it grows
+ * by a half or a third and reads no slot for that.
  *
- * The addresses of the largest table are reserved from the start and made memory as it grows, so
- * growing moves slots within one place and never needs room for two tables.
+ * The addresses of all the slots there can ever be are reserved from the start and made memory as
+ * they are used.
  */
 #include "ingest/dedupe.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "schema/base/crypt.h"
 
-#define DEDUPE_SLOTS_MIN 4096u
-#define DEDUPE_DEAD UINT32_MAX
+#define IDS_MIN 3584u
+#define PEGS_MIN 4096u
 #define HUGE_PAGE_BYTES ((size_t)2 << 20)
+#define PREFETCH_SLOTS 16u
 
-/* No slot lies so far behind its home: a quarter of the keyed hashes would have to agree. */
-#define DISTANCE_MAX 65536u
+/* Place of a free slot: no group has this number. Its id[0] is the number of the next free one. */
+#define PLACE_FREE UINT64_MAX
 
-struct dedupe {
-	void *reserved; /* addresses, slots among them */
-	size_t reserved_bytes;
-	struct dedupe_slot *slots;
-	uint64_t slot_count; /* a power of two */
-	uint64_t slot_count_max;
-	unsigned home_shift; /* hash >> home_shift is the home slot */
-	uint64_t taken_count;
-	uint64_t dead_count;
-	uint64_t seed[4];
+struct peg {
+	uint32_t hash;
+	uint32_t slot_no; /* from 1; 0: no slot hangs here */
 };
 
-_Static_assert(sizeof(struct dedupe_slot) == 32, "two slots share a cache line");
+struct dedupe {
+	uint64_t id_count_max;
+	uint64_t taken_count;
+	/* slots, number 1 first */
+	struct dedupe_slot *slots;
+	size_t reserved_bytes; /* addresses of them, */
+	size_t slots_bytes;    /* of which this much is memory */
+	uint64_t used_count;   /* those behind were never taken */
+	uint64_t free_count;
+	uint32_t free_no; /* the free one to take next; 0: none */
+	/* index */
+	struct peg *pegs;
+	uint64_t peg_count;
+	/* secrets, fixed after new */
+	uint64_t seed[4];
+	unsigned __int128 org_factor;
+};
+
+_Static_assert(sizeof(struct dedupe_slot) == 28, "no padding");
 
 /* 7/8: longer runs would cost more than the memory they save. */
 static uint64_t
-taken_max(uint64_t slot_count)
+taken_max(uint64_t peg_count)
 {
-	return slot_count / 8 * 7;
+	return peg_count / 8 * 7;
 }
 
 static uint64_t
 fold_multiply(uint64_t a, uint64_t b)
 {
-	__extension__ unsigned __int128 product = (unsigned __int128)a * b;
+	unsigned __int128 product = (unsigned __int128)a * b;
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
@@ -59,70 +72,98 @@ fold_multiply(uint64_t a, uint64_t b)
  * process, and nobody outside sees a hash or an order of slots that could tell them. Under that
  * condition two folded multiplies are enough, at a third of SipHash's price.
  */
+static uint32_t
+hash_of(const struct dedupe *dedupe, uint64_t low, uint64_t high)
+{
+	uint64_t hash = fold_multiply(low ^ dedupe->seed[0], high ^ dedupe->seed[1]);
+
+	return (uint32_t)(fold_multiply(hash ^ dedupe->seed[2], dedupe->seed[3]) >> 32);
+}
+
+static uint32_t
+hash_of_slot(const struct dedupe *dedupe, const struct dedupe_slot *slot)
+{
+	return hash_of(dedupe, slot->id[0], slot->id[1]);
+}
+
+struct dedupe_key
+dedupe_key_of(const struct dedupe *dedupe, uint32_t org, const uint8_t id[16])
+{
+	unsigned __int128 sum;
+	struct dedupe_key key;
+
+	memcpy(&sum, id, sizeof(sum));
+	sum += dedupe->org_factor * org;
+	key.id[0] = (uint64_t)sum;
+	key.id[1] = (uint64_t)(sum >> 64);
+	key.hash = hash_of(dedupe, key.id[0], key.id[1]);
+	return key;
+}
+
 static uint64_t
-hash_of(const struct dedupe *dedupe, uint32_t org, const uint8_t id[16])
+home_of(const struct dedupe *dedupe, uint32_t hash)
 {
-	uint64_t words[2];
-	uint64_t hash;
-
-	memcpy(words, id, sizeof(words));
-	hash = fold_multiply(words[0] ^ dedupe->seed[0], words[1] ^ dedupe->seed[1]);
-	return fold_multiply(hash ^ dedupe->seed[2], org ^ dedupe->seed[3]);
+	return hash * dedupe->peg_count >> 32;
 }
 
-/* Addresses without memory, for the largest table and for starting it at a huge page. */
-static bool
-reserve_addresses(struct dedupe *dedupe)
+static uint64_t
+next_of(const struct dedupe *dedupe, uint64_t at)
 {
-	uintptr_t at;
-
-	dedupe->reserved_bytes =
-		dedupe->slot_count_max * sizeof(struct dedupe_slot) + HUGE_PAGE_BYTES;
-	dedupe->reserved = mmap(NULL, dedupe->reserved_bytes, PROT_NONE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (dedupe->reserved == MAP_FAILED)
-		return false;
-	at = ((uintptr_t)dedupe->reserved + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1);
-	dedupe->slots = (struct dedupe_slot *)at;
-	return true;
+	return at + 1 < dedupe->peg_count ? at + 1 : 0;
 }
 
-/* The first slot_count slots are memory, those that were none before zeroed; false without memory.
+static struct dedupe_slot *
+slot_of(const struct dedupe *dedupe, uint32_t slot_no)
+{
+	return &dedupe->slots[slot_no - 1];
+}
+
+/*
+ * Zeroed memory for pegs, NULL without. Every probe is a random page, so huge ones are asked for;
+ * the advice may be declined without harm.
  */
-static bool
-set_slots(struct dedupe *dedupe, uint64_t slot_count)
+static struct peg *
+map_pegs(uint64_t peg_count)
 {
-	size_t bytes = slot_count * sizeof(struct dedupe_slot);
+	size_t bytes = peg_count * sizeof(struct peg);
+	void *pegs = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (mprotect(dedupe->slots, bytes, PROT_READ | PROT_WRITE) != 0)
-		return false;
-	/* Every probe is a random page; the advice may be declined without harm. */
+	if (pegs == MAP_FAILED)
+		return NULL;
 	if (bytes >= HUGE_PAGE_BYTES)
-		(void)madvise(dedupe->slots, bytes, MADV_HUGEPAGE);
-	dedupe->slot_count = slot_count;
-	dedupe->home_shift = 64u - (unsigned)__builtin_ctzll(slot_count);
-	return true;
+		(void)madvise(pegs, bytes, MADV_HUGEPAGE);
+	return pegs;
 }
 
 enum tl_err
 dedupe_new(size_t bytes_max, struct dedupe **dedupe_out)
 {
 	struct dedupe *dedupe = calloc(1, sizeof(*dedupe));
+	uint64_t id_bytes = sizeof(struct dedupe_slot) + sizeof(struct peg) * 8 / 7 + 1;
 
 	if (dedupe == NULL)
 		return TL_ENOMEM;
-	dedupe->slot_count_max = DEDUPE_SLOTS_MIN;
-	while (dedupe->slot_count_max <= bytes_max / sizeof(struct dedupe_slot) / 2)
-		dedupe->slot_count_max *= 2;
-	if (!reserve_addresses(dedupe)) {
+	dedupe->id_count_max = bytes_max / id_bytes;
+	if (dedupe->id_count_max < IDS_MIN)
+		dedupe->id_count_max = IDS_MIN;
+	if (dedupe->id_count_max > UINT32_MAX - 1)
+		dedupe->id_count_max = UINT32_MAX - 1;
+	dedupe->reserved_bytes =
+		dedupe->id_count_max * sizeof(struct dedupe_slot) + HUGE_PAGE_BYTES;
+	dedupe->slots = mmap(NULL, dedupe->reserved_bytes, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (dedupe->slots == MAP_FAILED) {
 		free(dedupe);
 		return TL_ENOMEM;
 	}
-	if (!set_slots(dedupe, DEDUPE_SLOTS_MIN)) {
+	dedupe->pegs = map_pegs(PEGS_MIN);
+	if (dedupe->pegs == NULL) {
 		dedupe_free(dedupe);
 		return TL_ENOMEM;
 	}
+	dedupe->peg_count = PEGS_MIN;
 	tl_random(dedupe->seed, sizeof(dedupe->seed));
+	tl_random(&dedupe->org_factor, sizeof(dedupe->org_factor));
 	*dedupe_out = dedupe;
 	return TL_OK;
 }
@@ -132,195 +173,228 @@ dedupe_free(struct dedupe *dedupe)
 {
 	if (dedupe == NULL)
 		return;
-	(void)munmap(dedupe->reserved, dedupe->reserved_bytes);
+	if (dedupe->pegs != NULL)
+		(void)munmap(dedupe->pegs, dedupe->peg_count * sizeof(struct peg));
+	(void)munmap(dedupe->slots, dedupe->reserved_bytes);
 	free(dedupe);
 }
 
-static uint64_t
-home_of(const struct dedupe *dedupe, const struct dedupe_slot *slot)
+/* The peg where a slot whose hash and number are known to be in no peg belongs. */
+static struct peg *
+find_empty(const struct dedupe *dedupe, uint32_t hash)
 {
-	return hash_of(dedupe, slot->org, slot->id) >> dedupe->home_shift;
+	uint64_t at = home_of(dedupe, hash);
+
+	while (dedupe->pegs[at].slot_no != 0)
+		at = next_of(dedupe, at);
+	return &dedupe->pegs[at];
 }
 
+/* The peg of the key, or the empty one where it belongs. There is always an empty one. */
+static struct peg *
+find_peg(const struct dedupe *dedupe, const struct dedupe_key *key)
+{
+	uint64_t at = home_of(dedupe, key->hash);
+
+	for (;; at = next_of(dedupe, at)) {
+		struct peg *peg = &dedupe->pegs[at];
+		const struct dedupe_slot *slot;
+
+		if (peg->slot_no == 0)
+			return peg;
+		if (peg->hash != key->hash)
+			continue;
+		slot = slot_of(dedupe, peg->slot_no);
+		if (slot->id[0] == key->id[0] && slot->id[1] == key->id[1])
+			return peg;
+	}
+}
+
+/*
+ * A larger index. Pegs lie near the order of their hashes in both, so each is read and written
+ * once from start to end, and what was read is given back on the way: the two together take
+ * hardly more than the new one alone.
+ */
 static bool
-is_taken(const struct dedupe_slot *slot)
+grow_index(struct dedupe *dedupe, uint64_t peg_count)
 {
-	return slot->org != 0 && slot->org != DEDUPE_DEAD;
+	struct peg *old = dedupe->pegs;
+	uint64_t old_count = dedupe->peg_count;
+	uint64_t step = HUGE_PAGE_BYTES / sizeof(*old);
+	struct peg *pegs = map_pegs(peg_count);
+
+	if (pegs == NULL)
+		return false;
+	dedupe->pegs = pegs;
+	dedupe->peg_count = peg_count;
+	for (uint64_t first = 0; first < old_count; first += step) {
+		uint64_t end = first + step < old_count ? first + step : old_count;
+
+		for (uint64_t i = first; i < end; i++) {
+			if (old[i].slot_no != 0)
+				*find_empty(dedupe, old[i].hash) = old[i];
+		}
+		(void)munmap(&old[first], (end - first) * sizeof(*old));
+	}
+	return true;
 }
 
-/* Put what is known not to be in the table into the first empty slot from its home, at, on. */
-static void
-settle(struct dedupe *dedupe, const struct dedupe_slot *slot, uint64_t at)
+/* 2^k and 3 * 2^k in turn, or what the cap needs. */
+static uint64_t
+larger_count(const struct dedupe *dedupe, uint64_t taken_count)
 {
-	uint64_t mask = dedupe->slot_count - 1;
+	uint64_t last = (dedupe->id_count_max + 6) / 7 * 8;
+	uint64_t count = PEGS_MIN;
 
-	while (dedupe->slots[at].org != 0)
-		at = (at + 1) & mask;
-	dedupe->slots[at] = *slot;
+	while (taken_max(count) < taken_count) {
+		bool is_power = (count & (count - 1)) == 0;
+
+		count += is_power ? count / 2 : count / 3;
+	}
+	return count < last ? count : last;
 }
 
-/*
- * Drop the dead and the ids of groups before group_no, in place. Begins behind an empty slot and
- * takes out and settles one slot after the other: what was settled before lies between its home
- * and the present slot, so nothing moves past the sweep and nothing is met twice.
- */
-static void
-sweep(struct dedupe *dedupe, uint64_t group_no)
+/* The first slot_count slots are memory, up to the end of a huge page; false without memory. */
+static bool
+make_slots(struct dedupe *dedupe, uint64_t slot_count)
 {
-	uint64_t mask = dedupe->slot_count - 1;
-	uint64_t start = 0;
+	size_t bytes = slot_count * sizeof(struct dedupe_slot);
 
-	while (dedupe->slots[start].org != 0)
-		start++;
-	for (uint64_t step = 1; step < dedupe->slot_count; step++) {
-		struct dedupe_slot *slot = &dedupe->slots[(start + step) & mask];
-		struct dedupe_slot taken = *slot;
-
-		if (taken.org == 0)
-			continue;
-		*slot = (struct dedupe_slot){0};
-		if (taken.org == DEDUPE_DEAD)
-			continue;
-		if (taken.place >> DEDUPE_GROUP_SHIFT < group_no)
-			dedupe->taken_count--;
-		else
-			settle(dedupe, &taken, home_of(dedupe, &taken));
-	}
-	dedupe->dead_count = 0;
-}
-
-/*
- * In place, from the last slot down: a slot's home at least doubles its number, so it goes to where
- * only slots lie that have been moved. Only near the start that may be wrong by its distance from
- * home; those slots are taken out before and put back last.
- */
-static enum tl_err
-grow(struct dedupe *dedupe, uint64_t slot_count)
-{
-	uint64_t old_count = dedupe->slot_count;
-	uint64_t low_count = old_count < 2 * DISTANCE_MAX ? old_count : 2 * DISTANCE_MAX;
-	struct dedupe_slot *low = malloc(low_count * sizeof(*low));
-
-	/* No memory is a cap as well: the sender is told to come again, nothing is dropped. */
-	if (low == NULL || !set_slots(dedupe, slot_count)) {
-		free(low);
-		return TL_EID_INDEX_FULL;
-	}
-	memcpy(low, dedupe->slots, low_count * sizeof(*low));
-	memset(dedupe->slots, 0, low_count * sizeof(*low));
-	for (uint64_t i = old_count; i-- > low_count;) {
-		struct dedupe_slot moved = dedupe->slots[i];
-		uint64_t home;
-
-		dedupe->slots[i] = (struct dedupe_slot){0};
-		if (!is_taken(&moved))
-			continue;
-		home = home_of(dedupe, &moved);
-		assert(home >= i);
-		settle(dedupe, &moved, home);
-	}
-	for (uint64_t i = 0; i < low_count; i++) {
-		if (is_taken(&low[i]))
-			settle(dedupe, &low[i], home_of(dedupe, &low[i]));
-	}
-	dedupe->dead_count = 0;
-	free(low);
-	return TL_OK;
+	if (bytes <= dedupe->slots_bytes)
+		return true;
+	bytes += -((uintptr_t)dedupe->slots + bytes) & (HUGE_PAGE_BYTES - 1);
+	if (mprotect(dedupe->slots, bytes, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	(void)madvise(dedupe->slots, bytes, MADV_HUGEPAGE);
+	dedupe->slots_bytes = bytes;
+	return true;
 }
 
 enum tl_err
 dedupe_reserve(struct dedupe *dedupe, uint32_t count)
 {
-	uint64_t wanted = dedupe->taken_count + count;
-	uint64_t slot_count = dedupe->slot_count;
+	uint64_t taken_count = dedupe->taken_count + count;
 
-	if (wanted + dedupe->dead_count <= taken_max(slot_count))
-		return TL_OK;
-	if (wanted <= taken_max(slot_count)) {
-		sweep(dedupe, 0);
-		return TL_OK;
+	/* No memory is a cap as well: the sender is told to come again, nothing is dropped. */
+	if (taken_count > dedupe->id_count_max)
+		return TL_EID_INDEX_FULL;
+	if (count > dedupe->free_count &&
+		!make_slots(dedupe, dedupe->used_count + count - dedupe->free_count))
+		return TL_EID_INDEX_FULL;
+	if (taken_count > taken_max(dedupe->peg_count) &&
+		!grow_index(dedupe, larger_count(dedupe, taken_count)))
+		return TL_EID_INDEX_FULL;
+	return TL_OK;
+}
+
+static uint32_t
+take_slot(struct dedupe *dedupe)
+{
+	uint32_t slot_no = dedupe->free_no;
+
+	if (slot_no != 0) {
+		dedupe->free_no = (uint32_t)slot_of(dedupe, slot_no)->id[0];
+		dedupe->free_count--;
+		return slot_no;
 	}
-	while (wanted > taken_max(slot_count)) {
-		if (slot_count >= dedupe->slot_count_max)
-			return TL_EID_INDEX_FULL;
-		slot_count *= 2;
-	}
-	return grow(dedupe, slot_count);
+	dedupe->used_count++;
+	assert(dedupe->used_count * sizeof(struct dedupe_slot) <= dedupe->slots_bytes);
+	return (uint32_t)dedupe->used_count;
+}
+
+static void
+prefetch(const struct dedupe *dedupe, uint32_t hash)
+{
+	__builtin_prefetch(&dedupe->pegs[home_of(dedupe, hash)], 1);
+}
+
+void
+dedupe_prefetch(const struct dedupe *dedupe, const struct dedupe_key *key)
+{
+	prefetch(dedupe, key->hash);
 }
 
 struct dedupe_slot *
-dedupe_claim(struct dedupe *dedupe, uint32_t org, const uint8_t id[16], bool *is_new_out)
+dedupe_claim(struct dedupe *dedupe, const struct dedupe_key *key, bool *is_new_out)
 {
-	uint64_t mask = dedupe->slot_count - 1;
-	uint64_t at = hash_of(dedupe, org, id) >> dedupe->home_shift;
-	struct dedupe_slot *dead = NULL;
+	struct peg *peg = find_peg(dedupe, key);
 	struct dedupe_slot *slot;
 
-	assert(org != 0 && org != DEDUPE_DEAD);
-	for (;; at = (at + 1) & mask) {
-		slot = &dedupe->slots[at];
-		if (slot->org == 0)
-			break;
-		if (slot->org == org && memcmp(slot->id, id, sizeof(slot->id)) == 0) {
-			*is_new_out = false;
-			return slot;
-		}
-		if (slot->org == DEDUPE_DEAD && dead == NULL)
-			dead = slot;
-	}
-	if (dead != NULL) {
-		slot = dead;
-		dedupe->dead_count--;
-	}
-	*slot = (struct dedupe_slot){.org = org};
-	memcpy(slot->id, id, sizeof(slot->id));
+	*is_new_out = peg->slot_no == 0;
+	if (!*is_new_out)
+		return slot_of(dedupe, peg->slot_no);
+	*peg = (struct peg){.hash = key->hash, .slot_no = take_slot(dedupe)};
+	slot = slot_of(dedupe, peg->slot_no);
+	*slot = (struct dedupe_slot){.id = {key->id[0], key->id[1]}};
 	dedupe->taken_count++;
-	/* Past the reserve a probe might find no empty slot to stop at. */
-	assert(dedupe->taken_count + dedupe->dead_count <= taken_max(dedupe->slot_count));
-	*is_new_out = true;
+	/* Past the reserve a probe might find no empty peg to stop at. */
+	assert(dedupe->taken_count <= taken_max(dedupe->peg_count));
 	return slot;
 }
 
 struct dedupe_slot *
-dedupe_find(struct dedupe *dedupe, uint32_t org, const uint8_t id[16])
+dedupe_find(struct dedupe *dedupe, const struct dedupe_key *key)
 {
-	uint64_t mask = dedupe->slot_count - 1;
-	uint64_t at = hash_of(dedupe, org, id) >> dedupe->home_shift;
+	const struct peg *peg = find_peg(dedupe, key);
 
-	for (; dedupe->slots[at].org != 0; at = (at + 1) & mask) {
-		struct dedupe_slot *slot = &dedupe->slots[at];
-
-		if (slot->org == org && memcmp(slot->id, id, sizeof(slot->id)) == 0)
-			return slot;
-	}
-	return NULL;
+	return peg->slot_no != 0 ? slot_of(dedupe, peg->slot_no) : NULL;
 }
 
-void
-dedupe_prefetch(const struct dedupe *dedupe, uint32_t org, const uint8_t id[16])
+/* Close the gap: a later peg of the run moves into it unless its home lies behind it. */
+static void
+shift_back(struct dedupe *dedupe, uint64_t gap)
 {
-	__builtin_prefetch(&dedupe->slots[hash_of(dedupe, org, id) >> dedupe->home_shift], 1);
+	uint64_t at = gap;
+
+	for (;;) {
+		uint64_t home;
+
+		at = next_of(dedupe, at);
+		if (dedupe->pegs[at].slot_no == 0)
+			break;
+		home = home_of(dedupe, dedupe->pegs[at].hash);
+		if (gap < at ? gap < home && home <= at : gap < home || home <= at)
+			continue;
+		dedupe->pegs[gap] = dedupe->pegs[at];
+		gap = at;
+	}
+	dedupe->pegs[gap] = (struct peg){.slot_no = 0};
 }
 
 void
 dedupe_unclaim(struct dedupe *dedupe, struct dedupe_slot *slot)
 {
-	uint64_t next = ((uint64_t)(slot - dedupe->slots) + 1) & (dedupe->slot_count - 1);
+	uint32_t slot_no = (uint32_t)(slot - dedupe->slots) + 1;
+	uint64_t at = home_of(dedupe, hash_of_slot(dedupe, slot));
 
-	assert(slot->org != 0 && slot->org != DEDUPE_DEAD);
+	assert(slot->place != PLACE_FREE);
+	while (dedupe->pegs[at].slot_no != slot_no)
+		at = next_of(dedupe, at);
+	shift_back(dedupe, at);
+	*slot = (struct dedupe_slot){.id = {dedupe->free_no}, .place = PLACE_FREE};
+	dedupe->free_no = slot_no;
+	dedupe->free_count++;
 	dedupe->taken_count--;
-	*slot = (struct dedupe_slot){0};
-	/* At the end of its run nothing was probed past it. */
-	if (dedupe->slots[next].org == 0)
-		return;
-	slot->org = DEDUPE_DEAD;
-	dedupe->dead_count++;
+}
+
+/* The group of a free slot is above all others. */
+static bool
+is_before(const struct dedupe_slot *slot, uint64_t group_no)
+{
+	return slot->place >> DEDUPE_GROUP_SHIFT < group_no;
 }
 
 void
 dedupe_expire(struct dedupe *dedupe, uint64_t group_no)
 {
-	sweep(dedupe, group_no);
+	for (uint64_t i = 0; i < dedupe->used_count; i++) {
+		const struct dedupe_slot *ahead = &dedupe->slots[i + PREFETCH_SLOTS];
+
+		if (i + PREFETCH_SLOTS < dedupe->used_count && is_before(ahead, group_no))
+			prefetch(dedupe, hash_of_slot(dedupe, ahead));
+		if (is_before(&dedupe->slots[i], group_no))
+			dedupe_unclaim(dedupe, &dedupe->slots[i]);
+	}
 }
 
 uint64_t
@@ -332,5 +406,6 @@ dedupe_count(const struct dedupe *dedupe)
 uint64_t
 dedupe_bytes(const struct dedupe *dedupe)
 {
-	return dedupe->slot_count * sizeof(struct dedupe_slot);
+	return dedupe->used_count * sizeof(struct dedupe_slot) +
+	       dedupe->peg_count * sizeof(struct peg);
 }

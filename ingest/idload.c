@@ -33,7 +33,7 @@ idload_fini(struct idload *load)
  * back, so the highest group that has it is where it stands.
  */
 static enum tl_err
-load_id(struct idload *load, uint32_t org, const uint8_t id[16], struct dedupe_place place)
+load_id(struct idload *load, const struct dedupe_key *key, struct dedupe_place place)
 {
 	struct dedupe *dedupe = load->dedupe;
 	struct dedupe_slot *slot;
@@ -43,7 +43,7 @@ load_id(struct idload *load, uint32_t org, const uint8_t id[16], struct dedupe_p
 
 	if (err)
 		return err;
-	slot = dedupe_claim(dedupe, org, id, &is_new);
+	slot = dedupe_claim(dedupe, key, &is_new);
 	if (!is_new && dedupe_place_of(slot).group_no > place.group_no)
 		return TL_OK;
 	slot->place = dedupe_place_pack(place);
@@ -54,21 +54,24 @@ load_id(struct idload *load, uint32_t org, const uint8_t id[16], struct dedupe_p
 static enum tl_err
 load_ids(struct idload *load, const struct tl_batch *batch, uint64_t group_no, uint16_t block_no)
 {
-	struct dedupe *dedupe = load->dedupe;
 	const int64_t *orgs = batch->column[TL_COL_ORG];
 	const int64_t *signs = batch->column[TL_COL_SIGN];
+	struct dedupe_key keys[PREFETCH_ROWS]; /* of the rows ahead */
 	enum tl_err err = TL_OK;
 
-	for (uint32_t i = 0; i < batch->row_count && !err; i++) {
-		uint32_t ahead = i + PREFETCH_ROWS;
+	for (uint32_t i = 0; i < batch->row_count + PREFETCH_ROWS && !err; i++) {
+		struct dedupe_key *key = &keys[i % PREFETCH_ROWS];
+		uint32_t row_idx = i - PREFETCH_ROWS;
 
-		if (ahead < batch->row_count)
-			dedupe_prefetch(dedupe, (uint32_t)orgs[ahead], batch->id[ahead]);
-		if (signs != NULL && signs[i] < 0)
+		if (i >= PREFETCH_ROWS && signs != NULL && signs[row_idx] < 0)
 			load->has_retractions = true;
-		else
-			err = load_id(load, (uint32_t)orgs[i], batch->id[i],
-				(struct dedupe_place){group_no, block_no, (uint16_t)i});
+		else if (i >= PREFETCH_ROWS)
+			err = load_id(load, key,
+				(struct dedupe_place){group_no, block_no, (uint16_t)row_idx});
+		if (i < batch->row_count) {
+			*key = dedupe_key_of(load->dedupe, (uint32_t)orgs[i], batch->id[i]);
+			dedupe_prefetch(load->dedupe, key);
+		}
 	}
 	return err;
 }
@@ -121,18 +124,21 @@ load_chunk(struct idload *load, const struct tl_run *run, const struct tl_chunk 
 	for (uint32_t i = 0; i < rows->batch.row_count && !err; i++) {
 		const struct tl_run_group *group = &run->groups[rows->group_idx[i]];
 		const uint8_t *id = rows->batch.id[i];
+		struct dedupe_key key;
 
 		sum->row_counts[rows->group_idx[i]]++;
 		for (int k = 0; k < 16; k++)
 			sum->id_xor[k] ^= id[k];
 		if (group->group_no < load->group_first || group->group_no >= load->group_end)
 			continue;
-		if (tl_batch_get(&rows->batch, TL_COL_SIGN, i) < 0)
+		if (tl_batch_get(&rows->batch, TL_COL_SIGN, i) < 0) {
 			load->has_retractions = true;
-		else
-			err = load_id(load, (uint32_t)orgs[i], id,
-				(struct dedupe_place){group->group_no, group->block_no,
-					(uint16_t)(first_row + i)});
+			continue;
+		}
+		key = dedupe_key_of(load->dedupe, (uint32_t)orgs[i], id);
+		err = load_id(load, &key,
+			(struct dedupe_place){
+				group->group_no, group->block_no, (uint16_t)(first_row + i)});
 	}
 	return tl_sum_add(&sum->cost_nusd, rows->cost_nusd) ? err : TL_ESTORAGE_CORRUPT;
 }

@@ -278,15 +278,23 @@ need_chunk(struct stored *stored, const struct stored_run *run, uint32_t chunk_i
 	return TL_OK;
 }
 
-/* Whether a row of the run is the one the slot stands for. */
+static bool
+is_id(const struct tl_batch *batch, uint32_t row_idx, const struct stored_event *event)
+{
+	return (uint32_t)tl_batch_get(batch, TL_COL_ORG, row_idx) == event->org &&
+	       memcmp(batch->id[row_idx], event->id, sizeof(batch->id[row_idx])) == 0;
+}
+
+/* Whether a row of the run is the event's. */
 static bool
 is_meant(const struct tl_run *run, const struct tl_chunk *rows, uint32_t row_idx,
-	const struct dedupe_slot *slot)
+	const struct stored_event *event)
 {
-	return run->groups[rows->group_idx[row_idx]].group_no == dedupe_place_of(slot).group_no &&
-	       (uint32_t)tl_batch_get(&rows->batch, TL_COL_ORG, row_idx) == slot->org &&
-	       tl_batch_get(&rows->batch, TL_COL_SIGN, row_idx) > 0 &&
-	       memcmp(rows->batch.id[row_idx], slot->id, sizeof(slot->id)) == 0;
+	uint64_t group_no = run->groups[rows->group_idx[row_idx]].group_no;
+
+	return group_no == dedupe_place_of(event->slot).group_no &&
+	       is_id(&rows->batch, row_idx, event) &&
+	       tl_batch_get(&rows->batch, TL_COL_SIGN, row_idx) > 0;
 }
 
 /* Ids of these rows that stand in the blocks they came in stand in the run from now on. */
@@ -297,7 +305,8 @@ move_ids(struct dedupe *dedupe, const struct tl_run *run, const struct tl_chunk 
 	for (uint32_t i = 0; i < rows->batch.row_count; i++) {
 		const struct tl_run_group *group = &run->groups[rows->group_idx[i]];
 		uint32_t org = (uint32_t)tl_batch_get(&rows->batch, TL_COL_ORG, i);
-		struct dedupe_slot *slot = dedupe_find(dedupe, org, rows->batch.id[i]);
+		struct dedupe_key key = dedupe_key_of(dedupe, org, rows->batch.id[i]);
+		struct dedupe_slot *slot = dedupe_find(dedupe, &key);
 
 		if (slot != NULL && dedupe_place_of(slot).group_no == group->group_no &&
 			tl_batch_get(&rows->batch, TL_COL_SIGN, i) > 0)
@@ -334,10 +343,10 @@ move_run(struct stored *stored, const struct stored_run *run, struct tl_why *why
 
 /* TL_ENOT_FOUND: the slot's place is not that of the event in the run. */
 static enum tl_err
-fetch_at(struct stored *stored, struct stored_run *run, const struct dedupe_slot *slot,
+fetch_at(struct stored *stored, struct stored_run *run, const struct stored_event *event,
 	struct stored_row *row_out, struct tl_why *why)
 {
-	uint32_t row_idx = dedupe_place_of(slot).row_idx;
+	uint32_t row_idx = dedupe_place_of(event->slot).row_idx;
 	struct stored_block *block;
 	enum tl_err err;
 
@@ -348,7 +357,7 @@ fetch_at(struct stored *stored, struct stored_run *run, const struct dedupe_slot
 		return err;
 	row_idx %= TL_RUN_CHUNK_ROWS;
 	if (row_idx >= block->rows.batch.row_count ||
-		!is_meant(&run->run, &block->rows, row_idx, slot))
+		!is_meant(&run->run, &block->rows, row_idx, event))
 		return TL_ENOT_FOUND;
 	run->used_at = ++stored->clock;
 	block->used_at = stored->clock;
@@ -359,28 +368,28 @@ fetch_at(struct stored *stored, struct stored_run *run, const struct dedupe_slot
 }
 
 static enum tl_err
-fetch_sealed(struct stored *stored, struct stored_run *run, const struct dedupe_slot *slot,
+fetch_sealed(struct stored *stored, struct stored_run *run, const struct stored_event *event,
 	struct stored_row *row_out, struct tl_why *why)
 {
-	enum tl_err err = fetch_at(stored, run, slot, row_out, why);
+	enum tl_err err = fetch_at(stored, run, event, row_out, why);
 
 	if (err == TL_ENOT_FOUND) {
 		err = move_run(stored, run, why);
 		if (!err)
-			err = fetch_at(stored, run, slot, row_out, why);
+			err = fetch_at(stored, run, event, row_out, why);
 	}
 	if (err == TL_EEND) {
 		*row_out = (struct stored_row){.batch = NULL};
 		return TL_OK;
 	}
-	return err == TL_ENOT_FOUND ? moved_fail(dedupe_place_of(slot), why) : err;
+	return err == TL_ENOT_FOUND ? moved_fail(dedupe_place_of(event->slot), why) : err;
 }
 
 enum tl_err
-stored_fetch(struct stored *stored, const struct dedupe_slot *slot, struct stored_row *row_out,
+stored_fetch(struct stored *stored, const struct stored_event *event, struct stored_row *row_out,
 	struct tl_why *why)
 {
-	struct dedupe_place place = dedupe_place_of(slot);
+	struct dedupe_place place = dedupe_place_of(event->slot);
 	struct stored_run *run = find_run(stored, place);
 	struct stored_block *block = find_block(stored, NO_DAY, place.group_no, place.block_no);
 	bool is_expired = false;
@@ -396,10 +405,10 @@ stored_fetch(struct stored *stored, const struct dedupe_slot *slot, struct store
 		return TL_OK;
 	}
 	if (run != NULL)
-		return fetch_sealed(stored, run, slot, row_out, why);
+		return fetch_sealed(stored, run, event, row_out, why);
 	block->used_at = ++stored->clock;
 	if (place.row_idx >= block->rows.batch.row_count ||
-		memcmp(block->rows.batch.id[place.row_idx], slot->id, sizeof(slot->id)) != 0)
+		!is_id(&block->rows.batch, place.row_idx, event))
 		return moved_fail(place, why);
 	*row_out = (struct stored_row){
 		.batch = &block->rows.batch,

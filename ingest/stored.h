@@ -18,13 +18,20 @@ struct stored_row {
 	int64_t received_ms;
 };
 
+/* An event that is known. */
+struct stored_event {
+	uint32_t org;
+	const uint8_t *id;
+	const struct dedupe_slot *slot;
+};
+
 /* The table's places are put right where days were sealed. */
 TL_MUST enum tl_err stored_new(
 	struct tl_store *store, struct dedupe *dedupe, struct stored **stored_out);
 void stored_free(struct stored *stored);
 
 /* TL_EACKED_DATA_MISSING and TL_ESTORAGE_CORRUPT: the store no longer has what it acknowledged. */
-TL_MUST enum tl_err stored_fetch(struct stored *stored, const struct dedupe_slot *slot,
+TL_MUST enum tl_err stored_fetch(struct stored *stored, const struct stored_event *event,
 	struct stored_row *row_out, struct tl_why *why);
 
 #endif

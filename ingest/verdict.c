@@ -209,27 +209,40 @@ claim_fresh(struct judging *j, uint32_t row_idx, struct dedupe_slot *slot)
 	return count_accepted(j, row_idx, money_nusd);
 }
 
+static struct dedupe_key
+key_of(const struct judging *j, uint32_t row_idx)
+{
+	return dedupe_key_of(j->commit->dedupe, org_of(j, row_idx), j->batch->id[row_idx]);
+}
+
+static enum tl_err
+claim_row(struct judging *j, uint32_t row_idx, const struct dedupe_key *key)
+{
+	bool is_new;
+	struct dedupe_slot *slot = dedupe_claim(j->commit->dedupe, key, &is_new);
+
+	if (is_new)
+		return claim_fresh(j, row_idx, slot);
+	j->known[j->known_count++] = row_idx;
+	return TL_OK;
+}
+
 static enum tl_err
 claim_rows(struct judging *j)
 {
-	struct dedupe *dedupe = j->commit->dedupe;
-	const struct tl_batch *batch = j->batch;
+	uint32_t row_count = j->batch->row_count;
+	struct dedupe_key keys[PREFETCH_ROWS]; /* of the rows ahead */
 	enum tl_err err = TL_OK;
 
-	for (uint32_t i = 0; i < batch->row_count && i < PREFETCH_ROWS; i++)
-		dedupe_prefetch(dedupe, org_of(j, i), batch->id[i]);
-	for (uint32_t i = 0; i < batch->row_count && !err; i++) {
-		struct dedupe_slot *slot;
-		bool is_new;
+	for (uint32_t i = 0; i < row_count + PREFETCH_ROWS && !err; i++) {
+		struct dedupe_key *key = &keys[i % PREFETCH_ROWS];
 
-		if (i + PREFETCH_ROWS < batch->row_count)
-			dedupe_prefetch(
-				dedupe, org_of(j, i + PREFETCH_ROWS), batch->id[i + PREFETCH_ROWS]);
-		slot = dedupe_claim(dedupe, org_of(j, i), batch->id[i], &is_new);
-		if (is_new)
-			err = claim_fresh(j, i, slot);
-		else
-			j->known[j->known_count++] = i;
+		if (i >= PREFETCH_ROWS)
+			err = claim_row(j, i - PREFETCH_ROWS, key);
+		if (i < row_count) {
+			*key = key_of(j, i);
+			dedupe_prefetch(j->commit->dedupe, key);
+		}
 	}
 	return err;
 }
@@ -273,15 +286,17 @@ take_fresh(struct judging *j)
 	return append(j, j->fresh, j->fresh_slots, j->fresh_days, j->fresh_count);
 }
 
-/* The row a slot stands for; batch NULL when its day has expired. */
+/* The row a known row's slot stands for; batch NULL when its day has expired. */
 static enum tl_err
-fetch(struct judging *j, const struct dedupe_slot *slot, struct stored_row *row_out)
+fetch(struct judging *j, uint32_t row_idx, const struct dedupe_slot *slot,
+	struct stored_row *row_out)
 {
 	struct group *group = &j->commit->group;
 	struct dedupe_place place = dedupe_place_of(slot);
+	struct stored_event event = {org_of(j, row_idx), j->batch->id[row_idx], slot};
 
 	if (place.group_no != group->group_no)
-		return stored_fetch(j->commit->stored, slot, row_out, j->why);
+		return stored_fetch(j->commit->stored, &event, row_out, j->why);
 	*row_out = (struct stored_row){
 		.batch = &group->rows,
 		.row_idx = place.row_idx,
@@ -429,13 +444,14 @@ judge(struct judging *j, uint32_t known_idx, uint32_t print)
 {
 	uint32_t row_idx = j->known[known_idx];
 	int64_t rev = tl_batch_get(j->batch, TL_COL_REV, row_idx);
+	struct dedupe_key key = key_of(j, row_idx);
 	struct dedupe_slot *slot;
 	struct stored_row stored;
 	bool is_new;
 	int64_t stored_rev;
 	enum tl_err err;
 
-	slot = dedupe_claim(j->commit->dedupe, org_of(j, row_idx), j->batch->id[row_idx], &is_new);
+	slot = dedupe_claim(j->commit->dedupe, &key, &is_new);
 	if (is_new) {
 		/* It was this batch's own, and refused meanwhile, for the same reason. */
 		uint16_t day_idx;
@@ -446,7 +462,7 @@ judge(struct judging *j, uint32_t known_idx, uint32_t print)
 	}
 	if (rev == 0 && slot->print == print)
 		return count_duplicate(j, row_idx);
-	err = fetch(j, slot, &stored);
+	err = fetch(j, row_idx, slot, &stored);
 	if (err)
 		return err;
 	if (stored.batch == NULL) {
