@@ -328,7 +328,7 @@ bench: packages
 
 # Beside the stores that a user would pick; packages from npm, under the build directory.
 bench-peers: packages
-	@$(MAKE) --no-print-directory -j2 all $(addprefix $(BUILD)/bench/,ingest_bench export_bench)
+	@$(MAKE) --no-print-directory -j2 all $(addprefix $(BUILD)/bench/,ingest_bench export_bench ask_bench)
 	@BUILD=$(BUILD) bench/peers/run.sh
 
 SOURCES = $(shell git ls-files '*.c' '*.h')

@@ -18,7 +18,6 @@
 
 #define ANSWER_MS 60000
 #define OUTSTANDING 32u
-#define ORG_BYTES 16
 
 struct asking {
 	struct tl_req_client *client;
@@ -27,13 +26,13 @@ struct asking {
 	FILE *file;
 };
 
-static void
-org_name(uint32_t org, char name[ORG_BYTES])
+void
+people_org_name(uint32_t org, char name_out[PEOPLE_ORG_BYTES])
 {
 	if (org == 0)
-		snprintf(name, ORG_BYTES, "%s", SCRATCH_ORG);
+		snprintf(name_out, PEOPLE_ORG_BYTES, "%s", SCRATCH_ORG);
 	else
-		snprintf(name, ORG_BYTES, "org-%03u", org + 1);
+		snprintf(name_out, PEOPLE_ORG_BYTES, "org-%03u", org + 1);
 }
 
 static struct tl_pack_open
@@ -74,11 +73,11 @@ static void
 make_orgs(struct asking *asking, uint32_t count)
 {
 	struct tl_pack_open map;
-	char name[ORG_BYTES];
+	char name[PEOPLE_ORG_BYTES];
 
 	for (uint32_t org = 1; org < count; org++) { /* the first is there */
 		map = begin(asking, "org_create");
-		org_name(org, name);
+		people_org_name(org, name);
 		tl_pack_key_str(&asking->request, &map, "name", name);
 		tl_pack_key_str(&asking->request, &map, "tz", "Europe/Berlin");
 		ask(asking, &map);
@@ -121,10 +120,10 @@ start_agent(struct asking *asking, const struct workload *workload, uint32_t no,
 {
 	struct tl_pack_open map = begin(asking, "agent_create");
 	uint32_t member = no / WORKLOAD_AGENTS;
-	char name[ORG_BYTES], email[40];
+	char name[PEOPLE_ORG_BYTES], email[40];
 	struct tl_why why;
 
-	org_name(workload_org_of(workload, member), name);
+	people_org_name(workload_org_of(workload, member), name);
 	snprintf(email, sizeof(email), "member-%05u@bench.test", member);
 	tl_pack_key_str(&asking->request, &map, "org", name);
 	tl_pack_key_str(&asking->request, &map, "email", email);

@@ -8,6 +8,11 @@
 #include "bench/scratch.h"
 #include "bench/workload.h"
 
+#define PEOPLE_ORG_BYTES 16
+
+/* The name of the org with this number, from 0. */
+void people_org_name(uint32_t org, char name_out[PEOPLE_ORG_BYTES]);
+
 /* Makes them and writes dir.keys beside the daemon's directory. */
 void people_make(const struct scratch *scratch, const struct workload *workload);
 

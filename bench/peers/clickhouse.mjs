@@ -14,6 +14,8 @@ const CELLS = `SELECT org, intDiv(ts, 3600000) AS hour, member, sum(cost) AS cos
 const VISITS = 'SELECT DISTINCT org, intDiv(ts, 3600000) AS hour, repo, session';
 
 export class ClickHouse {
+	modes = ['rebuilt', 'views'];
+
 	constructor(directory) {
 		this.session = new Session(`${directory}/clickhouse`);
 		this.version = this.rows('SELECT version()')[0][0];
@@ -69,9 +71,9 @@ export class ClickHouse {
 		return Number(this.rows('SELECT sum(requests) FROM bench.cells')[0][0]);
 	}
 
-	async ask(question, org) {
-		const { first, last, edges } = parts(question);
-		if (question.kind === 'repos')
+	async ask(question, org, window) {
+		const { first, last, edges } = parts(window);
+		if (question.op === 'top_repos')
 			return this.rows(`SELECT repo, uniqExact(session) AS n FROM bench.visits WHERE org = ${org} `
 				+ `AND hour >= ${first} AND hour < ${last} GROUP BY repo ORDER BY n DESC, repo LIMIT ${REPOS}`);
 		const inside = `SELECT member, cost, tokens, requests FROM bench.cells WHERE org = ${org} `

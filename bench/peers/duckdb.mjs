@@ -12,6 +12,8 @@ const CELLS = `SELECT org, ts // 3600000 AS hour, member, sum(cost)::BIGINT AS c
 const VISITS = 'SELECT DISTINCT org, ts // 3600000 AS hour, repo, session';
 
 export class DuckDB {
+	modes = ['rebuilt', 'kept'];
+
 	static async open(directory) {
 		const duck = new DuckDB();
 		duck.path = `${directory}/duckdb.db`;
@@ -76,9 +78,9 @@ export class DuckDB {
 		return Number((await this.rows('SELECT sum(requests) FROM cells'))[0][0]);
 	}
 
-	async ask(question, org) {
-		const { first, last, edges } = parts(question);
-		if (question.kind === 'repos')
+	async ask(question, org, window) {
+		const { first, last, edges } = parts(window);
+		if (question.op === 'top_repos')
 			return this.rows(`SELECT repo, count(DISTINCT session) AS n FROM visits WHERE org = ${org} `
 				+ `AND hour >= ${first} AND hour < ${last} GROUP BY repo ORDER BY n DESC, repo LIMIT ${REPOS}`);
 		const inside = `SELECT member, cost, tokens, requests FROM cells WHERE org = ${org} `

@@ -2,17 +2,25 @@
 // whole batches, each durable; rollups count every event once, or the row says that they do not. No
 // time of a question is printed before all stores gave the same answer.
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { ClickHouse } from './clickhouse.mjs';
 import { DuckDB } from './duckdb.mjs';
 import { Tally } from './tally.mjs';
-import { answerOf, ORGS, quantile, questions } from './questions.mjs';
+import { answerOf, median, ORGS, quantile, questions } from './questions.mjs';
 
 const [bin, scratch, eventsText, json] = process.argv.slice(2);
-const EVENTS = Number(eventsText), SMALL_EVENTS = Math.min(EVENTS, 100000);
+const EVENTS = Number(eventsText), ROUNDS = 3;
 const END_MS = Math.floor(Date.now() / 1000) * 1000;
+// Lines of a batch, lines in all, and the modes: what falls behind gets a part.
+const RUNS = [
+	[1000, 100000, ['rebuilt', 'views', 'kept']],
+	[10000, 1000000, ['rebuilt', 'views', 'kept']],
+	[100000, 1000000, ['kept']],
+	[100000, Infinity, ['rebuilt', 'views']],
+	[1000000, Infinity, ['rebuilt']],
+];
 const figures = [];
 
 function figure(name, value, unit, goal = null) {
@@ -24,21 +32,24 @@ function figure(name, value, unit, goal = null) {
 	appendFileSync(json, JSON.stringify(figures.at(-1)) + '\n');
 }
 
-// The table of events in files of so many lines; -> paths, lines in all.
-function split(table, size, lines) {
-	const directory = `${scratch}/b${size}`, files = [];
-	mkdirSync(directory, { recursive: true });
-	for (let at = 0; at < lines.length; at += size) {
-		const file = `${directory}/${String(files.length).padStart(6, '0')}.tsv`;
-		const fd = openSync(file, 'w');
-		writeSync(fd, lines.slice(at, at + size).join('\n') + '\n');
-		closeSync(fd);
-		files.push(file);
-	}
-	return files;
+// The first lines of the table in files of so many; -> their paths.
+function split(table, size, count) {
+	const directory = `${scratch}/batches`;
+	rmSync(directory, { recursive: true, force: true });
+	mkdirSync(directory);
+	const head = Number.isFinite(count) ? `head -n ${count}` : 'cat';
+	execFileSync('sh', ['-c', `${head} "$1" | split -l ${size} -a 6 -d - "$2/"`, 'sh', table, directory]);
+	return readdirSync(directory).sort().map((name) => `${directory}/${name}`);
 }
 
-const distinct = (lines) => new Set(lines.map((line) => line.split('\t', 2).join(' '))).size;
+// Different events in the files: org and id are the first columns.
+function distinct(files) {
+	const seen = new Set();
+	for (const file of files)
+		for (const line of readFileSync(file, 'utf8').trimEnd().split('\n'))
+			seen.add(line.split('\t', 2).join(' '));
+	return seen.size;
+}
 
 // Push the files and say how it went: distinct events a second, processor time, what rollups count.
 async function ingest(store, mode, files, events) {
@@ -52,24 +63,22 @@ async function ingest(store, mode, files, events) {
 		counted: await store.count() };
 }
 
-// tally's turn comes before, between and after the others': a slow minute meets all of them.
-async function ingestAll(stores, lines) {
-	const small = lines.slice(0, SMALL_EVENTS), results = {}, tally = [ingestTally()];
-	const sizes = [[1000, small], [10000, small], [100000, lines]];
-	for (const [size, part] of sizes) {
-		const files = split('events', size, part), events = distinct(part);
-		for (const [store, modes] of stores) {
-			for (const mode of modes) {
-				if (mode === 'kept' && size === 100000 && part.length > 2e6)
-					continue; // it slows down with what is there
+// tally's turn comes before, between and after the others': a slow minute meets all of them. What
+// the last run made stays, for the questions.
+async function ingestAll(stores, table) {
+	const results = [], tally = [ingestTally()];
+	for (const [size, count, modes] of RUNS) {
+		const files = split(table, size, count);
+		const events = Number.isFinite(count) ? distinct(files) : EVENTS;
+		for (const store of stores) {
+			for (const mode of modes.filter((wanted) => store.modes.includes(wanted))) {
 				const got = await ingest(store, mode, files, events);
 				const name = `${store.constructor.name.toLowerCase()}_${mode}_${size}`;
-				const off = got.counted - events;
 				figure(`${name}_rate`, got.rate, 'M events/s');
 				figure(`${name}_cpu`, got.cpu, 'CPU-s/M');
-				if (off !== 0)
+				if (got.counted !== events)
 					console.log(`    counts ${got.counted} of ${events} events: not once`);
-				results[name] = { ...got, mode, size, isExact: off === 0 };
+				results.push({ ...got, mode, size, isExact: got.counted === events });
 			}
 		}
 		tally.push(ingestTally());
@@ -88,56 +97,64 @@ function ingestTally() {
 		.map((entry) => [entry.name, entry.value]));
 }
 
-// One question to every org in turn; -> median and 99th of the times, in ms, and the answers.
-async function askAll(store, question) {
-	const times = [], answers = [];
+// One question to every org of a peer in turn, in the windows that tally had; as Tally.askAll.
+async function askPeer(store, question, windows) {
+	const times = [], orgs = [];
 	for (let org = 0; org < ORGS; org++) {
 		const begun = performance.now();
-		const got = await store.ask(question, org);
+		const rows = await store.ask(question, org, windows[org]);
 		times.push(performance.now() - begun);
-		answers.push(JSON.stringify(answerOf(question, store.rows && store instanceof Tally
-			? store.rows(question, got) : got)));
+		orgs.push({ rows });
 	}
 	times.sort((a, b) => a - b);
-	return { p50: quantile(times, 0.5), p99: quantile(times, 0.99), answers };
+	return { p50_ms: quantile(times, 0.5), p99_ms: quantile(times, 0.99), orgs };
 }
 
-async function askEverybody(stores) {
-	for (const question of questions(END_MS)) {
-		const results = [];
-		for (const store of stores) {
-			await askAll(store, question); // warm: nobody reads from the disk
-			results.push([store, await askAll(store, question)]);
-		}
-		for (const [store, got] of results) {
-			const differs = got.answers.findIndex((answer, i) => answer !== results[0][1].answers[i]);
-			if (differs >= 0)
-				throw new Error(`${question.name}, org ${differs}: ${store.name} says `
-					+ `${got.answers[differs].slice(0, 300)}\n${results[0][0].name} says `
-					+ results[0][1].answers[differs].slice(0, 300));
-		}
-		for (const [store, got] of results) {
-			const name = `${store.constructor.name.toLowerCase()}_${question.name}`;
-			figure(`${name}_p50`, got.p50, 'ms');
-			figure(`${name}_p99`, got.p99, 'ms');
-		}
-		const best = Math.min(...results.slice(1).map(([, got]) => got.p50));
-		figure(`best_peer_to_tally_${question.name}_p50`, best / results[0][1].p50, 'x', 10);
+function compareAnswers(question, tally, store, got) {
+	for (let org = 0; org < ORGS; org++) {
+		const ours = answerOf(question, tally.orgs[org].rows), theirs = answerOf(question, got.orgs[org].rows);
+		if (ours !== theirs)
+			throw new Error(`${question.name}, org ${org}: ${store.name} says ${theirs.slice(0, 300)}\n`
+				+ `tally says ${ours.slice(0, 300)}`);
 	}
+}
+
+// All stores in turns: once to warm them, so that nobody reads from the disk, then the rounds.
+async function askEverybody(tally, peers) {
+	for (const question of questions(END_MS)) {
+		const rounds = new Map([tally, ...peers].map((store) => [store, []]));
+		for (let round = 0; round <= ROUNDS; round++) {
+			const ours = await tally.askAll(question);
+			rounds.get(tally).push(ours);
+			for (const peer of peers) {
+				const got = await askPeer(peer, question, ours.orgs);
+				compareAnswers(question, ours, peer, got);
+				rounds.get(peer).push(got);
+			}
+		}
+		const p50s = [...rounds].map(([store, all]) => printTimes(store, question, all.slice(1)));
+		figure(`best_peer_to_tally_${question.name}_p50`, Math.min(...p50s.slice(1)) / p50s[0], 'x', 10);
+	}
+}
+
+function printTimes(store, question, rounds) {
+	const name = `${store.constructor.name.toLowerCase()}_${question.name}`;
+	const p50 = median(rounds.map((got) => got.p50_ms));
+	figure(`${name}_p50`, p50, 'ms');
+	figure(`${name}_p99`, median(rounds.map((got) => got.p99_ms)), 'ms');
+	return p50;
 }
 
 function compareIngest(results, runs) {
-	const middle = (name) => quantile(runs.map((run) => run[name]).sort((a, b) => a - b), 0.5);
-	const rate = middle('rows_rate');
-	const all = Object.values(results), exact = all.filter((got) => got.isExact);
-	const current = all.filter((got) => got.mode !== 'rebuilt' && got.size === 1000);
-	const best = (part) => Math.max(...part.map((got) => got.rate));
+	const rate = median(runs.map((run) => run.rows_rate));
+	const best = (isWanted) => Math.max(...results.filter(isWanted).map((got) => got.rate));
 	figure('tally_1000_rate', rate, 'M events/s');
-	figure('tally_1000_cpu', middle('rows_cpu'), 'CPU-s/M');
-	figure('tally_to_best_peer_at_its_best_batch', rate / best(exact), 'x', 2);
-	figure('tally_to_best_peer_current_at_1000', rate / best(current), 'x', 15);
+	figure('tally_1000_cpu', median(runs.map((run) => run.rows_cpu)), 'CPU-s/M');
+	figure('tally_to_best_peer_at_its_best_batch', rate / best((got) => got.isExact), 'x', 2);
+	figure('tally_to_best_peer_current_at_1000',
+		rate / best((got) => got.mode !== 'rebuilt' && got.size === 1000), 'x', 15);
 	figure('tally_to_best_peer_rebuilt_at_1000',
-		rate / best(exact.filter((got) => got.size === 1000)), 'x');
+		rate / best((got) => got.isExact && got.mode === 'rebuilt' && got.size === 1000), 'x');
 }
 
 const clickhouse = new ClickHouse(scratch), duckdb = await DuckDB.open(scratch);
@@ -145,24 +162,14 @@ console.log(`${clickhouse.name} (chdb), ${duckdb.name}, node ${process.version};
 	+ `load average ${loadavg()[0].toFixed(1)}`);
 const table = `${scratch}/events.tsv`;
 execFileSync(`${bin}/bench/export_bench`, ['--file', table, '--events', EVENTS, '--end-ms', END_MS]);
-const lines = readFileSync(table, 'utf8').trimEnd().split('\n');
 console.log('\ningest, each event once, rollups of members by hour and of repositories by session');
-compareIngest(...await ingestAll([[clickhouse, ['rebuilt', 'views']], [duckdb, ['rebuilt', 'kept']]],
-	lines));
+compareIngest(...await ingestAll([clickhouse, duckdb], table));
 
-console.log('\nquestions to 100 orgs in turn, warm; tally over nng, the others in this process');
-await clickhouse.begin('rebuilt');
-await duckdb.begin('rebuilt');
-for (const file of split('events', 100000, lines)) {
-	await clickhouse.push(file);
-	await duckdb.push(file, 'rebuilt');
-}
-for (const store of [clickhouse, duckdb]) {
-	await store.finish('rebuilt');
+console.log('\nquestions to 100 orgs in turn, warm; tally over nng, the others in the process that asks');
+for (const store of [clickhouse, duckdb])
 	await store.settle();
-}
-const tally = await Tally.open(bin, `${scratch}/tally`);
-await askEverybody([tally, clickhouse, duckdb]);
+const tally = new Tally(bin, `${scratch}/tally`);
+await askEverybody(tally, [clickhouse, duckdb]);
 await tally.close();
 duckdb.close();
 clickhouse.close();

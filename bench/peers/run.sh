@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 bin=$(realpath "${BUILD:-build/release}")
-events=${BENCH_EVENTS:-1000000}
+events=${BENCH_EVENTS:-10000000}
 json=$(realpath -m "${BENCH_JSON:-build/bench-peers.jsonl}")
 modules=$bin/peers
 scratch=$(mktemp -d "${BENCH_SCRATCH:-/tmp}/tally-peers-XXXXXX")
@@ -15,4 +15,4 @@ mkdir -p "$modules" "$(dirname "$json")"
 cp bench/peers/package.json bench/peers/*.mjs "$modules"
 (cd "$modules" && npm install --no-package-lock --no-audit --no-fund --no-update-notifier --loglevel=error)
 : >"$json"
-node --max-old-space-size=8192 "$modules/peers.mjs" "$bin" "$scratch" "$events" "$json"
+node "$modules/peers.mjs" "$bin" "$scratch" "$events" "$json"
