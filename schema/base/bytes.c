@@ -90,7 +90,7 @@ buf_make_room(struct tl_buf *buf, size_t bytes, size_t spare_bytes)
 }
 
 void
-tl_buf_put(struct tl_buf *buf, const void *data, size_t bytes)
+tl_buf_grow_put(struct tl_buf *buf, const void *data, size_t bytes)
 {
 	if (bytes == 0 || !buf_make_room(buf, bytes, 0))
 		return;

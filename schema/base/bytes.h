@@ -57,7 +57,34 @@ void tl_buf_reset(struct tl_buf *buf);
 /* The content; valid until the next put. */
 struct tl_slice tl_buf_slice(const struct tl_buf *buf);
 
-void tl_buf_put(struct tl_buf *buf, const void *data, size_t bytes);
+/*
+ * Where bytes more can be written at once; the caller then adds them to buf->bytes. NULL when the
+ * buffer has to grow for them, or has an error or would have.
+ */
+static inline uint8_t *
+tl_buf_place(struct tl_buf *buf, size_t bytes)
+{
+	if (buf->err || bytes > buf->capacity - buf->bytes ||
+		(buf->bytes_max > 0 && bytes > buf->bytes_max - buf->bytes))
+		return NULL;
+	return buf->data + buf->bytes;
+}
+
+void tl_buf_grow_put(struct tl_buf *buf, const void *data, size_t bytes); /* tl_buf_put's rest */
+
+static inline void
+tl_buf_put(struct tl_buf *buf, const void *data, size_t bytes)
+{
+	uint8_t *at = bytes > 0 ? tl_buf_place(buf, bytes) : NULL;
+
+	if (at == NULL) {
+		tl_buf_grow_put(buf, data, bytes);
+		return;
+	}
+	memcpy(at, data, bytes);
+	buf->bytes += bytes;
+}
+
 void tl_buf_put_slice(struct tl_buf *buf, struct tl_slice slice);
 void tl_buf_put_str(struct tl_buf *buf, const char *text);
 void tl_buf_put_u8(struct tl_buf *buf, uint8_t value);

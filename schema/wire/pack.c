@@ -54,7 +54,7 @@ tl_pack_bool(struct tl_buf *buf, bool value)
 }
 
 void
-tl_pack_int(struct tl_buf *buf, int64_t value)
+tl_pack_wide_int(struct tl_buf *buf, int64_t value)
 {
 	msgpack_packer packer = packer_of(buf);
 
@@ -70,13 +70,7 @@ tl_pack_float(struct tl_buf *buf, double value)
 }
 
 void
-tl_pack_str(struct tl_buf *buf, const char *text)
-{
-	tl_pack_slice(buf, tl_slice_str(text));
-}
-
-void
-tl_pack_slice(struct tl_buf *buf, struct tl_slice text)
+tl_pack_long_slice(struct tl_buf *buf, struct tl_slice text)
 {
 	msgpack_packer packer = packer_of(buf);
 
@@ -125,43 +119,4 @@ tl_pack_close(struct tl_buf *buf, const struct tl_pack_open *open)
 		return;
 	assert(open->at + OPEN_HEAD_BYTES <= buf->bytes);
 	tl_put_be32(buf->data + open->at + 1, open->count);
-}
-
-void
-tl_pack_key(struct tl_buf *buf, struct tl_pack_open *map, const char *key)
-{
-	tl_pack_str(buf, key);
-	map->count++;
-}
-
-void
-tl_pack_key_int(struct tl_buf *buf, struct tl_pack_open *map, const char *key, int64_t value)
-{
-	tl_pack_key(buf, map, key);
-	tl_pack_int(buf, value);
-}
-
-void
-tl_pack_key_bool(struct tl_buf *buf, struct tl_pack_open *map, const char *key, bool value)
-{
-	tl_pack_key(buf, map, key);
-	tl_pack_bool(buf, value);
-}
-
-void
-tl_pack_key_str(struct tl_buf *buf, struct tl_pack_open *map, const char *key, const char *text)
-{
-	tl_pack_key(buf, map, key);
-	if (text == NULL)
-		tl_pack_nil(buf);
-	else
-		tl_pack_str(buf, text);
-}
-
-void
-tl_pack_key_slice(
-	struct tl_buf *buf, struct tl_pack_open *map, const char *key, struct tl_slice text)
-{
-	tl_pack_key(buf, map, key);
-	tl_pack_slice(buf, text);
 }
