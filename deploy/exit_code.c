@@ -11,7 +11,7 @@ exit_code_of(enum tl_err err)
 		return EXIT_CODE_DATA;
 	if (err == TL_ELOCKED)
 		return EXIT_CODE_LOCKED;
-	if (err == TL_ECONFIG || err == TL_EFORMAT_TOO_NEW)
+	if (err == TL_ECONFIG || err == TL_EFORMAT_TOO_NEW || err == TL_EFORMAT_TOO_OLD)
 		return EXIT_CODE_CONFIG;
 	return EXIT_CODE_IO;
 }

@@ -61,6 +61,8 @@ enum tl_retry {
 	X(TL_ECLOCK_UNTRUSTED, "clock_untrusted", 503, TL_RETRY_AFTER, "the clock is not trusted") \
 	X(TL_EFORMAT_TOO_NEW, "format_too_new", 500, TL_RETRY_NEVER,                               \
 		"the data directory was written by a newer version")                               \
+	X(TL_EFORMAT_TOO_OLD, "format_too_old", 500, TL_RETRY_NEVER,                               \
+		"the data directory was written by an older version")                              \
 	/* event level: the event is refused, its siblings go on */                                \
 	X(TL_EEVENT_NOT_MAP, "event_not_map", 400, TL_RETRY_NEVER, "the event is not a map")       \
 	X(TL_EFIELD_MISSING, "field_missing", 400, TL_RETRY_NEVER, "a required field is missing")  \

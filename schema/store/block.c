@@ -7,7 +7,7 @@
 #include "schema/model/money.h"
 #include "schema/store/column.h"
 
-#define BLOCK_VERSION 1
+#define BLOCK_VERSION 2
 #define ID_BYTES 16
 #define CHECKSUM_BYTES 8
 /* The longest byte count that stands before a column: 2^32 rows of ten bytes. */

@@ -1,7 +1,7 @@
 /*
  * One day's events of one group as columns. schema/README.md has the bytes.
  *
- *   version u8 = 1 | row count varint | received_ms zigzag | min ts, max ts zigzag | cost sum
+ *   version u8 = 2 | row count varint | received_ms zigzag | min ts, max ts zigzag | cost sum
  * zigzag ids 16 x rows column count u8, then per column: number u8, byte count varint, column
  * (column.h) XXH3-64 of all before, be64
  *

@@ -1,7 +1,7 @@
 /*
- * Rows lie in memory as structs and in bytes as columns. No two rows of a page are equal in their
- * key, so at least one column of a section takes a byte for every row but one: a count that is
- * larger than what is left plus one is damage, found before anything is allocated for it.
+ * Rows lie in memory as structs and in bytes as columns. A column of numbers that rise evenly takes
+ * no more bytes the more rows it has; ROWS_PER_BYTE_MAX is what bounds the memory of a count before
+ * its columns are read.
  */
 #include "schema/store/cell.h"
 
@@ -11,8 +11,9 @@
 #include "schema/base/crypt.h"
 #include "schema/store/column.h"
 
-#define PAGE_VERSION 1
+#define PAGE_VERSION 2
 #define CHECKSUM_BYTES 8
+#define ROWS_PER_BYTE_MAX 1024u
 #define MEASURE_MASK_ALL ((UINT64_C(1) << TL_MEASURE_COUNT) - 1)
 /* An offset from the bucket's start where there is no time. */
 #define NO_OFFSET (-1)
@@ -251,7 +252,8 @@ take_count(struct reader *reader, uint32_t *count_out)
 {
 	uint64_t count = tl_cursor_varint(&reader->cur);
 
-	if (reader->cur.err || count > tl_cursor_left(&reader->cur) + 1 || count > UINT32_MAX)
+	if (reader->cur.err || count / ROWS_PER_BYTE_MAX > tl_cursor_left(&reader->cur) ||
+		count > UINT32_MAX)
 		return TL_ESTORAGE_CORRUPT;
 	if (count > reader->capacity) {
 		reader->values = tl_arena_array(reader->arena, count, sizeof(*reader->values));
@@ -365,8 +367,7 @@ take_prs(struct reader *reader, struct tl_page *page)
 		return TL_ESTORAGE_CORRUPT;
 	for (uint32_t i = 0; i < page->pr_count; i++)
 		page->prs[i].pr.number = (uint32_t)reader->values[i];
-	/* A session has a pull request once. That no two rows are equal is also what lets
-	 * take_count believe in about one row a byte. */
+	/* A session has a pull request once. */
 	for (uint32_t i = 1; i < page->pr_count; i++) {
 		const struct tl_cell_pr *before = &page->prs[i - 1];
 		const struct tl_cell_pr *pr = &page->prs[i];

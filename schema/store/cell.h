@@ -6,7 +6,7 @@
  * of session numbers. Numbers are given in order, so a bucket rarely has more than a few parts.
  * One format serves 15m, 1h and 1d: a page is closed under addition.
  *
- *   version u8 = 1
+ *   version u8 = 2
  *   row count varint, if > 0: 6 key columns, measure mask varint, its columns, first and last
  * offset PR count varint, if > 0: columns session, repo, number (in the session's PR order) split
  * count varint, if > 0: columns repo, number, measure mask, its columns     (1h and 1d) group count

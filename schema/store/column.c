@@ -1,52 +1,56 @@
 /*
- * Encoding looks at the values twice: once for the figures that decide the form (least, greatest,
- * bytes in each form), once to write. The exact size is known before the first byte is written, so
- * a buffer never holds room it does not use.
+ *   tag u8:  width (0 to 56, 57 for 64) | 0x40 steps | 0x80 a layer follows
+ *   steps:   the first value, zigzag
+ *   least:   zigzag; of steps a varint, the least zigzagged step
+ *   numbers: rows (steps: one less) x width bits, what is above the least
+ *   layer:   tag u8 without steps | rows varint | width of gaps u8 | gaps | the rows' further bits
  *
- * The loops over rows are what ingest spends its time in. Token counts take one to three bytes in
- * no order, and a branch per byte would be mispredicted half of the time: so varints are spread
- * and gathered eight bytes at a time, without branches.
+ * Each layer gives some rows the bits above those they have. How many layers, and how wide, is
+ * decided by counting how many numbers need how many bits.
  */
 #include "schema/store/column.h"
 
 #include <assert.h>
-#include <endian.h>
+#include <stdlib.h>
 
-#define VARINT_BYTES_MAX 10
-#define ENTRIES_MAX 256u
-#define SLOTS 1024u /* a power of two, four times the entries: short probes */
-#define SLOTS_SHIFT 54
-#define SCAN_ROWS_MAX 32u /* so few are compared one by one: clearing slots would cost more */
+#include "schema/store/packed.h"
+
+#define TAG_WIDTH 0x3fu
+#define TAG_STEPS 0x40u
+#define TAG_MORE 0x80u
+#define WIDTH_64 57u
+#define HEAD_BYTES_MAX 21u
+#define LAYER_HEAD_BYTES_MAX 7u
+
+#define FEW_ROWS 64u	      /* their numbers fit on the stack */
+#define LAYER_ROWS_MIN 24u    /* fewer save nothing by a layer */
+#define LAYER_BITS 40u	      /* its head */
+#define COUNTED_ROWS_MAX 512u /* so many numbers say what all need */
 #define SAMPLE_ROWS 64u
+#define SCATTER 0x9e3779b1u /* a sample of rows at even distances would miss what is periodic */
+#define BITS_MAX 64u
 
-enum form {
-	FORM_CONST,
-	FORM_OFFSET,
-	FORM_DELTA,
-	FORM_DICTIONARY,
+/*
+ * For the loops that look at every value: four at a time where the processor can. A sanitizer's
+ * runtime is not up yet when the choice is made.
+ */
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+	!defined(__SANITIZE_THREAD__)
+#define FOUR_AT_A_TIME __attribute__((optimize("O3"), target_clones("avx2", "default")))
+#else
+#define FOUR_AT_A_TIME
+#endif
+
+/* A column on its way. */
+struct column {
+	uint64_t *numbers;
+	uint64_t *gaps;
+	uint32_t *rows; /* of a layer's numbers */
+	uint32_t count; /* of numbers */
+	uint32_t bits;	/* of the greatest number */
+	uint64_t least; /* as it is written */
+	bool steps;
 };
-
-struct plan {
-	enum form form;
-	size_t bytes; /* of the whole column */
-	int64_t min;
-	uint64_t range; /* greatest - least */
-};
-
-/* The distinct values of a column in order of first use. */
-struct distinct {
-	uint32_t count;
-	int64_t entries[ENTRIES_MAX];
-	uint16_t slots[SLOTS]; /* entry + 1, 0 free; not used for few rows */
-};
-
-static inline size_t
-varint_bytes(uint64_t value)
-{
-	uint32_t bits = 64 - (uint32_t)__builtin_clzll(value | 1);
-
-	return (bits * 9 + 64) >> 6; /* bits / 7 rounded up, for 1 to 64 */
-}
 
 static inline uint64_t
 step_of(int64_t value, int64_t before)
@@ -55,309 +59,302 @@ step_of(int64_t value, int64_t before)
 }
 
 static inline uint64_t
-offset_of(int64_t value, int64_t min)
+offset_of(int64_t value, int64_t least)
 {
-	return (uint64_t)value - (uint64_t)min;
+	return (uint64_t)value - (uint64_t)least;
 }
 
-static void
-find_range(const int64_t *values, uint32_t count, struct plan *plan)
+FOUR_AT_A_TIME static void
+find_range(const int64_t *values, uint32_t count, int64_t *least_out, int64_t *most_out)
 {
-	int64_t min = values[0];
-	int64_t max = values[0];
+	int64_t least = values[0];
+	int64_t most = values[0];
 
 	for (uint32_t i = 1; i < count; i++) {
-		min = values[i] < min ? values[i] : min;
-		max = values[i] > max ? values[i] : max;
+		least = values[i] < least ? values[i] : least;
+		most = values[i] > most ? values[i] : most;
 	}
-	plan->min = min;
-	plan->range = offset_of(max, min);
+	*least_out = least;
+	*most_out = most;
 }
 
-/* Bytes of the rows as offsets: a comparison per length that occurs, no bit scan. */
-static size_t
-offset_bytes(const int64_t *values, uint32_t count, const struct plan *plan)
-{
-	size_t bytes = count;
-
-	if (plan->range < 1u << 14) {
-		for (uint32_t i = 0; i < count; i++)
-			bytes += offset_of(values[i], plan->min) >= 1u << 7;
-		return bytes;
-	}
-	if (plan->range < 1u << 28) {
-		for (uint32_t i = 0; i < count; i++) {
-			uint32_t offset = (uint32_t)offset_of(values[i], plan->min);
-
-			bytes += (size_t)(offset >= 1u << 7) + (offset >= 1u << 14) +
-				 (offset >= 1u << 21);
-		}
-		return bytes;
-	}
-	bytes = 0;
-	for (uint32_t i = 0; i < count; i++)
-		bytes += varint_bytes(offset_of(values[i], plan->min));
-	return bytes;
-}
-
-static size_t
-delta_bytes(const int64_t *values, uint32_t count)
-{
-	size_t bytes = 0;
-
-	for (uint32_t i = 1; i < count; i++)
-		bytes += varint_bytes(step_of(values[i], values[i - 1]));
-	return bytes;
-}
-
-/* Steps are worth counting when a sample of them is shorter than the same rows' offsets. */
+/*
+ * Whether steps take fewer bits than offsets, by half a bit a row. Of many rows a sample is looked
+ * at, and numbers without a pattern must not be taken for steps.
+ */
 static bool
-steps_promise(const int64_t *values, uint32_t count, int64_t min)
+steps_promise(const int64_t *values, uint32_t count, int64_t least)
 {
 	uint32_t apart = count / SAMPLE_ROWS > 0 ? count / SAMPLE_ROWS : 1;
-	size_t as_steps = 0;
-	size_t as_offsets = 0;
+	uint64_t as_steps = 0;
+	uint64_t as_offsets = 0;
 
+	if (count < LAYER_ROWS_MIN) { /* all get the bits of the greatest */
+		for (uint32_t i = 1; i < count; i++) {
+			as_steps |= step_of(values[i], values[i - 1]);
+			as_offsets |= offset_of(values[i], least);
+		}
+		as_offsets |= offset_of(values[0], least);
+		return (count - 1) * tl_packed_bits(as_steps) + 24 <
+		       count * tl_packed_bits(as_offsets);
+	}
 	for (uint32_t i = 1; i < count; i += apart) {
-		as_steps += varint_bytes(step_of(values[i], values[i - 1]));
-		as_offsets += varint_bytes(offset_of(values[i], min));
+		as_steps += 2 * tl_packed_bits(step_of(values[i], values[i - 1])) + 1;
+		as_offsets += 2 * tl_packed_bits(offset_of(values[i], least));
 	}
 	return as_steps < as_offsets;
 }
 
-/* The slot that holds the value, or the free one where it belongs. */
-static inline uint16_t *
-find_slot(struct distinct *distinct, int64_t value)
+FOUR_AT_A_TIME static void
+make_offsets(const int64_t *values, uint32_t count, int64_t least, uint64_t *numbers)
 {
-	uint32_t at = (uint32_t)((uint64_t)value * UINT64_C(0x9e3779b97f4a7c15) >> SLOTS_SHIFT);
-
-	while (distinct->slots[at] != 0 && distinct->entries[distinct->slots[at] - 1] != value)
-		at = (at + 1) & (SLOTS - 1);
-	return &distinct->slots[at];
+	for (uint32_t i = 0; i < count; i++)
+		numbers[i] = offset_of(values[i], least);
 }
 
-/* The entry that holds the value, or their number. */
-static inline uint32_t
-scan_entries(const struct distinct *distinct, int64_t value)
+static void
+make_steps(struct column *column, const int64_t *values)
 {
-	uint32_t i = 0;
+	uint64_t least = UINT64_MAX;
+	uint64_t most = 0;
 
-	while (i < distinct->count && distinct->entries[i] != value)
-		i++;
-	return i;
-}
+	for (uint32_t i = 0; i < column->count; i++) {
+		uint64_t step = step_of(values[i + 1], values[i]);
 
-/* False when there are more distinct values than a dictionary takes. */
-static bool
-find_distinct(const int64_t *values, uint32_t count, struct distinct *distinct)
-{
-	distinct->count = 0;
-	for (uint32_t i = 0; count <= SCAN_ROWS_MAX && i < count; i++) {
-		if (scan_entries(distinct, values[i]) == distinct->count)
-			distinct->entries[distinct->count++] = values[i];
+		column->numbers[i] = step;
+		least = step < least ? step : least;
+		most = step > most ? step : most;
 	}
-	if (count <= SCAN_ROWS_MAX)
-		return true;
-	memset(distinct->slots, 0, sizeof(distinct->slots));
-	for (uint32_t i = 0; i < count; i++) {
-		uint16_t *slot = find_slot(distinct, values[i]);
-
-		if (*slot != 0)
-			continue;
-		if (distinct->count == ENTRIES_MAX)
-			return false;
-		distinct->entries[distinct->count++] = values[i];
-		*slot = (uint16_t)distinct->count;
-	}
-	return true;
+	for (uint32_t i = 0; i < column->count; i++)
+		column->numbers[i] -= least;
+	column->least = least;
+	column->bits = tl_packed_bits(most - least);
 }
 
-static size_t
-dictionary_bytes(const struct distinct *distinct, uint32_t count)
+/* over[w]: about how many numbers need more than w bits; at least one below the column's bits. */
+static void
+count_over(const struct column *column, uint32_t *over)
 {
-	size_t bytes = 1 + varint_bytes(distinct->count) + count;
+	uint32_t apart = 1;
+	uint32_t having[BITS_MAX + 1] = {0};
+	uint32_t more = 0;
 
-	for (uint32_t i = 0; i < distinct->count; i++)
-		bytes += varint_bytes(tl_zigzag(distinct->entries[i]));
-	return bytes;
+	while (column->count / apart > COUNTED_ROWS_MAX)
+		apart *= 2;
+	for (uint32_t i = 0; i + apart <= column->count; i += apart)
+		having[tl_packed_bits(column->numbers[i + (i * SCATTER >> 16) % apart])] += apart;
+	for (uint32_t w = column->bits; w-- > 0;) {
+		more += having[w + 1];
+		over[w] = more > 0 ? more : 1;
+	}
+}
+
+/* Bits a gap takes: the longest of a few hundred is some times the mean one. */
+static uint32_t
+gap_bits(uint32_t count, uint32_t rows)
+{
+	return tl_packed_bits(count / rows) + 2;
 }
 
 /*
- * Steps must save an eighth of a byte a row before they are preferred to offsets: the same numbers
- * again and again are what the compression of the family lives on, and steps hide them.
+ * The end of the base and of each layer, in bits from the bottom; returns how many there are.
+ * cost[s] is the fewest bits in which layers give their rows what they have from bit s on, end[s]
+ * where the first of those ends.
  */
-static void
-plan_column(const int64_t *values, uint32_t count, struct plan *plan, struct distinct *distinct)
+static uint32_t
+plan_layers(const struct column *column, uint32_t *ends)
 {
-	size_t bytes;
+	uint32_t over[BITS_MAX + 1];
+	uint64_t cost[BITS_MAX + 1];
+	uint32_t end[BITS_MAX + 1];
+	uint32_t top = column->bits;
+	uint64_t least = (uint64_t)column->count * top;
+	uint32_t base = top;
+	uint32_t layers = 0;
 
-	find_range(values, count, plan);
-	if (plan->range == 0) {
-		plan->form = FORM_CONST;
-		plan->bytes = 1 + varint_bytes(tl_zigzag(plan->min));
-		return;
-	}
-	plan->form = FORM_OFFSET;
-	plan->bytes = 1 + varint_bytes(tl_zigzag(plan->min));
-	if (plan->range < 1u << 7) { /* one byte a row, which no other form is below */
-		plan->bytes += count;
-		return;
-	}
-	plan->bytes += offset_bytes(values, count, plan);
+	count_over(column, over);
+	over[top] = 0;
+	cost[top] = 0;
+	for (uint32_t s = top; s-- > 0;) {
+		cost[s] = UINT64_MAX;
+		for (uint32_t w = top; w > s && over[w] <= over[s] / 2; w--) {
+			uint64_t bits = (uint64_t)over[s] * (w - s) + cost[w];
 
-	if (steps_promise(values, count, plan->min)) {
-		bytes = 1 + varint_bytes(tl_zigzag(values[0])) + delta_bytes(values, count);
-		if (bytes + count / 8 < plan->bytes) {
-			plan->form = FORM_DELTA;
-			plan->bytes = bytes;
+			if (bits < cost[s] && (w == top || w - s <= TL_PACKED_WORD_BITS)) {
+				cost[s] = bits;
+				end[s] = w;
+			}
+		}
+		cost[s] += LAYER_BITS + (uint64_t)over[s] * gap_bits(column->count, over[s]);
+		if (s <= TL_PACKED_WORD_BITS && (uint64_t)column->count * s + cost[s] < least) {
+			least = (uint64_t)column->count * s + cost[s];
+			base = s;
 		}
 	}
-	if (plan->bytes <= count + count / 4 || !find_distinct(values, count, distinct))
-		return;
-	bytes = dictionary_bytes(distinct, count);
-	if (bytes < plan->bytes) {
-		plan->form = FORM_DICTIONARY;
-		plan->bytes = bytes;
-	}
+	for (ends[layers++] = base; base < top; ends[layers++] = base)
+		base = end[base];
+	return layers;
 }
 
-/* Seven bits of value in each byte, for a value below 2^56. */
-static inline uint64_t
-spread(uint64_t value)
+static uint8_t
+width_code(uint32_t width)
 {
-	value = (value & 0x000000000fffffff) | (value & 0x00fffffff0000000) << 4;
-	value = (value & 0x00003fff00003fff) | (value & 0x0fffc0000fffc000) << 2;
-	return (value & 0x007f007f007f007f) | (value & 0x3f803f803f803f80) << 1;
+	return (uint8_t)(width == TL_PACKED_WIDTH_MAX ? WIDTH_64 : width);
 }
 
-/* Back, once the marks that a byte follows are gone. */
-static inline uint64_t
-gather(uint64_t bytes)
-{
-	bytes = (bytes & 0x007f007f007f007f) | (bytes & 0x7f007f007f007f00) >> 1;
-	bytes = (bytes & 0x00003fff00003fff) | (bytes & 0x3fff00003fff0000) >> 2;
-	return (bytes & 0x000000000fffffff) | (bytes & 0x0fffffff00000000) >> 4;
-}
-
-/* Writes eight bytes whatever the value needs; returns how many of them count. */
+/* One byte mostly. */
 static inline size_t
-put_wide(uint8_t *at, uint64_t value)
+put_varint(uint8_t *at, uint64_t value)
 {
-	size_t bytes = varint_bytes(value);
-	uint64_t word;
-
-	if (__builtin_expect(bytes > 8, 0))
+	if (value >= 0x80)
 		return tl_varint_put(at, value);
-	word = htole64(spread(value) |
-		       (UINT64_C(0x8080808080808080) & ((UINT64_C(1) << (8 * (bytes - 1))) - 1)));
-	memcpy(at, &word, sizeof(word));
-	return bytes;
+	*at = (uint8_t)value;
+	return 1;
 }
 
-/* The same for a value below 2^28 in four bytes. */
-static inline size_t
-put_short(uint8_t *at, uint32_t value)
+static void
+put_base(struct tl_buf *buf, const struct column *column, int64_t first, uint32_t width)
 {
-	uint32_t two = value >= 1u << 7;
-	uint32_t three = value >= 1u << 14;
-	uint32_t four = value >= 1u << 21;
-	uint32_t word = htole32((value & 0x7f) | (value & 0x3f80) << 1 | (value & 0x1fc000) << 2 |
-				(value & 0xfe00000) << 3 | two << 7 | three << 15 | four << 23);
+	size_t bytes = tl_packed_bytes(column->count, width);
+	uint8_t *start = tl_buf_reserve(buf, HEAD_BYTES_MAX + bytes + TL_PACKED_SLACK_BYTES);
+	uint8_t *at = start;
 
-	memcpy(at, &word, sizeof(word));
-	return 1 + two + three + four;
+	if (start == NULL)
+		return;
+	*at++ = width_code(width) | (column->steps ? TAG_STEPS : 0);
+	if (column->steps)
+		at += put_varint(at, tl_zigzag(first));
+	at += put_varint(at, column->least);
+	tl_packed_put(at, column->numbers, column->count, width);
+	tl_buf_advance(buf, (size_t)(at - start) + bytes);
 }
 
-/* Every later row takes at least a byte: eight rows before the end a wide write still fits. */
-static uint8_t *
-put_offsets(uint8_t *at, const int64_t *values, uint32_t count, const struct plan *plan)
+/* Keep of the numbers only those with more than width bits, and of these the bits above. */
+static uint32_t
+keep_over(struct column *column, uint32_t width)
 {
-	uint32_t i = 0;
+	uint64_t *numbers = column->numbers;
+	uint32_t *rows = column->rows;
+	uint32_t kept = 0;
 
-	if (plan->range < 1u << 7) {
-		for (; i < count; i++)
-			*at++ = (uint8_t)offset_of(values[i], plan->min);
-		return at;
+	for (uint32_t i = 0; i < column->count; i++) {
+		uint64_t above = numbers[i] >> width;
+
+		rows[kept] = i;
+		numbers[kept] = above;
+		kept += above != 0;
 	}
-	if (plan->range < 1u << 14) {
-		for (; i + 1 < count; i++) {
-			uint64_t offset = offset_of(values[i], plan->min);
-			bool two = offset >= 1u << 7;
-
-			at[0] = (uint8_t)(offset | (uint64_t)two << 7);
-			at[1] = (uint8_t)(offset >> 7);
-			at += 1 + two;
-		}
-	}
-	if (plan->range < 1u << 28) {
-		for (; i + 4 <= count; i++)
-			at += put_short(at, (uint32_t)offset_of(values[i], plan->min));
-	}
-	for (; i + 8 <= count; i++)
-		at += put_wide(at, offset_of(values[i], plan->min));
-	for (; i < count; i++)
-		at += tl_varint_put(at, offset_of(values[i], plan->min));
-	return at;
+	return kept;
 }
 
-static uint8_t *
-put_deltas(uint8_t *at, const int64_t *values, uint32_t count)
+/* The same of a layer's. */
+static uint32_t
+keep_further(struct column *column, uint32_t count, uint32_t width)
 {
-	uint32_t i = 1;
+	uint32_t kept = 0;
 
-	for (; i + 8 <= count; i++)
-		at += put_wide(at, step_of(values[i], values[i - 1]));
-	for (; i < count; i++)
-		at += tl_varint_put(at, step_of(values[i], values[i - 1]));
-	return at;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t above = column->numbers[i] >> width;
+
+		column->rows[kept] = column->rows[i];
+		column->numbers[kept] = above;
+		kept += above != 0;
+	}
+	return kept;
 }
 
-static uint8_t *
-put_dictionary(uint8_t *at, const int64_t *values, uint32_t count, struct distinct *distinct)
+static void
+put_layer(struct tl_buf *buf, const struct column *column, uint32_t count, uint32_t width)
 {
-	at += tl_varint_put(at, distinct->count);
-	for (uint32_t i = 0; i < distinct->count; i++)
-		at += tl_varint_put(at, tl_zigzag(distinct->entries[i]));
-	for (uint32_t i = 0; count <= SCAN_ROWS_MAX && i < count; i++)
-		*at++ = (uint8_t)scan_entries(distinct, values[i]);
-	for (uint32_t i = 0; count > SCAN_ROWS_MAX && i < count; i++)
-		*at++ = (uint8_t)(*find_slot(distinct, values[i]) - 1);
-	return at;
+	size_t bytes = tl_packed_bytes(count, width);
+	uint32_t gap_width;
+	size_t gap_bytes;
+	uint64_t all = 0;
+	uint8_t *start;
+	uint8_t *at;
+
+	for (uint32_t i = 0; i < count; i++) {
+		column->gaps[i] = column->rows[i] - (i > 0 ? column->rows[i - 1] + 1 : 0);
+		all |= column->gaps[i];
+	}
+	gap_width = tl_packed_bits(all);
+	gap_bytes = tl_packed_bytes(count, gap_width);
+	start = tl_buf_reserve(
+		buf, LAYER_HEAD_BYTES_MAX + gap_bytes + bytes + TL_PACKED_SLACK_BYTES);
+	if (start == NULL)
+		return;
+	at = start;
+	*at++ = width_code(width);
+	at += put_varint(at, count);
+	*at++ = (uint8_t)gap_width;
+	tl_packed_put(at, column->gaps, count, gap_width);
+	tl_packed_put(at + gap_bytes, column->numbers, count, width);
+	tl_buf_advance(buf, (size_t)(at - start) + gap_bytes + bytes);
+}
+
+static void
+put_column(struct tl_buf *buf, struct column *column, int64_t first)
+{
+	uint32_t ends[BITS_MAX + 1];
+	uint32_t layers = 1;
+	uint32_t count = 0;
+	size_t tag_at = buf->bytes;
+
+	ends[0] = column->bits;
+	if (column->bits > 0 && column->count >= LAYER_ROWS_MIN)
+		layers = plan_layers(column, ends);
+	put_base(buf, column, first, tl_packed_width(ends[0]));
+	for (uint32_t i = 1; i < layers && !buf->err; i++) {
+		count = i == 1 ? keep_over(column, ends[0])
+			       : keep_further(column, count, ends[i - 1] - ends[i - 2]);
+		buf->data[tag_at] |= TAG_MORE;
+		tag_at = buf->bytes;
+		put_layer(buf, column, count, tl_packed_width(ends[i] - ends[i - 1]));
+	}
+}
+
+static void
+encode_with(struct tl_buf *buf, const int64_t *values, uint32_t count, struct column *column)
+{
+	int64_t least, most;
+
+	find_range(values, count, &least, &most);
+	column->count = count;
+	column->least = tl_zigzag(least);
+	column->bits = tl_packed_bits(offset_of(most, least));
+	column->steps = column->bits > 1 && steps_promise(values, count, least);
+	if (column->steps) {
+		column->count--;
+		make_steps(column, values);
+	} else if (column->bits > 0) {
+		make_offsets(values, count, least, column->numbers);
+	}
+	put_column(buf, column, values[0]);
 }
 
 void
 tl_column_encode(struct tl_buf *buf, const int64_t *values, uint32_t count)
 {
-	struct distinct distinct;
-	struct plan plan;
-	uint8_t *start;
-	uint8_t *at;
+	uint64_t numbers[FEW_ROWS], gaps[FEW_ROWS];
+	uint32_t rows[FEW_ROWS];
+	struct column column = {.numbers = numbers, .gaps = gaps, .rows = rows};
+	void *memory = NULL;
 
 	assert(count >= 1);
-	plan_column(values, count, &plan, &distinct);
-	start = tl_buf_reserve(buf, plan.bytes);
-	if (start == NULL)
+	if (buf->err)
 		return;
-	at = start;
-	*at++ = (uint8_t)plan.form;
-	switch (plan.form) {
-	case FORM_CONST:
-		at += tl_varint_put(at, tl_zigzag(plan.min));
-		break;
-	case FORM_OFFSET:
-		at += tl_varint_put(at, tl_zigzag(plan.min));
-		at = put_offsets(at, values, count, &plan);
-		break;
-	case FORM_DELTA:
-		at += tl_varint_put(at, tl_zigzag(values[0]));
-		at = put_deltas(at, values, count);
-		break;
-	case FORM_DICTIONARY:
-		at = put_dictionary(at, values, count, &distinct);
-		break;
+	if (count > FEW_ROWS) {
+		memory = malloc(count * (2 * sizeof(uint64_t) + sizeof(uint32_t)));
+		if (memory == NULL) {
+			buf->err = TL_ENOMEM;
+			return;
+		}
+		column.numbers = memory;
+		column.gaps = column.numbers + count;
+		column.rows = (uint32_t *)(column.gaps + count);
 	}
-	assert((size_t)(at - start) == plan.bytes);
-	tl_buf_advance(buf, plan.bytes);
+	encode_with(buf, values, count, &column);
+	free(memory);
 }
 
 static void
@@ -367,190 +364,93 @@ corrupt(struct tl_cursor *cur)
 	cur->next = cur->end;
 }
 
-#define CONTINUED UINT64_C(0x8080808080808080)
-
-/*
- * The value of the varint that starts at bit from of word and whose last byte ends at bit to (7
- * more than a multiple of 8). *over_long is set for a last byte of zero behind another: one value
- * has one spelling.
- */
-static inline uint64_t
-value_in(uint64_t word, uint32_t from, uint32_t to, bool *over_long)
+/* A width by its code; damage sticks. */
+static uint32_t
+width_of(struct tl_cursor *cur, uint32_t code)
 {
-	uint32_t bits = to - from;
-
-	word = word >> from & (UINT64_MAX >> (63 - bits));
-	*over_long |= word >> (bits - 7) == 0 && bits > 7;
-	return gather(word & ~CONTINUED);
-}
-
-/*
- * count varints by the rules of tl_varint_get, from words of eight bytes: eight values when each
- * takes one byte, else two, since where the next word starts is known only after their lengths.
- */
-static void
-take_varints(struct tl_cursor *cur, uint64_t *values_out, uint32_t count)
-{
-	bool over_long = false;
-	uint32_t i = 0;
-
-	while (count - i >= 8 && tl_cursor_left(cur) >= 8) {
-		uint64_t word;
-		uint64_t ends;
-		uint32_t end;
-		uint32_t end_next;
-
-		memcpy(&word, cur->next, sizeof(word));
-		word = le64toh(word);
-		ends = ~word & CONTINUED;
-		if (ends == CONTINUED) {
-			for (uint32_t k = 0; k < 8; k++)
-				values_out[i + k] = word >> (8 * k) & 0xff;
-			cur->next += 8;
-			i += 8;
-			continue;
-		}
-		if ((ends & (ends - 1)) == 0) { /* not two whole ones */
-			values_out[i++] = tl_cursor_varint(cur);
-			continue;
-		}
-		end = (uint32_t)__builtin_ctzll(ends);
-		end_next = (uint32_t)__builtin_ctzll(ends & (ends - 1));
-		values_out[i] = value_in(word, 0, end, &over_long);
-		values_out[i + 1] = value_in(word, end + 1, end_next, &over_long);
-		cur->next += (end_next + 1) / 8;
-		i += 2;
-	}
-	for (; i < count; i++)
-		values_out[i] = tl_cursor_varint(cur);
-	if (over_long)
+	if (code > WIDTH_64)
 		corrupt(cur);
+	return code == WIDTH_64 ? TL_PACKED_WIDTH_MAX : code;
 }
 
-#define CHUNK 512u
-
-static void
-take_offsets(struct tl_cursor *cur, int64_t *values_out, uint32_t count)
+/* count numbers of width bits, where they lie, with all that is behind them. */
+static struct tl_slice
+take_packed(struct tl_cursor *cur, uint32_t count, uint32_t width)
 {
-	uint64_t min = (uint64_t)tl_cursor_zigzag(cur);
-	uint64_t offsets[CHUNK];
+	struct tl_slice packed = tl_slice_of(cur->next, tl_cursor_left(cur));
 
-	for (uint32_t i = 0; i < count && !cur->err; i += CHUNK) {
-		uint32_t some = count - i < CHUNK ? count - i : CHUNK;
-
-		take_varints(cur, offsets, some);
-		for (uint32_t k = 0; k < some; k++)
-			values_out[i + k] = (int64_t)(min + offsets[k]);
-	}
+	(void)tl_cursor_take(cur, cur->err ? 0 : tl_packed_bytes(count, width));
+	return packed;
 }
 
-static void
-take_deltas(struct tl_cursor *cur, int64_t *values_out, uint32_t count)
+/* Add a layer to the numbers; returns its tag, shift moves up by its width. */
+static uint32_t
+take_layer(struct tl_cursor *cur, uint64_t *numbers, uint32_t count, uint32_t *shift)
 {
-	uint64_t value = (uint64_t)tl_cursor_zigzag(cur);
-	uint64_t steps[CHUNK];
+	uint32_t tag = tl_cursor_u8(cur);
+	uint32_t width = width_of(cur, tag & ~TAG_MORE);
+	uint64_t rows = tl_cursor_varint(cur);
+	uint32_t gap_width = width_of(cur, tl_cursor_u8(cur));
+	struct tl_slice gaps, bits;
+	uint64_t row = 0;
 
-	values_out[0] = (int64_t)value;
-	for (uint32_t i = 1; i < count && !cur->err; i += CHUNK) {
-		uint32_t some = count - i < CHUNK ? count - i : CHUNK;
-
-		take_varints(cur, steps, some);
-		for (uint32_t k = 0; k < some; k++) {
-			value += (uint64_t)tl_unzigzag(steps[k]);
-			values_out[i + k] = (int64_t)value;
-		}
-	}
-}
-
-static void
-take_dictionary(struct tl_cursor *cur, int64_t *values_out, uint32_t count)
-{
-	int64_t entries[ENTRIES_MAX];
-	uint64_t entry_count = tl_cursor_varint(cur);
-	struct tl_slice idxs;
-	uint8_t idx_max = 0;
-
-	if (entry_count < 2 || entry_count > ENTRIES_MAX) {
+	if (cur->err || width == 0 || rows == 0 || rows > count || *shift >= BITS_MAX) {
 		corrupt(cur);
-		return;
+		return 0;
 	}
-	for (uint64_t i = 0; i < entry_count; i++)
-		entries[i] = tl_cursor_zigzag(cur);
-	idxs = tl_cursor_take(cur, count);
+	gaps = take_packed(cur, (uint32_t)rows, gap_width);
+	bits = take_packed(cur, (uint32_t)rows, width);
+	for (uint32_t i = 0; i < rows && !cur->err; i++, row++) {
+		uint64_t gap = tl_packed_get(gaps, gap_width, i);
+
+		if (gap >= count - row) {
+			corrupt(cur);
+			return 0;
+		}
+		row += gap;
+		numbers[row] |= tl_packed_get(bits, width, i) << *shift;
+	}
+	*shift += width;
+	return tag;
+}
+
+/* The numbers of a column whose tag was read. */
+static void
+take_numbers(struct tl_cursor *cur, uint32_t tag, uint64_t *numbers, uint32_t count)
+{
+	uint32_t width = width_of(cur, tag & TAG_WIDTH);
+	struct tl_slice packed = take_packed(cur, count, width);
+	uint32_t shift = width;
+
 	if (cur->err)
 		return;
-	for (uint32_t i = 0; i < count; i++)
-		idx_max = idxs.data[i] > idx_max ? idxs.data[i] : idx_max;
-	if (idx_max >= entry_count) {
-		corrupt(cur);
-		return;
-	}
-	for (uint32_t i = 0; i < count; i++)
-		values_out[i] = entries[idxs.data[i]];
+	tl_packed_take(packed, width, numbers, count);
+	while ((tag & TAG_MORE) != 0 && !cur->err)
+		tag = take_layer(cur, numbers, count, &shift);
 }
 
 void
 tl_column_decode(struct tl_cursor *cur, int64_t *values_out, uint32_t count)
 {
-	uint8_t form = tl_cursor_u8(cur);
-	int64_t value;
+	uint32_t tag = tl_cursor_u8(cur);
+	uint64_t *numbers = (uint64_t *)values_out;
+	uint64_t value;
+	uint64_t least;
 
 	assert(count >= 1);
-	if (cur->err)
+	if ((tag & TAG_STEPS) == 0) {
+		least = (uint64_t)tl_cursor_zigzag(cur);
+		take_numbers(cur, tag, numbers, count);
+		for (uint32_t i = 0; i < count && !cur->err; i++)
+			numbers[i] += least;
 		return;
-	switch (form) {
-	case FORM_CONST:
-		value = tl_cursor_zigzag(cur);
-		for (uint32_t i = 0; i < count; i++)
-			values_out[i] = value;
-		break;
-	case FORM_OFFSET:
-		take_offsets(cur, values_out, count);
-		break;
-	case FORM_DELTA:
-		take_deltas(cur, values_out, count);
-		break;
-	case FORM_DICTIONARY:
-		take_dictionary(cur, values_out, count);
-		break;
-	default:
-		corrupt(cur);
 	}
-}
-
-static void
-skip_varints(struct tl_cursor *cur, uint64_t count)
-{
-	for (uint64_t i = 0; i < count && !cur->err; i++)
-		(void)tl_cursor_varint(cur);
-}
-
-void
-tl_column_skip(struct tl_cursor *cur, uint32_t count)
-{
-	uint64_t entry_count;
-
-	assert(count >= 1);
-	switch (tl_cursor_u8(cur)) {
-	case FORM_CONST:
-		skip_varints(cur, 1);
-		break;
-	case FORM_OFFSET:
-		skip_varints(cur, 1 + (uint64_t)count);
-		break;
-	case FORM_DELTA:
-		skip_varints(cur, count);
-		break;
-	case FORM_DICTIONARY:
-		entry_count = tl_cursor_varint(cur);
-		if (entry_count < 2 || entry_count > ENTRIES_MAX) {
-			corrupt(cur);
-			return;
-		}
-		skip_varints(cur, entry_count);
-		(void)tl_cursor_take(cur, count);
-		break;
-	default:
-		corrupt(cur);
+	value = (uint64_t)tl_cursor_zigzag(cur);
+	least = tl_cursor_varint(cur);
+	numbers[0] = value;
+	take_numbers(cur, tag, numbers + 1, count - 1);
+	for (uint32_t i = 1; i < count && !cur->err; i++) {
+		value += (uint64_t)tl_unzigzag(numbers[i] + least);
+		numbers[i] = value;
 	}
 }

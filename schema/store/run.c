@@ -4,7 +4,7 @@
  *        chunk count, then per chunk: rows | first org's step, last - first | least time zigzag,
  *        greatest - least
  *        XXH3-64 be64
- * chunk: version u8 = 1 | column byte count | column of group places | XXH3-64 be64 | block
+ * chunk: version u8 = 2 | column byte count | column of group places | XXH3-64 be64 | block
  *
  * Counts are varints; steps are from the one before, the first from 0.
  */
@@ -17,7 +17,7 @@
 #include "schema/store/column.h"
 
 #define RUN_VERSION 1
-#define CHUNK_VERSION 1
+#define CHUNK_VERSION 2
 #define ID_BYTES 16
 #define CHECKSUM_BYTES 8
 /* The fewest bytes of one, which bound a count by what is left. */

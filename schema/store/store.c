@@ -129,10 +129,7 @@ check_folder(const char *path, bool *exists_out, struct tl_why *why)
 	return TL_OK;
 }
 
-/*
- * Both rows in one write: a store has a format and an epoch, or neither. One of an older format
- * keeps its epoch.
- */
+/* Both rows in one write: a store has a format and an epoch, or neither. */
 static enum tl_err
 put_format(struct tl_store *store, struct tl_why *why)
 {
@@ -214,6 +211,11 @@ check_format(struct tl_store *store, bool create, struct tl_why *why)
 			version, TL_FORMAT_VERSION);
 		goto out;
 	}
+	if (version < TL_FORMAT_VERSION) {
+		err = tl_fail(why, TL_EFORMAT_TOO_OLD, "format %" PRIu32 ", this program knows %d",
+			version, TL_FORMAT_VERSION);
+		goto out;
+	}
 	err = get_mark(store, MARK_EPOCH, &value, why);
 	if (err && err != TL_ENOT_FOUND)
 		goto out;
@@ -222,8 +224,6 @@ check_format(struct tl_store *store, bool create, struct tl_why *why)
 		goto out;
 	}
 	store->epoch = tl_get_be64(value.data);
-	if (version < TL_FORMAT_VERSION && !store->read_only)
-		err = put_format(store, why);
 
 out:
 	tl_buf_fini(&value);

@@ -10,7 +10,7 @@
 
 #include "schema/base/bytes.h"
 
-#define TL_FORMAT_VERSION 4
+#define TL_FORMAT_VERSION 5
 
 /* X(symbol, family name). The families of days (raw.YYYY-MM-DD) are in days.h. */
 #define TL_FAMILY_LIST(X)                     \
@@ -46,7 +46,7 @@ struct tl_store_options {
 };
 
 /*
- * TL_ELOCKED when another process has it, TL_EFORMAT_TOO_NEW, TL_ENOT_FOUND without create,
+ * TL_ELOCKED when another process has it, TL_EFORMAT_TOO_NEW or _OLD, TL_ENOT_FOUND without create,
  * TL_ESTORAGE_CORRUPT, TL_EIO. Creates missing fixed families and, in a new directory, the format
  * row and a random epoch. Publishes no view (view.h).
  */

@@ -11,37 +11,33 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define ROWS_MAX 3000u
 
-enum { CONST, OFFSET, DELTA, DICTIONARY };
+/* What a tag says: how many bits a row has at first, whether of steps, whether more follow. */
+enum { WIDTH = 0x3f, STEPS = 0x40, MORE = 0x80 };
 
 static int64_t values[ROWS_MAX];
 static int64_t decoded[ROWS_MAX];
 
-/* Encode, decode and skip; the form that was taken. */
+/* Encode and decode; the tag. */
 static int
 round_trip(uint32_t count, size_t *bytes_out)
 {
 	struct tl_buf buf;
 	struct tl_cursor cur;
-	struct tl_cursor skip;
-	int form;
+	int tag;
 
 	tl_buf_init(&buf, 0);
 	tl_buf_put_str(&buf, "before");
 	tl_column_encode(&buf, values, count);
 	assert_int_equal(buf.err, TL_OK);
 	*bytes_out = buf.bytes - 6;
-	form = buf.data[6];
+	tag = buf.data[6];
 	tl_buf_put_str(&buf, "behind");
 	cur = tl_cursor_of(tl_slice_of(buf.data + 6, buf.bytes - 6));
-	skip = cur;
 	memset(decoded, 0x5a, sizeof(decoded));
 	tl_column_decode(&cur, decoded, count);
 	assert_int_equal(cur.err, TL_OK);
 	assert_int_equal(tl_cursor_left(&cur), 6);
 	assert_memory_equal(decoded, values, count * sizeof(*values));
-	tl_column_skip(&skip, count);
-	assert_int_equal(skip.err, TL_OK);
-	assert_int_equal(tl_cursor_left(&skip), 6);
 	/* A column by itself, without bytes behind it that a wide read could fall on. */
 	buf.bytes -= 6;
 	cur = tl_cursor_of(tl_slice_of(buf.data + 6, buf.bytes - 6));
@@ -49,11 +45,11 @@ round_trip(uint32_t count, size_t *bytes_out)
 	assert_int_equal(cur.err, TL_OK);
 	assert_memory_equal(decoded, values, count * sizeof(*values));
 	tl_buf_fini(&buf);
-	return form;
+	return tag;
 }
 
 static void
-one_value_again_and_again_is_const(void **state)
+one_value_again_and_again_takes_no_room(void **state)
 {
 	static const int64_t kinds[] = {0, 1, -1, 63, 64, INT64_MAX, INT64_MIN};
 	size_t bytes;
@@ -62,62 +58,63 @@ one_value_again_and_again_is_const(void **state)
 	for (size_t k = 0; k < COUNT(kinds); k++) {
 		for (uint32_t i = 0; i < 100; i++)
 			values[i] = kinds[k];
-		assert_int_equal(round_trip(1, &bytes), CONST);
-		assert_int_equal(round_trip(100, &bytes), CONST);
+		assert_int_equal(round_trip(1, &bytes), 0);
+		assert_int_equal(round_trip(100, &bytes), 0);
 		assert_true(bytes <= 11);
 	}
 }
 
 static void
-a_small_range_is_one_byte_a_row(void **state)
+a_small_range_takes_its_bits(void **state)
 {
 	size_t bytes;
 
 	(void)state;
 	for (uint32_t i = 0; i < 1000; i++)
 		values[i] = 1000000 + (i * 37) % 128;
-	assert_int_equal(round_trip(1000, &bytes), OFFSET);
-	assert_int_equal(bytes, 1 + 3 + 1000);
+	assert_int_equal(round_trip(1000, &bytes), 7);
+	assert_int_equal(bytes, 1 + 3 + 875);
 }
 
 static void
 rising_values_are_steps(void **state)
 {
+	uint64_t seed = 1;
 	size_t bytes;
 
 	(void)state;
 	for (uint32_t i = 0; i < 1000; i++)
 		values[i] = 1795255200000 + 7 * (int64_t)i;
-	assert_int_equal(round_trip(1000, &bytes), DELTA);
-	assert_int_equal(bytes, 1 + 6 + 999);
+	assert_int_equal(round_trip(1000, &bytes), STEPS);
+	assert_int_equal(bytes, 1 + 6 + 1);
+	for (uint32_t i = 1; i < 1000; i++)
+		values[i] = values[i - 1] + (int64_t)(next_random(&seed) % 8);
+	assert_int_equal(round_trip(1000, &bytes), STEPS | 4);
+	assert_int_equal(bytes, 1 + 6 + 1 + 500);
 }
 
 static void
-few_values_far_apart_are_a_dictionary(void **state)
+the_few_large_ones_are_a_layer(void **state)
 {
 	uint64_t seed = 1;
 	size_t bytes;
 
 	(void)state;
 	for (uint32_t i = 0; i < 2000; i++)
-		values[i] = (int64_t)(next_random(&seed) % 256) * 1000003;
-	assert_int_equal(round_trip(2000, &bytes), DICTIONARY);
-	assert_true(bytes <= 1 + 2 + 256 * 5 + 2000);
-}
-
-static void
-one_value_more_than_a_dictionary_takes(void **state)
-{
-	uint64_t seed = 1;
-	size_t bytes;
-
-	(void)state;
-	for (uint32_t i = 0; i < 2570; i++)
-		values[i] = (int64_t)((i * 101) % 257) * 1000000000000;
-	assert_int_equal(round_trip(2570, &bytes), OFFSET);
-	for (uint32_t i = 0; i < 2570; i++)
-		values[i] = (int64_t)(next_random(&seed) % 200) * 1000000000000;
-	assert_int_equal(round_trip(2570, &bytes), DICTIONARY);
+		values[i] = (int64_t)(next_random(&seed) % 16) + (i % 50 == 7 ? 1000000 : 0);
+	assert_int_equal(round_trip(2000, &bytes), MORE | 4);
+	assert_true(bytes <= 1000 + 40 * (6 + 16) / 8 + 10);
+	/* nothing but for some, of very unequal size */
+	for (uint32_t i = 0; i < 2000; i++)
+		values[i] = i % 20 != 7	   ? 0
+			    : i % 400 == 7 ? INT64_C(1) << 40
+					   : (int64_t)(next_random(&seed) % 256);
+	assert_int_equal(round_trip(2000, &bytes), MORE);
+	assert_true(bytes <= 100 * (5 + 8) / 8 + 5 * (9 + 33) / 8 + 24);
+	/* so few rows that the head of a layer would not pay */
+	for (uint32_t i = 0; i < 10; i++)
+		values[i] = i == 7 ? 100 : 0;
+	assert_int_equal(round_trip(10, &bytes), 7);
 }
 
 /* Values whose differences do not fit, at every length of column and each length of varint. */
@@ -153,59 +150,47 @@ every_value_comes_back(void **state)
 	(void)round_trip(2, &bytes);
 }
 
-static size_t
-varint_size(uint64_t value)
-{
-	uint8_t at[10];
-
-	return tl_varint_put(at, value);
-}
-
-/* What the choice promises: never more than the better of offsets and steps, but for an eighth. */
+/* What the choice promises: of what has no pattern, hardly more than its bits. */
 static void
 the_form_is_about_the_smallest(void **state)
 {
 	uint64_t seed = 3;
 
 	(void)state;
-	for (int round = 0; round < 300; round++) {
-		uint32_t bits = 8 + (uint32_t)(next_random(&seed) % 40);
-		size_t offsets = 1, bytes;
-		int64_t min = INT64_MAX;
+	for (int round = 0; round < 1000; round++) {
+		uint32_t bits = 1 + (uint32_t)(next_random(&seed) % 56);
+		uint32_t count = 1 + (uint32_t)(next_random(&seed) % 1000);
+		size_t bytes;
 
-		for (uint32_t i = 0; i < 1000; i++) {
+		for (uint32_t i = 0; i < count; i++)
 			values[i] = (int64_t)(next_random(&seed) >> (64 - bits));
-			min = values[i] < min ? values[i] : min;
-		}
-		offsets += varint_size(tl_zigzag(min));
-		for (uint32_t i = 0; i < 1000; i++)
-			offsets += varint_size((uint64_t)(values[i] - min));
-		(void)round_trip(1000, &bytes);
-		assert_true(bytes <= offsets);
+		values[0] = 0;
+		(void)round_trip(count, &bytes);
+		assert_true(bytes <= 4 + (count * bits + 7) / 8 + count / 4);
 	}
 }
 
 static void
-a_full_buffer_keeps_its_ceiling(void **state)
+a_ceiling_is_kept(void **state)
 {
 	struct tl_buf buf;
 
 	(void)state;
-	for (uint32_t i = 0; i < 100; i++)
-		values[i] = i * 3;
-	/* The exact size is enough, one byte less is not. */
+	for (uint32_t i = 0; i < 1000; i++)
+		values[i] = (i * 37) % 128 + (i % 100 == 0 ? 100000 : 0);
 	tl_buf_init(&buf, 0);
-	tl_column_encode(&buf, values, 100);
-	buf.bytes_max = buf.bytes;
-	buf.bytes = 0;
-	tl_column_encode(&buf, values, 100);
-	assert_int_equal(buf.err, TL_OK);
-	buf.bytes_max--;
-	buf.bytes = 0;
-	tl_column_encode(&buf, values, 100);
-	assert_int_equal(buf.err, TL_EFULL);
-	tl_column_encode(&buf, values, 1);
-	assert_int_equal(buf.bytes, 0);
+	tl_column_encode(&buf, values, 1000);
+	for (size_t less = 1; less < buf.bytes; less++) {
+		struct tl_buf small;
+
+		tl_buf_init(&small, buf.bytes - less);
+		tl_column_encode(&small, values, 1000);
+		assert_int_equal(small.err, TL_EFULL);
+		assert_true(small.bytes <= small.bytes_max);
+		tl_column_encode(&small, values, 1);
+		assert_int_equal(small.err, TL_EFULL);
+		tl_buf_fini(&small);
+	}
 	tl_buf_fini(&buf);
 }
 
@@ -214,20 +199,30 @@ static const struct {
 	const char *hex;
 } damaged[] = {
 	{"nothing", ""},
-	{"an unknown form", "0400"},
-	{"a constant without its value", "00"},
-	{"an offset column cut short", "01000102"},
-	{"a varint that does not end", "0100010280"},
-	{"an over-long offset of two bytes", "01008100800001"},
-	{"a step column cut short", "020002"},
-	{"a varint past 64 bits", "0100ffffffffffffffffff7f0000"},
-	{"a dictionary of one", "030100000000"},
-	{"a dictionary of none", "0300000000"},
-	{"a dictionary of 257", "03810200000000"},
-	{"an index past the dictionary", "030202040001"
-					 "02"},
-	{"a dictionary's rows cut short", "03020204"
-					  "0001"},
+	{"a width past 64", "3a00000000000000000000000000000000000000000000000000"},
+	{"a column without its least value", "00"},
+	{"an over-long least value", "008000"},
+	{"numbers cut short", "08000102"},
+	{"steps without a least one", "4002"},
+	{"steps cut short", "48020001"},
+	{"a layer that is not there", "8000"},
+	{"a layer of no rows", "80000800"
+			       "00"},
+	{"a layer of more rows than there are", "80000804"
+						"00"
+						"01010101"},
+	{"a layer of no bits", "8000000100"},
+	{"a layer past the last row", "80000801"
+				      "0803"
+				      "01"},
+	{"two gaps past the last row", "80000802"
+				       "080101"
+				       "0101"},
+	{"a layer's gaps of a width past 64", "800008013a00000000000000000001"},
+	{"a layer's numbers cut short", "80001001"
+					"080001"},
+	{"a layer above the 64th bit", "b900ffffffffffffffffffffffffffffffff"
+				       "ffffffffffffffff08010001"},
 };
 
 static void
@@ -237,41 +232,15 @@ damage_is_told(void **state)
 	for (size_t i = 0; i < COUNT(damaged); i++) {
 		size_t bytes = strlen(damaged[i].hex) / 2;
 		uint8_t *data = malloc(bytes + 1);
-		struct tl_cursor cur, skip;
+		struct tl_cursor cur;
 
 		assert_true(tl_unhex(tl_slice_str(damaged[i].hex), data, bytes));
 		cur = tl_cursor_of(tl_slice_of(data, bytes));
-		skip = cur;
 		tl_column_decode(&cur, decoded, 3);
 		if (cur.err != TL_ESTORAGE_CORRUPT)
 			fail_msg("%s was taken", damaged[i].name);
-		tl_column_skip(&skip, 3); /* may pass over a wrong index, never over the end */
-		assert_true(skip.next <= skip.end);
+		assert_ptr_equal(cur.next, cur.end);
 		free(data);
-	}
-}
-
-/* Over-long varints inside the stretch that is read eight bytes at a time. */
-static void
-an_over_long_varint_amid_others_is_told(void **state)
-{
-	uint8_t bytes[2 + 40] = {OFFSET, 0};
-	struct tl_cursor cur;
-
-	(void)state;
-	for (size_t at = 2; at < 2 + 20; at++) {
-		memset(bytes + 2, 1, 40);
-		bytes[at] = 0x80;
-		bytes[at + 1] = 0;
-		cur = tl_cursor_of(tl_slice_of(bytes, sizeof(bytes)));
-		tl_column_decode(&cur, decoded, 30);
-		assert_int_equal(cur.err, TL_ESTORAGE_CORRUPT);
-		/* Beside it: two bytes that are one value. */
-		bytes[at + 1] = 1;
-		cur = tl_cursor_of(tl_slice_of(bytes, sizeof(bytes)));
-		tl_column_decode(&cur, decoded, 30);
-		assert_int_equal(cur.err, TL_OK);
-		assert_int_equal(decoded[at - 2], 128);
 	}
 }
 
@@ -285,20 +254,15 @@ any_bytes_are_survived(void **state)
 		size_t bytes = next_random(&seed) % 60;
 		uint32_t count = 1 + (uint32_t)(next_random(&seed) % 50);
 		uint8_t *data = malloc(bytes + 1);
-		struct tl_cursor cur, skip;
+		struct tl_cursor cur;
 
 		for (size_t i = 0; i < bytes; i++)
 			data[i] = (uint8_t)(next_random(&seed) >> (next_random(&seed) % 8));
 		if (bytes > 0)
-			data[0] %= 5;
+			data[0] &= (STEPS | MORE | 7);
 		cur = tl_cursor_of(tl_slice_of(data, bytes));
-		skip = cur;
 		tl_column_decode(&cur, decoded, count);
-		tl_column_skip(&skip, count);
-		if (cur.err == TL_OK) {
-			assert_int_equal(skip.err, TL_OK);
-			assert_ptr_equal(skip.next, cur.next);
-		}
+		assert_true(cur.next <= cur.end);
 		free(data);
 	}
 }
@@ -308,15 +272,23 @@ columns_have_their_golden_bytes(void **state)
 {
 	static const struct {
 		const char *name;
-		int64_t values[10];
+		int tag;
+		int64_t values[30];
 	} goldens[] = {
-		{"const", {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1}},
-		{"offset", {500, 501, 502, 510, 499, 600, 500, 500, 500, 626}},
-		{"delta", {1795255200000, 1795255200010, 1795255200250, 1795255201300,
-				  1795255201200, 1795255202000, 1795255204000, 1795255204001,
-				  1795255205000, 1795255209000}},
-		{"dictionary",
-			{70000, -70000, 70000, -70000, -70000, 70000, 70000, 70000, -70000, 70000}},
+		{"one", 0,
+			{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+				-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1}},
+		{"offsets", 3,
+			{500, 501, 502, 503, 504, 505, 506, 507, 500, 500, 507, 507, 503, 502, 501,
+				500, 506, 505, 501, 500, 506, 507, 503, 502, 505, 504, 503, 501,
+				500, 507}},
+		{"steps", STEPS | 2,
+			{100, 101, 102, 102, 101, 102, 103, 104, 104, 105, 106, 107, 106, 107, 108,
+				109, 109, 110, 111, 112, 113, 113, 114, 115, 116, 117, 117, 118,
+				119, 120}},
+		{"layer", MORE,
+			{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 90000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+				0, 70000, 0, 0, 0, 0}},
 	};
 	struct tl_buf buf, golden;
 
@@ -327,14 +299,14 @@ columns_have_their_golden_bytes(void **state)
 		struct tl_cursor cur;
 
 		tl_buf_reset(&buf);
-		tl_column_encode(&buf, goldens[i].values, 10);
-		assert_int_equal(buf.data[0], i);
+		tl_column_encode(&buf, goldens[i].values, 30);
+		assert_int_equal(buf.data[0], goldens[i].tag);
 		golden_check(GOLDEN, goldens[i].name, tl_buf_slice(&buf));
 		cur = tl_cursor_of(golden_read(GOLDEN, goldens[i].name, &golden));
-		tl_column_decode(&cur, decoded, 10);
+		tl_column_decode(&cur, decoded, 30);
 		assert_int_equal(cur.err, TL_OK);
 		assert_int_equal(tl_cursor_left(&cur), 0);
-		assert_memory_equal(decoded, goldens[i].values, 10 * sizeof(int64_t));
+		assert_memory_equal(decoded, goldens[i].values, 30 * sizeof(int64_t));
 	}
 	tl_buf_fini(&golden);
 	tl_buf_fini(&buf);
@@ -344,16 +316,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_value_again_and_again_is_const),
-		cmocka_unit_test(a_small_range_is_one_byte_a_row),
+		cmocka_unit_test(one_value_again_and_again_takes_no_room),
+		cmocka_unit_test(a_small_range_takes_its_bits),
 		cmocka_unit_test(rising_values_are_steps),
-		cmocka_unit_test(few_values_far_apart_are_a_dictionary),
-		cmocka_unit_test(one_value_more_than_a_dictionary_takes),
+		cmocka_unit_test(the_few_large_ones_are_a_layer),
 		cmocka_unit_test(every_value_comes_back),
 		cmocka_unit_test(the_form_is_about_the_smallest),
-		cmocka_unit_test(a_full_buffer_keeps_its_ceiling),
+		cmocka_unit_test(a_ceiling_is_kept),
 		cmocka_unit_test(damage_is_told),
-		cmocka_unit_test(an_over_long_varint_amid_others_is_told),
 		cmocka_unit_test(any_bytes_are_survived),
 		cmocka_unit_test(columns_have_their_golden_bytes),
 	};
