@@ -61,19 +61,47 @@ tl_batch_init(struct tl_batch *batch, struct tl_arena *arena, uint32_t row_capac
 }
 
 enum tl_err
-tl_batch_need(struct tl_batch *batch, enum tl_column column)
+tl_batch_room(struct tl_batch *batch, enum tl_column column)
 {
-	int64_t initial = column_defaults[column];
 	int64_t *values;
 
 	if (batch->column[column] != NULL)
 		return TL_OK;
-	values = tl_arena_array(batch->arena, batch->row_capacity, sizeof(*values));
+	values = tl_arena_room(batch->arena, batch->row_capacity, sizeof(*values));
 	if (values == NULL)
 		return TL_ENOMEM;
-	for (uint32_t i = 0; initial != 0 && i < batch->row_capacity; i++)
-		values[i] = initial;
 	batch->column[column] = values;
+	return TL_OK;
+}
+
+void
+tl_batch_trim(struct tl_batch *batch, enum tl_column column)
+{
+	int64_t *values = batch->column[column];
+	int64_t initial = column_defaults[column];
+	uint32_t same = 0;
+
+	while (values != NULL && same < batch->row_count && values[same] == initial)
+		same++;
+	if (same == batch->row_count)
+		batch->column[column] = NULL;
+}
+
+enum tl_err
+tl_batch_need(struct tl_batch *batch, enum tl_column column)
+{
+	int64_t initial = column_defaults[column];
+	enum tl_err err;
+
+	if (batch->column[column] != NULL)
+		return TL_OK;
+	err = tl_batch_room(batch, column);
+	if (err)
+		return err;
+	if (initial == 0)
+		memset(batch->column[column], 0, batch->row_capacity * sizeof(initial));
+	for (uint32_t i = 0; initial != 0 && i < batch->row_capacity; i++)
+		batch->column[column][i] = initial;
 	return TL_OK;
 }
 
@@ -406,12 +434,16 @@ bool
 tl_event_id_from_bytes(const uint8_t bytes[16], uint8_t id_out[16])
 {
 	static const uint8_t zeros[16];
-	uint8_t ones[16];
+	const uint64_t tops = 0x8080808080808080u;
+	uint64_t half[2];
+	bool is_ones;
 
-	memset(ones, 0xff, sizeof(ones));
-	if (memcmp(bytes, zeros, sizeof(zeros)) == 0 || memcmp(bytes, ones, sizeof(ones)) == 0)
-		return false;
-	if (is_padded_hollow(bytes))
+	memcpy(half, bytes, sizeof(half));
+	is_ones = (half[0] & half[1]) == UINT64_MAX;
+	/* Nearly every id has a byte above 0x7f, so it is neither zeros nor text. */
+	if (is_ones ||
+		(((half[0] | half[1]) & tops) == 0 &&
+			(memcmp(bytes, zeros, sizeof(zeros)) == 0 || is_padded_hollow(bytes))))
 		return false;
 	memcpy(id_out, bytes, 16);
 	return true;

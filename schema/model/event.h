@@ -185,6 +185,12 @@ tl_batch_get(const struct tl_batch *batch, enum tl_column column, uint32_t row_i
 /* Makes the column present (filled with its default) when it was absent. TL_ENOMEM. */
 TL_MUST enum tl_err tl_batch_need(struct tl_batch *batch, enum tl_column column);
 
+/* The same with whatever was there before, for who writes every row. TL_ENOMEM. */
+TL_MUST enum tl_err tl_batch_room(struct tl_batch *batch, enum tl_column column);
+
+/* A column in which every row has the default becomes absent, so that nobody need look at it. */
+void tl_batch_trim(struct tl_batch *batch, enum tl_column column);
+
 /* tl_batch_need + store; a default value into an absent column costs nothing. */
 TL_MUST enum tl_err tl_batch_set(
 	struct tl_batch *batch, enum tl_column column, uint32_t row_idx, int64_t value);

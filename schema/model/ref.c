@@ -83,11 +83,15 @@ slice_has(struct tl_slice text, const char *word)
 static size_t
 slice_find(struct tl_slice text, const char *set)
 {
-	size_t i = 0;
+	size_t at = text.bytes;
 
-	while (i < text.bytes && (text.data[i] == '\0' || strchr(set, text.data[i]) == NULL))
-		i++;
-	return i;
+	for (; *set != '\0' && at > 0; set++) {
+		const uint8_t *found = memchr(text.data, *set, at);
+
+		if (found != NULL)
+			at = (size_t)(found - text.data);
+	}
+	return at;
 }
 
 /* Takes text up to a byte of set, and that byte, off the front of *rest. */

@@ -4,44 +4,45 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-void
-tl_event_column_begin(struct tl_event_reading *reading, enum tl_event_field field, int64_t value)
+bool
+tl_event_lane_begin(struct tl_event_reading *reading, enum tl_event_field field)
 {
+	struct tl_event_lane *lane = &reading->lane[field];
 	enum tl_column column = (enum tl_column)tl_event_fields[field].column;
-	enum tl_err err = tl_batch_need(reading->batch, column);
 
-	if (err) {
-		reading->err = err;
-		return;
-	}
-	reading->cells[field] = reading->batch->column[column];
-	reading->cells[field][reading->row_idx] = value;
+	if (lane->cells != NULL || column == TL_COL_COUNT)
+		return true;
+	reading->err = tl_batch_need(reading->batch, column);
+	lane->cells = reading->batch->column[column];
+	return reading->err == TL_OK;
 }
 
 void
-tl_event_recent_keep(struct tl_event_reading *reading, enum tl_event_field field,
-	struct tl_slice raw, uint32_t value)
+tl_event_recent_keep(struct tl_event_recent slots[TL_EVENT_RECENT_SLOTS], uint8_t field,
+	struct tl_slice raw, uint32_t cell)
 {
-	struct tl_event_text text = tl_event_text_of(field, raw);
-	uint32_t slot = text.slot;
+	struct tl_event_text text;
+	uint32_t slot;
 
-	if (raw.bytes == 0 || raw.bytes > TL_EVENT_BYTES_MAX)
+	assert(raw.bytes > 0);
+	if (raw.bytes > TL_EVENT_BYTES_MAX)
 		return;
+	text = tl_event_text_of(field, raw);
+	slot = text.slot;
 	for (uint32_t i = 0; i < TL_EVENT_RECENT_PROBES; i++) {
 		uint32_t other = (text.slot + i) % TL_EVENT_RECENT_SLOTS;
 
-		if (reading->recent[other].bytes == 0) {
+		if (slots[other].key == 0) {
 			slot = other;
 			break;
 		}
 	}
 	/* All taken: the text that is nearest to its own place makes room. */
-	reading->recent[slot] = (struct tl_event_recent){.head = text.head,
+	slots[slot] = (struct tl_event_recent){.head = text.head,
 		.tail = text.tail,
-		.data = raw.data,
-		.value = value,
-		.bytes = (uint16_t)raw.bytes,
-		.field = (uint8_t)field};
+		.data = text.data,
+		.key = text.key,
+		.cell = cell};
 }
 
 static void
@@ -114,7 +115,7 @@ text_check(struct tl_event_row *row, enum tl_event_field field, struct tl_slice 
 	return false;
 }
 
-/* The row's value is the name text, remembered under the bytes it came in. */
+/* The row's value is the name text, remembered by the value it came as. */
 static void
 name_set(struct tl_event_row *row, enum tl_event_field field, struct tl_slice text,
 	struct tl_slice came)
@@ -148,10 +149,10 @@ id_read(struct tl_event_row *row, const struct tl_token *token, struct tl_slice 
 
 /* A tag is dropped and counted: money is never refused for a tag. */
 static void
-tag_drop(struct tl_event_row *row, enum tl_event_field field)
+tag_drop(struct tl_event_reading *reading, enum tl_event_field field)
 {
-	row->present &= ~TL_EVENT_BIT(field);
-	row->dropped_tag_count++;
+	tl_event_absent(reading, field);
+	reading->row.dropped_tag_count++;
 }
 
 static void
@@ -170,7 +171,7 @@ number_read(struct tl_event_reading *reading, enum tl_event_field field,
 		return;
 	}
 	if (token->type == TL_WIRE_INT && type == TL_FIELD_PR_TAG) {
-		tag_drop(row, field);
+		tag_drop(reading, field);
 		return;
 	}
 	if (type == TL_FIELD_AMOUNT) {
@@ -204,7 +205,7 @@ word_read(struct tl_event_reading *reading, enum tl_event_field field, const str
 		return;
 	}
 	tl_event_cell_put(reading, field, number);
-	tl_event_recent_keep(reading, field, token->bytes, (uint32_t)number);
+	tl_event_recent_keep(reading->recent, (uint8_t)field, raw, (uint32_t)number);
 }
 
 static void
@@ -214,8 +215,7 @@ member_read(struct tl_event_row *row, const struct tl_token *token, struct tl_sl
 		type_fault(row, TL_FIELD_MEMBER, raw);
 		return;
 	}
-	staged_set(
-		row, TL_FIELD_MEMBER, tl_slice_of(row->member, sizeof(row->member)), token->bytes);
+	staged_set(row, TL_FIELD_MEMBER, tl_slice_of(row->member, sizeof(row->member)), raw);
 }
 
 static void
@@ -227,31 +227,36 @@ email_read(struct tl_event_row *row, const struct tl_token *token, struct tl_sli
 		type_fault(row, TL_FIELD_EMAIL, raw);
 		return;
 	}
-	staged_set(row, TL_FIELD_EMAIL, tl_slice_str(row->email), token->bytes);
+	staged_set(row, TL_FIELD_EMAIL, tl_slice_str(row->email), raw);
 }
 
 static void
-repo_read(struct tl_event_row *row, const struct tl_token *token)
+repo_read(struct tl_event_reading *reading, const struct tl_token *token, struct tl_slice raw)
 {
+	struct tl_event_row *row = &reading->row;
+
 	if (tl_repo_normalise(token->bytes, row->repo) != TL_OK)
-		tag_drop(row, TL_FIELD_REPO);
+		tag_drop(reading, TL_FIELD_REPO);
 	else
-		staged_set(row, TL_FIELD_REPO, tl_slice_str(row->repo), token->bytes);
+		staged_set(row, TL_FIELD_REPO, tl_slice_str(row->repo), raw);
 }
 
 static void
-commit_read(struct tl_event_row *row, const struct tl_token *token)
+commit_read(struct tl_event_reading *reading, const struct tl_token *token, struct tl_slice raw)
 {
+	struct tl_event_row *row = &reading->row;
+
 	if (tl_commit_normalise(token->bytes, row->commit) != TL_OK)
-		tag_drop(row, TL_FIELD_COMMIT);
+		tag_drop(reading, TL_FIELD_COMMIT);
 	else
-		staged_set(row, TL_FIELD_COMMIT, tl_slice_str(row->commit), token->bytes);
+		staged_set(row, TL_FIELD_COMMIT, tl_slice_str(row->commit), raw);
 }
 
 /* A list of short texts is kept as one name: each as varint length and bytes. */
 static void
-tag_list_read(struct tl_event_row *row, const struct tl_token *list, struct tl_slice raw)
+tag_list_read(struct tl_event_reading *reading, const struct tl_token *list, struct tl_slice raw)
 {
+	struct tl_event_row *row = &reading->row;
 	const uint8_t *end = raw.data + raw.bytes;
 	const uint8_t *at;
 	struct tl_token token;
@@ -283,15 +288,16 @@ tag_list_read(struct tl_event_row *row, const struct tl_token *list, struct tl_s
 		used_bytes += token.bytes.bytes;
 	}
 	if (list->number == 0)
-		row->present &= ~TL_EVENT_BIT(TL_FIELD_TAGS);
+		tl_event_absent(reading, TL_FIELD_TAGS);
 	else
 		staged_set(row, TL_FIELD_TAGS, tl_slice_of(row->tags, used_bytes), raw);
 }
 
 /* Opaque to us and shown back as it came, so only its shape is looked at. */
 static void
-email_map_read(struct tl_event_row *row, const struct tl_token *map, struct tl_slice raw)
+email_map_read(struct tl_event_reading *reading, const struct tl_token *map, struct tl_slice raw)
 {
+	struct tl_event_row *row = &reading->row;
 	const uint8_t *end = raw.data + raw.bytes;
 	const uint8_t *at;
 	struct tl_token token;
@@ -319,22 +325,24 @@ email_map_read(struct tl_event_row *row, const struct tl_token *map, struct tl_s
 	if (!good)
 		type_fault(row, TL_FIELD_EMAIL_ENC, raw);
 	else if (map->number == 0)
-		row->present &= ~TL_EVENT_BIT(TL_FIELD_EMAIL_ENC);
+		tl_event_absent(reading, TL_FIELD_EMAIL_ENC);
 	else
 		name_set(row, TL_FIELD_EMAIL_ENC, raw, raw);
 }
 
 /* Fields that are text on the wire. An empty one is an absent one. */
 static void
-text_read(struct tl_event_row *row, enum tl_event_field field, const struct tl_token *token,
+text_read(struct tl_event_reading *reading, enum tl_event_field field, const struct tl_token *token,
 	struct tl_slice raw)
 {
+	struct tl_event_row *row = &reading->row;
+
 	if (token->type != TL_WIRE_STR) {
 		type_fault(row, field, raw);
 		return;
 	}
 	if (token->bytes.bytes == 0) {
-		row->present &= ~TL_EVENT_BIT(field);
+		tl_event_absent(reading, field);
 		return;
 	}
 	switch (field) {
@@ -345,14 +353,14 @@ text_read(struct tl_event_row *row, enum tl_event_field field, const struct tl_t
 		email_read(row, token, raw);
 		break;
 	case TL_FIELD_REPO:
-		repo_read(row, token);
+		repo_read(reading, token, raw);
 		break;
 	case TL_FIELD_COMMIT:
-		commit_read(row, token);
+		commit_read(reading, token, raw);
 		break;
 	default: /* a name that is taken as it is */
 		if (text_check(row, field, token->bytes, (size_t)tl_event_fields[field].max, raw))
-			name_set(row, field, token->bytes, token->bytes);
+			name_set(row, field, token->bytes, raw);
 		break;
 	}
 }
@@ -361,15 +369,15 @@ static void
 container_read(struct tl_event_reading *reading, enum tl_event_field field,
 	const struct tl_token *token, struct tl_slice raw)
 {
-	struct tl_event_text text = tl_event_text_of(field, raw);
-	const struct tl_event_recent *recent = tl_event_recent_find(reading, field, &text);
+	struct tl_event_text text = tl_event_text_of((uint8_t)field, raw);
+	const struct tl_event_recent *recent = tl_event_recent_find(reading->recent, &text);
 
 	if (recent != NULL)
-		tl_event_cell_put(reading, field, recent->value);
+		tl_event_cell_put(reading, field, recent->cell);
 	else if (field == TL_FIELD_TAGS)
-		tag_list_read(&reading->row, token, raw);
+		tag_list_read(reading, token, raw);
 	else
-		email_map_read(&reading->row, token, raw);
+		email_map_read(reading, token, raw);
 }
 
 const uint8_t *
@@ -385,9 +393,6 @@ tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
 	if (token.type == TL_WIRE_ARRAY || token.type == TL_WIRE_MAP)
 		after = tl_token_skip(at, end);
 	raw = tl_slice_of(at, (size_t)(after - at));
-	if (token.type == TL_WIRE_NIL)
-		return after; /* nil is absent */
-	row->present |= TL_EVENT_BIT(field);
 	switch ((enum tl_field_type)tl_event_fields[field].type) {
 	case TL_FIELD_EVENT_ID:
 		id_read(row, &token, raw);
@@ -407,7 +412,7 @@ tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
 	case TL_FIELD_EMAIL_TEXT:
 	case TL_FIELD_REPO_TAG:
 	case TL_FIELD_COMMIT_TAG:
-		text_read(row, field, &token, raw);
+		text_read(reading, field, &token, raw);
 		break;
 	case TL_FIELD_EMAIL_MAP:
 	case TL_FIELD_TAG_LIST:
@@ -417,46 +422,10 @@ tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
 		row->link_value = token;
 		row->came[field] = raw;
 		if (token.type == TL_WIRE_STR && token.bytes.bytes == 0)
-			row->present &= ~TL_EVENT_BIT(field);
+			tl_event_absent(reading, field);
 		break;
 	}
 	return after;
-}
-
-const uint8_t *
-tl_event_id_value(struct tl_event_reading *reading, const uint8_t *at, const uint8_t *end)
-{
-	struct tl_event_row *row = &reading->row;
-
-	if (end - at < 2 + (ptrdiff_t)sizeof(row->id) || at[0] != 0xc4 ||
-		at[1] != sizeof(row->id) || !tl_event_id_from_bytes(at + 2, row->id))
-		return tl_event_value_read(reading, TL_FIELD_ID, at, end);
-	row->present |= TL_EVENT_BIT(TL_FIELD_ID);
-	return at + 2 + sizeof(row->id);
-}
-
-const uint8_t *
-tl_event_text_value(struct tl_event_reading *reading, enum tl_event_field field, const uint8_t *at,
-	const uint8_t *end)
-{
-	struct tl_event_text text;
-	const struct tl_event_recent *recent;
-	bool is_long;
-	size_t bytes;
-
-	if (end - at < 2 || (*at != 0xd9 && (*at & 0xe0) != 0xa0))
-		return tl_event_value_read(reading, field, at, end);
-	is_long = *at == 0xd9;
-	bytes = is_long ? at[1] : *at & 31;
-	if ((size_t)(end - at) < 1 + (size_t)is_long + bytes)
-		return tl_event_value_read(reading, field, at, end);
-	text = tl_event_text_of(field, tl_slice_of(at + 1 + is_long, bytes));
-	recent = tl_event_recent_find(reading, field, &text);
-	if (recent == NULL)
-		return tl_event_value_read(reading, field, at, end);
-	reading->row.present |= TL_EVENT_BIT(field);
-	tl_event_cell_put(reading, field, recent->value);
-	return at + 1 + is_long + bytes;
 }
 
 /* "repo#N" when the number came with its repository, "#N" when it is the session's. */
@@ -475,8 +444,7 @@ pr_value_read(struct tl_event_reading *reading, const struct tl_token *token)
 		return false;
 	}
 	repo = tl_slice_str(ref.repo);
-	if (repo.bytes == 0 && (row->present & TL_EVENT_BIT(TL_FIELD_REPO)) != 0 &&
-		(row->wrong & TL_EVENT_BIT(TL_FIELD_REPO)) == 0) {
+	if (repo.bytes == 0 && tl_event_has(row, TL_FIELD_REPO)) {
 		bool is_new = (row->pending & TL_EVENT_BIT(TL_FIELD_REPO)) != 0;
 
 		repo = is_new ? row->text[TL_FIELD_REPO]

@@ -14,6 +14,7 @@
 #include "schema/model/limits.h"
 #include "schema/model/ref.h"
 #include "schema/wire/event_field.h"
+#include "schema/wire/event_recent.h"
 #include "schema/wire/token.h"
 
 /* The order of checks: of several faults in one event the first of these is told. */
@@ -44,7 +45,7 @@ struct tl_event_fault {
 
 struct tl_event_row {
 	uint64_t seen;	  /* fields that came, nil ones included */
-	uint64_t present; /* fields with a value, right or wrong */
+	uint64_t absent;  /* those of them that say nothing: nil, empty, dropped */
 	uint64_t wrong;	  /* fields whose value is wrong */
 	uint64_t pending; /* text that is not in its cell yet: a new name */
 	uint64_t staged;  /* those of them whose text lies here and has to move to the arena */
@@ -52,7 +53,7 @@ struct tl_event_row {
 	struct tl_event_fault fault;
 	uint8_t id[16];
 	struct tl_slice text[TL_FIELD_COUNT]; /* of what is pending: the name */
-	struct tl_slice came[TL_FIELD_COUNT]; /* and how it was written */
+	struct tl_slice came[TL_FIELD_COUNT]; /* and the value as it came */
 	struct tl_token link_value;	      /* read when op is known */
 
 	/* what text of this event was normalised to */
@@ -64,50 +65,47 @@ struct tl_event_row {
 	uint8_t tags[TL_TAGS_MAX * (TL_TAG_BYTES_MAX + 1)];
 };
 
-/*
- * Text some row before had, as it came, and what its cell became: most texts repeat within a batch.
- * Both ends of the text are here, so that short ones are compared without another look at them.
- */
-#define TL_EVENT_RECENT_BITS 9
-#define TL_EVENT_RECENT_SLOTS (1u << TL_EVENT_RECENT_BITS)
-#define TL_EVENT_RECENT_PROBES 4u
-
-struct tl_event_recent {
-	uint64_t head;
-	uint64_t tail;
-	const uint8_t *data;
-	uint32_t value;
-	uint16_t bytes; /* 0: a free slot */
-	uint8_t field;	/* enum tl_event_field */
+/* How a value is read when it is what it nearly always is. */
+enum tl_event_way {
+	TL_EVENT_BY_COUNT, /* an unsigned integer */
+	TL_EVENT_BY_TEXT,  /* text that means the same wherever it comes again */
+	TL_EVENT_BY_ID,
+	TL_EVENT_BY_VALUE, /* there is no quick way */
+	TL_EVENT_BY_SKIP,  /* a field that is ignored */
 };
 
-/* Where a text may be remembered, worked out once for looking and for keeping. */
-struct tl_event_text {
-	struct tl_slice raw;
-	uint64_t head;
-	uint64_t tail;
-	uint32_t slot;
+/* A field while a batch is read. */
+struct tl_event_lane {
+	int64_t *cells; /* the batch's column; NULL before the field comes, and for the id */
+	uint64_t min;	/* of a number */
+	uint64_t span;	/* max - min */
+	int64_t initial;
+	uint8_t field; /* enum tl_event_field */
+	uint8_t way;   /* enum tl_event_way */
 };
 
 /*
  * The row being read goes straight into the cells behind the batch's last row. What a refused event
- * leaves there is taken back; nobody looks at them before the row counts.
+ * leaves there is taken back; nobody looks at them before the row counts. A column is there before
+ * the first value of its field.
  */
 struct tl_event_reading {
 	struct tl_batch *batch;
 	uint32_t row_idx;
-	enum tl_err err;		/* memory: the batch cannot be read */
-	int64_t *cells[TL_FIELD_COUNT]; /* the batch's columns by field, NULL while absent */
+	enum tl_err err;  /* memory: the batch cannot be read */
+	int64_t first_ms; /* of the times that are right */
+	int64_t last_ms;
+	struct tl_event_lane lane[TL_FIELD_IGNORED + 1]; /* by field */
 	struct tl_event_row row;
 	struct tl_event_recent recent[TL_EVENT_RECENT_SLOTS];
 };
 
-/* Forget the row before. */
+/* Forget the row before; seen are the fields that this one will have. */
 static inline void
-tl_event_row_reset(struct tl_event_row *row)
+tl_event_row_reset(struct tl_event_row *row, uint64_t seen)
 {
-	row->seen = 0;
-	row->present = 0;
+	row->seen = seen;
+	row->absent = 0;
 	row->wrong = 0;
 	row->pending = 0;
 	row->staged = 0;
@@ -116,88 +114,43 @@ tl_event_row_reset(struct tl_event_row *row)
 	memset(row->id, 0, sizeof(row->id));
 }
 
-/* A value into a column that is absent so far. */
-void tl_event_column_begin(
-	struct tl_event_reading *reading, enum tl_event_field field, int64_t value);
+/* Fields with a value, right or wrong. */
+static inline uint64_t
+tl_event_present(const struct tl_event_row *row)
+{
+	return row->seen & ~row->absent;
+}
+
+/* True when the field is there and right. */
+static inline bool
+tl_event_has(const struct tl_event_row *row, enum tl_event_field field)
+{
+	return (tl_event_present(row) & ~row->wrong & TL_EVENT_BIT(field)) != 0;
+}
 
 static inline void
 tl_event_cell_put(struct tl_event_reading *reading, enum tl_event_field field, int64_t value)
 {
-	int64_t *cells = reading->cells[field];
-
-	if (cells != NULL)
-		cells[reading->row_idx] = value;
-	else if (value != tl_event_fields[field].initial)
-		tl_event_column_begin(reading, field, value);
+	reading->lane[field].cells[reading->row_idx] = value;
 }
 
+/* Of a field that was seen. */
 static inline int64_t
 tl_event_cell(const struct tl_event_reading *reading, enum tl_event_field field)
 {
-	const int64_t *cells = reading->cells[field];
-
-	return cells != NULL ? cells[reading->row_idx] : tl_event_fields[field].initial;
+	return reading->lane[field].cells[reading->row_idx];
 }
 
-static inline struct tl_event_text
-tl_event_text_of(enum tl_event_field field, struct tl_slice raw)
+/* The field came and says nothing. */
+static inline void
+tl_event_absent(struct tl_event_reading *reading, enum tl_event_field field)
 {
-	struct tl_event_text text = {.raw = raw};
-	uint64_t mixed;
+	struct tl_event_lane *lane = &reading->lane[field];
 
-	if (raw.bytes >= 8) {
-		memcpy(&text.head, raw.data, 8);
-		memcpy(&text.tail, raw.data + raw.bytes - 8, 8);
-	} else if (raw.bytes >= 4) {
-		memcpy(&text.head, raw.data, 4);
-		memcpy(&text.tail, raw.data + raw.bytes - 4, 4);
-	} else if (raw.bytes > 0) {
-		text.head = raw.data[0];
-		text.tail = (uint64_t)raw.data[raw.bytes / 2] << 8 | raw.data[raw.bytes - 1];
-	}
-	mixed = text.head ^ (text.tail << 23 | text.tail >> 41) ^ (raw.bytes << 6 | field);
-	text.slot = (uint32_t)((mixed * 0x9e3779b97f4a7c15u) >> (64 - TL_EVENT_RECENT_BITS));
-	return text;
+	reading->row.absent |= TL_EVENT_BIT(field);
+	if (lane->cells != NULL)
+		lane->cells[reading->row_idx] = lane->initial;
 }
-
-/* The ends are equal already: compares what lies between them. */
-static inline bool
-tl_event_middle_is(const struct tl_event_recent *recent, struct tl_slice raw)
-{
-	for (size_t i = 8; i + 8 < raw.bytes; i += 8) {
-		uint64_t a;
-		uint64_t b;
-
-		memcpy(&a, raw.data + i, sizeof(a));
-		memcpy(&b, recent->data + i, sizeof(b));
-		if (a != b)
-			return false;
-	}
-	return true;
-}
-
-/* The remembered text, or NULL. */
-static inline const struct tl_event_recent *
-tl_event_recent_find(const struct tl_event_reading *reading, enum tl_event_field field,
-	const struct tl_event_text *text)
-{
-	for (uint32_t i = 0; i < TL_EVENT_RECENT_PROBES; i++) {
-		const struct tl_event_recent *recent =
-			&reading->recent[(text->slot + i) % TL_EVENT_RECENT_SLOTS];
-
-		if (recent->bytes == 0)
-			return NULL;
-		if (recent->head == text->head && recent->tail == text->tail &&
-			recent->bytes == text->raw.bytes && recent->field == field &&
-			tl_event_middle_is(recent, text->raw))
-			return recent;
-	}
-	return NULL;
-}
-
-/* Empty text and text longer than an event may be is not kept. */
-void tl_event_recent_keep(struct tl_event_reading *reading, enum tl_event_field field,
-	struct tl_slice raw, uint32_t value);
 
 /* Keep the fault if it is graver than the one there is, and mark the field as wrong. */
 void tl_event_fault(struct tl_event_row *row, enum tl_event_rank rank, enum tl_err err,
@@ -207,7 +160,13 @@ void tl_event_fault(struct tl_event_row *row, enum tl_event_rank rank, enum tl_e
 void tl_event_fault_number(struct tl_event_row *row, enum tl_event_rank rank, enum tl_err err,
 	enum tl_event_field field, int64_t limit, int64_t got, const char *hint);
 
-/* Any value, right or wrong. Returns the place behind it. */
+/* The column of a field whose first value comes; false with reading->err without memory. */
+bool tl_event_lane_begin(struct tl_event_reading *reading, enum tl_event_field field);
+
+/* The checks behind the last value: what is missing, links, parts and wholes, the time. */
+void tl_event_check(struct tl_event_reading *reading);
+
+/* Any value but nil, right or wrong. Returns the place behind it. */
 const uint8_t *tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
 	const uint8_t *at, const uint8_t *end);
 
@@ -220,38 +179,85 @@ void tl_event_got(char got_out[72], struct tl_slice got);
 /* What the fault shows of the value. */
 void tl_event_fault_got(const struct tl_event_fault *fault, char got_out[72]);
 
-/* Text that a row before had is taken from there, anything else goes the long way. */
-const uint8_t *tl_event_text_value(struct tl_event_reading *reading, enum tl_event_field field,
-	const uint8_t *at, const uint8_t *end);
+/*
+ * The quick ways take what nearly every value is and return the place behind it, or NULL: then it
+ * is read the long way. All of them have TL_EVENT_QUICK_BYTES bytes.
+ */
+#define TL_EVENT_QUICK_BYTES TL_TOKEN_COUNTED_BYTES
+#define TL_EVENT_QUICK static inline __attribute__((always_inline))
 
-/* The id, which is nearly always 16 bytes of bin. */
-const uint8_t *tl_event_id_value(
-	struct tl_event_reading *reading, const uint8_t *at, const uint8_t *end);
-
-/* The same as tl_event_value_read, with the quick ways for what nearly every value is. */
-static inline __attribute__((always_inline)) const uint8_t *
-tl_event_value(struct tl_event_reading *reading, enum tl_event_field field, const uint8_t *at,
-	const uint8_t *end)
+TL_EVENT_QUICK const uint8_t *
+tl_event_quick_count(const struct tl_event_lane *lane, uint32_t row_idx, const uint8_t *at)
 {
-	const struct tl_event_field_info *info = &tl_event_fields[field];
+	const struct tl_token_head *head = &tl_token_heads[*at];
+	uint64_t number = tl_token_counted(head, at);
 
-	if (info->is_text)
-		return tl_event_text_value(reading, field, at, end);
-	if (info->is_number && end - at > 8) {
-		const struct tl_token_head *head = &tl_token_heads[*at];
-		uint64_t number = tl_token_counted(head, at);
-		uint64_t span = (uint64_t)info->max - info->min;
+	if (!head->is_count || number - lane->min > lane->span)
+		return NULL;
+	lane->cells[row_idx] = (int64_t)number;
+	return at + head->bytes;
+}
 
-		if (head->is_count && (number - info->min <= span || head->is_nil)) {
-			reading->row.present |= (uint64_t)(head->is_nil ^ 1) << field;
-			tl_event_cell_put(
-				reading, field, head->is_nil ? info->initial : (int64_t)number);
-			return at + head->bytes;
-		}
+/* Text that a row before had is taken from there. */
+TL_EVENT_QUICK const uint8_t *
+tl_event_quick_text(struct tl_event_reading *reading, const struct tl_event_lane *lane,
+	const uint8_t *at, const uint8_t *end)
+{
+	const struct tl_token_head *head = &tl_token_heads[*at];
+	size_t bytes = (size_t)head->bytes + (at[1] & head->length_mask);
+	const struct tl_event_recent *recent;
+	struct tl_event_text text;
+
+	if (!head->is_text || bytes > (size_t)(end - at))
+		return NULL;
+	text = tl_event_text_of(lane->field, tl_slice_of(at, bytes));
+	recent = tl_event_recent_find(reading->recent, &text);
+	if (recent == NULL)
+		return NULL;
+	lane->cells[reading->row_idx] = recent->cell;
+	return at + bytes;
+}
+
+/* An id is 16 bytes of bin. */
+TL_EVENT_QUICK const uint8_t *
+tl_event_quick_id(struct tl_event_row *row, const uint8_t *at, const uint8_t *end)
+{
+	static const uint8_t bin_16[] = {0xc4, sizeof(row->id)};
+
+	if (memcmp(at, bin_16, sizeof(bin_16)) != 0 ||
+		end - at < (ptrdiff_t)(sizeof(bin_16) + sizeof(row->id)) ||
+		!tl_event_id_from_bytes(at + sizeof(bin_16), row->id))
+		return NULL;
+	return at + sizeof(bin_16) + sizeof(row->id);
+}
+
+/*
+ * Any value, nil included. The message begins more than TL_EVENT_QUICK_BYTES before its events, so
+ * the place that far before the end is one.
+ */
+TL_EVENT_QUICK const uint8_t *
+tl_event_value(struct tl_event_reading *reading, const struct tl_event_lane *lane,
+	const uint8_t *at, const uint8_t *end)
+{
+	const uint8_t *after = NULL;
+
+	if (at <= end - TL_EVENT_QUICK_BYTES) {
+		if (lane->way == TL_EVENT_BY_COUNT)
+			after = tl_event_quick_count(lane, reading->row_idx, at);
+		else if (lane->way == TL_EVENT_BY_TEXT)
+			after = tl_event_quick_text(reading, lane, at, end);
+		else if (lane->way == TL_EVENT_BY_ID)
+			after = tl_event_quick_id(&reading->row, at, end);
+		if (after != NULL)
+			return after;
 	}
-	if (field == TL_FIELD_ID)
-		return tl_event_id_value(reading, at, end);
-	return tl_event_value_read(reading, field, at, end);
+	if (lane->way == TL_EVENT_BY_SKIP)
+		return tl_token_skip(at, end);
+	if (at < end && *at == TL_TOKEN_NIL) {
+		tl_event_absent(reading, (enum tl_event_field)lane->field);
+		return at + 1;
+	}
+	return tl_event_value_read(reading, (enum tl_event_field)lane->field, at, end);
 }
 
 #endif

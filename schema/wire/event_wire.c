@@ -7,7 +7,6 @@
 #include "schema/wire/event_wire.h"
 
 #include <assert.h>
-#include <inttypes.h>
 
 #include "schema/wire/event_field.h"
 #include "schema/wire/event_value.h"
@@ -15,20 +14,20 @@
 #include "schema/wire/reader.h"
 #include "schema/wire/token.h"
 
-#define SECONDS_HINT " (seconds? send milliseconds)"
-
-/* Fix times of a violation that states none. */
-static const int64_t fix_ms_default[] = {[TL_SEVERITY_ERROR] = 9 * 60000,
-	[TL_SEVERITY_WARNING] = 5 * 60000,
-	[TL_SEVERITY_INFO] = 2 * 60000};
-
 struct decoder {
-	const struct tl_accept *accept;
-	uint8_t columns[TL_MAP_KEYS_MAX]; /* rows: enum tl_event_field by place */
+	bool is_rows;
+	uint64_t fields; /* rows: what every event has, as a mask */
+	const struct tl_event_lane *columns[TL_MAP_KEYS_MAX]; /* rows: by place */
 	uint32_t column_count;
 	uint8_t follows[TL_FIELD_COUNT + 1]; /* maps: the field after this one, last time */
 	struct tl_event_reading reading;
 };
+
+static enum tl_err
+no_memory(const struct tl_batch *batch, struct tl_why *why)
+{
+	return tl_fail(why, TL_ENOMEM, "no memory for a batch of %u events", batch->row_capacity);
+}
 
 /* Where no field is before: the start of follows. */
 #define BEFORE_FIRST TL_FIELD_COUNT
@@ -79,6 +78,8 @@ map_read(struct decoder *decoder, int64_t pair_count, const uint8_t *at, const u
 				at = tl_token_skip(at, end);
 				continue;
 			}
+			if (!tl_event_lane_begin(reading, field))
+				return end;
 			decoder->follows[before] = (uint8_t)field;
 		}
 		before = (uint8_t)field;
@@ -89,7 +90,7 @@ map_read(struct decoder *decoder, int64_t pair_count, const uint8_t *at, const u
 			continue;
 		}
 		row->seen |= TL_EVENT_BIT(field);
-		at = tl_event_value(reading, field, at, end);
+		at = tl_event_value(reading, &reading->lane[field], at, end);
 	}
 	return at;
 }
@@ -98,110 +99,12 @@ map_read(struct decoder *decoder, int64_t pair_count, const uint8_t *at, const u
 static const uint8_t *
 row_read(struct decoder *decoder, const uint8_t *at, const uint8_t *end)
 {
-	for (uint32_t i = 0; i < decoder->column_count; i++) {
-		enum tl_event_field field = decoder->columns[i];
+	const struct tl_event_lane *const *lane = decoder->columns;
+	const struct tl_event_lane *const *behind = lane + decoder->column_count;
 
-		if (field == TL_FIELD_IGNORED)
-			at = tl_token_skip(at, end);
-		else
-			at = tl_event_value(&decoder->reading, field, at, end);
-	}
+	for (; lane < behind; lane++)
+		at = tl_event_value(&decoder->reading, *lane, at, end);
 	return at;
-}
-
-#define BITS_ALWAYS (TL_EVENT_BIT(TL_FIELD_ID) | TL_EVENT_BIT(TL_FIELD_TS))
-
-static void
-missing_check(struct tl_event_row *row, enum tl_kind kind)
-{
-	static const uint64_t required[] = {
-		[TL_KIND_REQUEST] = BITS_ALWAYS | TL_EVENT_BIT(TL_FIELD_MODEL) |
-				    TL_EVENT_BIT(TL_FIELD_INPUT) | TL_EVENT_BIT(TL_FIELD_OUTPUT),
-		[TL_KIND_LINK] = BITS_ALWAYS | TL_EVENT_BIT(TL_FIELD_SESSION) |
-				 TL_EVENT_BIT(TL_FIELD_OP) | TL_EVENT_BIT(TL_FIELD_VALUE),
-		[TL_KIND_ACTIVITY] = BITS_ALWAYS,
-		[TL_KIND_VIOLATION] =
-			BITS_ALWAYS | TL_EVENT_BIT(TL_FIELD_RULE) | TL_EVENT_BIT(TL_FIELD_SEVERITY),
-	};
-	uint64_t missing = required[kind] & ~row->present;
-
-	if (missing != 0) {
-		enum tl_event_field field = (enum tl_event_field)__builtin_ctzll(missing);
-
-		tl_event_fault(row, field == TL_FIELD_ID ? TL_RANK_ID : TL_RANK_MISSING,
-			TL_EFIELD_MISSING, field, INT64_MIN, tl_slice_of(NULL, 0));
-	}
-}
-
-/* True when the field is there and right. */
-static inline bool
-has(const struct tl_event_row *row, enum tl_event_field field)
-{
-	return (row->present & ~row->wrong & TL_EVENT_BIT(field)) != 0;
-}
-
-static void
-parts_check(struct tl_event_reading *reading, enum tl_event_field part, enum tl_event_field whole)
-{
-	struct tl_event_row *row = &reading->row;
-	int64_t part_tokens = tl_event_cell(reading, part);
-	int64_t whole_tokens = has(row, whole) ? tl_event_cell(reading, whole) : 0;
-
-	if (!has(row, part) || part_tokens <= whole_tokens ||
-		(row->wrong & TL_EVENT_BIT(whole)) != 0)
-		return;
-	tl_event_fault_number(
-		row, TL_RANK_RANGE, TL_ETOKENS_INCONSISTENT, part, whole_tokens, part_tokens, NULL);
-}
-
-static void
-time_check(struct tl_event_reading *reading, const struct tl_accept *accept)
-{
-	struct tl_event_row *row = &reading->row;
-	int64_t ts_ms = tl_event_cell(reading, TL_FIELD_TS);
-	int64_t first_ms = accept->now_ms - accept->past_ms_max;
-	int64_t last_ms = accept->now_ms + accept->future_ms_max;
-
-	if (!has(row, TL_FIELD_TS))
-		return;
-	if (ts_ms < TL_TIME_SECONDS_HINT)
-		tl_event_fault_number(row, TL_RANK_RANGE, TL_ETIME_INVALID, TL_FIELD_TS,
-			TL_TIME_SECONDS_HINT, ts_ms, SECONDS_HINT);
-	else if (ts_ms < first_ms)
-		tl_event_fault_number(
-			row, TL_RANK_TIME, TL_ETIME_TOO_OLD, TL_FIELD_TS, first_ms, ts_ms, NULL);
-	else if (ts_ms > last_ms)
-		tl_event_fault_number(
-			row, TL_RANK_TIME, TL_ETIME_IN_FUTURE, TL_FIELD_TS, last_ms, ts_ms, NULL);
-}
-
-/* What can be said of an event only when all of it was read. */
-static void
-row_check(struct decoder *decoder)
-{
-	struct tl_event_reading *reading = &decoder->reading;
-	struct tl_event_row *row = &reading->row;
-	enum tl_kind kind = TL_KIND_REQUEST;
-
-	if (has(row, TL_FIELD_KIND))
-		kind = (enum tl_kind)tl_event_cell(reading, TL_FIELD_KIND);
-	missing_check(row, kind);
-	if ((row->present & TL_EVENT_BIT(TL_FIELD_VALUE)) != 0) {
-		bool is_link = kind == TL_KIND_LINK && has(row, TL_FIELD_OP);
-
-		tl_event_link_value_read(
-			reading, is_link ? (enum tl_link_op)tl_event_cell(reading, TL_FIELD_OP)
-					 : TL_LINK_NONE);
-	}
-	parts_check(reading, TL_FIELD_REASONING, TL_FIELD_OUTPUT);
-	parts_check(reading, TL_FIELD_CACHE_WRITE_1H, TL_FIELD_CACHE_WRITE);
-	time_check(reading, decoder->accept);
-	if (kind == TL_KIND_VIOLATION && has(row, TL_FIELD_SEVERITY) &&
-		(row->present & TL_EVENT_BIT(TL_FIELD_FIX_MS)) == 0) {
-		tl_event_cell_put(reading, TL_FIELD_FIX_MS,
-			fix_ms_default[tl_event_cell(reading, TL_FIELD_SEVERITY)]);
-		row->present |= TL_EVENT_BIT(TL_FIELD_FIX_MS);
-	}
 }
 
 /* Fields of the row being read back to absent. */
@@ -211,8 +114,9 @@ cells_clear(struct tl_event_reading *reading, uint64_t fields)
 	for (uint64_t left = fields; left != 0; left &= left - 1) {
 		unsigned int field = (unsigned int)__builtin_ctzll(left);
 
-		if (reading->cells[field] != NULL)
-			reading->cells[field][reading->row_idx] = tl_event_fields[field].initial;
+		if (reading->lane[field].cells != NULL)
+			tl_event_cell_put(
+				reading, (enum tl_event_field)field, reading->lane[field].initial);
 	}
 }
 
@@ -229,7 +133,7 @@ row_reject(struct tl_event_reading *reading, uint32_t event_idx)
 		.limit = fault->limit};
 	tl_event_fault_got(fault, reject->got);
 	memcpy(reject->id, row->id, sizeof(row->id));
-	cells_clear(reading, row->present);
+	cells_clear(reading, row->seen);
 }
 
 /* One way of saying whose event it is stays, the surest. */
@@ -241,18 +145,19 @@ sender_choose(struct tl_event_reading *reading)
 	const uint64_t by_member = TL_EVENT_BIT(TL_FIELD_MEMBER);
 	const uint64_t agent = TL_EVENT_BIT(TL_FIELD_AGENT);
 	struct tl_event_row *row = &reading->row;
+	uint64_t present = tl_event_present(row);
 	uint64_t unused = 0;
 
-	if ((row->present & by_key) != 0)
+	if ((present & by_key) != 0)
 		unused = by_email | by_member | agent;
-	else if ((row->present & by_email) != 0)
+	else if ((present & by_email) != 0)
 		unused = by_member;
-	else if ((row->present & by_member) == 0)
+	else if ((present & by_member) == 0)
 		unused = agent;
-	unused &= row->present;
+	unused &= present;
 	if (unused == 0)
 		return;
-	row->present &= ~unused;
+	row->absent |= unused;
 	row->pending &= ~unused;
 	cells_clear(reading, unused);
 }
@@ -277,9 +182,9 @@ name_store(struct tl_event_reading *reading, enum tl_event_field field)
 		return err;
 	/* What a link's value means depends on its op, so the same bytes may be another name. */
 	if (field != TL_FIELD_VALUE)
-		tl_event_recent_keep(reading, field, row->came[field], symbol);
+		tl_event_recent_keep(reading->recent, (uint8_t)field, row->came[field], symbol);
 	tl_event_cell_put(reading, field, symbol);
-	return reading->err;
+	return TL_OK;
 }
 
 static enum tl_err
@@ -302,33 +207,46 @@ row_store(struct tl_event_reading *reading, uint32_t event_idx)
 	return TL_OK;
 }
 
-/* Reads one event into the row; the place behind it. */
+/* An event that is no row of this batch, or no map that could be an event; the place behind it. */
 static const uint8_t *
-event_read(struct decoder *decoder, bool is_rows, const uint8_t *at, const uint8_t *end)
+shape_refuse(struct decoder *decoder, const struct tl_token *token, const uint8_t *at,
+	const uint8_t *end)
 {
 	struct tl_event_row *row = &decoder->reading.row;
-	enum tl_wire_type wanted = is_rows ? TL_WIRE_ARRAY : TL_WIRE_MAP;
+	const uint8_t *after = tl_token_skip(at, end);
+	struct tl_slice raw = tl_slice_of(at, (size_t)(after - at));
+
+	if (decoder->is_rows)
+		tl_event_fault(row, TL_RANK_NOT_MAP, TL_EEVENT_NOT_MAP, TL_FIELD_UNKNOWN,
+			decoder->column_count, raw);
+	else if (token->type != TL_WIRE_MAP)
+		tl_event_fault(
+			row, TL_RANK_NOT_MAP, TL_EEVENT_NOT_MAP, TL_FIELD_UNKNOWN, INT64_MIN, raw);
+	else
+		tl_event_fault(row, TL_RANK_TOO_LARGE, TL_EEVENT_TOO_LARGE, TL_FIELD_UNKNOWN,
+			TL_MAP_KEYS_MAX, raw);
+	return after;
+}
+
+/* Reads one event into the row; the place behind it. */
+static const uint8_t *
+event_read(struct decoder *decoder, const uint8_t *at, const uint8_t *end)
+{
+	struct tl_event_row *row = &decoder->reading.row;
 	const uint8_t *event_at = at;
 	struct tl_token token;
 
-	tl_event_row_reset(row);
+	tl_event_row_reset(row, decoder->fields);
 	at = tl_token_read(at, end, &token);
 	assert(at != NULL); /* the bounds pass was here */
-	if (token.type != wanted || (is_rows && (uint64_t)token.number != decoder->column_count)) {
-		at = tl_token_skip(event_at, end);
-		tl_event_fault(row, TL_RANK_NOT_MAP, TL_EEVENT_NOT_MAP, TL_FIELD_UNKNOWN,
-			is_rows ? (int64_t)decoder->column_count : INT64_MIN,
-			tl_slice_of(event_at, (size_t)(at - event_at)));
-		return at;
-	}
-	if (!is_rows && token.number > TL_MAP_KEYS_MAX) {
-		at = tl_token_skip(event_at, end);
-		tl_event_fault(row, TL_RANK_TOO_LARGE, TL_EEVENT_TOO_LARGE, TL_FIELD_UNKNOWN,
-			TL_MAP_KEYS_MAX, tl_slice_of(event_at, (size_t)(at - event_at)));
-		return at;
-	}
-	at = is_rows ? row_read(decoder, at, end) : map_read(decoder, token.number, at, end);
-	row_check(decoder);
+	if (decoder->is_rows && token.type == TL_WIRE_ARRAY &&
+		token.number == decoder->column_count)
+		at = row_read(decoder, at, end);
+	else if (!decoder->is_rows && token.type == TL_WIRE_MAP && token.number <= TL_MAP_KEYS_MAX)
+		at = map_read(decoder, token.number, at, end);
+	else
+		return shape_refuse(decoder, &token, event_at, end);
+	tl_event_check(&decoder->reading);
 	if ((size_t)(at - event_at) > TL_EVENT_BYTES_MAX)
 		tl_event_fault(row, TL_RANK_TOO_LARGE, TL_EEVENT_TOO_LARGE, TL_FIELD_UNKNOWN,
 			TL_EVENT_BYTES_MAX, tl_slice_of(NULL, 0));
@@ -341,7 +259,6 @@ columns_read(struct tl_slice fields, struct decoder *decoder, struct tl_why *why
 {
 	struct tl_reader reader = tl_reader_of(fields);
 	uint32_t count = tl_read_array(&reader);
-	uint64_t seen = 0;
 
 	if (count > TL_MAP_KEYS_MAX)
 		return tl_fail(why, TL_EFIELD_UNKNOWN, "%u fields, the limit is %u", count,
@@ -361,29 +278,86 @@ columns_read(struct tl_slice fields, struct decoder *decoder, struct tl_why *why
 			return tl_fail(why, TL_EFIELD_UNKNOWN, "an event has no field '%s'", got);
 		}
 		if (field < TL_FIELD_COUNT) {
-			if ((seen & TL_EVENT_BIT(field)) != 0)
+			if ((decoder->fields & TL_EVENT_BIT(field)) != 0)
 				return tl_fail(why, TL_EFIELD_DUPLICATE, "fields lists %s twice",
 					tl_event_field_name(field));
-			seen |= TL_EVENT_BIT(field);
+			decoder->fields |= TL_EVENT_BIT(field);
 		}
-		decoder->columns[i] = (uint8_t)field;
+		decoder->columns[i] = &decoder->reading.lane[field];
 	}
 	decoder->column_count = count;
 	return TL_OK;
 }
 
+/* Every row has all the fields, so their cells need no default first. */
+static enum tl_err
+columns_begin(struct decoder *decoder, struct tl_why *why)
+{
+	struct tl_batch *batch = decoder->reading.batch;
+
+	for (uint64_t left = decoder->fields; left != 0; left &= left - 1) {
+		unsigned int field = (unsigned int)__builtin_ctzll(left);
+		enum tl_column column = (enum tl_column)tl_event_fields[field].column;
+
+		if (column == TL_COL_COUNT)
+			continue;
+		if (tl_batch_room(batch, column) != TL_OK)
+			return no_memory(batch, why);
+		decoder->reading.lane[field].cells = batch->column[column];
+	}
+	return TL_OK;
+}
+
+/* A column in which nobody says anything is no column. */
 static void
-reading_begin(struct tl_event_reading *reading, struct tl_batch *batch)
+columns_end(struct tl_batch *batch)
+{
+	for (enum tl_column column = 0; column < TL_COL_COUNT; column++)
+		tl_batch_trim(batch, column);
+}
+
+static enum tl_event_way
+way_of(const struct tl_event_field_info *info)
+{
+	if (info->is_number)
+		return TL_EVENT_BY_COUNT;
+	if (info->is_text)
+		return TL_EVENT_BY_TEXT;
+	return info->type == TL_FIELD_EVENT_ID ? TL_EVENT_BY_ID : TL_EVENT_BY_VALUE;
+}
+
+static void
+reading_begin(
+	struct tl_event_reading *reading, const struct tl_accept *accept, struct tl_batch *batch)
 {
 	reading->batch = batch;
-	reading->row_idx = batch->row_count;
+	reading->row_idx = 0;
 	reading->err = TL_OK;
-	for (unsigned int field = 0; field < TL_FIELD_COUNT; field++) {
-		uint8_t column = tl_event_fields[field].column;
+	reading->first_ms = accept->now_ms - accept->past_ms_max;
+	reading->last_ms = accept->now_ms + accept->future_ms_max;
+	for (uint8_t field = 0; field < TL_FIELD_COUNT; field++) {
+		const struct tl_event_field_info *info = &tl_event_fields[field];
 
-		reading->cells[field] = column < TL_COL_COUNT ? batch->column[column] : NULL;
+		reading->lane[field] = (struct tl_event_lane){.min = info->min,
+			.span = (uint64_t)info->max - info->min,
+			.initial = info->initial,
+			.field = field,
+			.way = (uint8_t)way_of(info)};
 	}
+	reading->lane[TL_FIELD_IGNORED].way = TL_EVENT_BY_SKIP;
 	memset(reading->recent, 0, sizeof(reading->recent));
+}
+
+static void
+decoder_begin(struct decoder *decoder, const struct tl_batch_head *head,
+	const struct tl_accept *accept, struct tl_batch *batch)
+{
+	tl_event_keys_init();
+	decoder->is_rows = head->is_rows;
+	decoder->fields = 0;
+	decoder->column_count = 0;
+	memset(decoder->follows, 0, sizeof(decoder->follows));
+	reading_begin(&decoder->reading, accept, batch);
 }
 
 static enum tl_err
@@ -397,7 +371,7 @@ events_read(struct decoder *decoder, const struct tl_batch_head *head)
 	for (uint32_t i = 0; i < head->event_count; i++) {
 		enum tl_err err = TL_OK;
 
-		at = event_read(decoder, head->is_rows, at, end);
+		at = event_read(decoder, at, end);
 		if (reading->err)
 			return reading->err;
 		if (reading->row.fault.rank != TL_RANK_NONE)
@@ -417,22 +391,20 @@ tl_batch_rows_read(const struct tl_batch_head *head, const struct tl_accept *acc
 	struct decoder decoder;
 	enum tl_err err;
 
-	assert(batch->row_capacity - batch->row_count >= head->event_count);
-	assert(batch->row_capacity - batch->reject_count >= head->event_count);
-	tl_event_keys_init();
-	decoder.accept = accept;
-	decoder.column_count = 0;
-	memset(decoder.follows, 0, sizeof(decoder.follows));
-	reading_begin(&decoder.reading, batch);
+	assert(batch->row_count == 0 && batch->reject_count == 0);
+	assert(batch->row_capacity >= head->event_count);
+	decoder_begin(&decoder, head, accept, batch);
 	if (head->is_rows) {
 		err = columns_read(head->fields, &decoder, why);
+		if (!err)
+			err = columns_begin(&decoder, why);
 		if (err)
 			return err;
 	}
-	err = events_read(&decoder, head);
-	if (err)
-		tl_fail(why, err, "no memory for a batch of %u events", head->event_count);
-	return err;
+	if (events_read(&decoder, head) != TL_OK)
+		return no_memory(batch, why);
+	columns_end(batch);
+	return TL_OK;
 }
 
 enum tl_err

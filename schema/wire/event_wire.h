@@ -47,7 +47,7 @@ struct tl_accept {
  * (event_not_map, event_too_large, field_duplicate, field_unknown), id, types, missing, ranges,
  * time window. A wrong repo, pr or commit tag is dropped and counted, the event stays.
  * Fails as a whole only for a bad fields list (TL_EFIELD_UNKNOWN, TL_EFIELD_DUPLICATE) or memory.
- * batch must be initialised with room for head->event_count rows.
+ * batch is as tl_batch_init left it, with room for head->event_count rows.
  */
 TL_MUST enum tl_err tl_batch_rows_read(const struct tl_batch_head *head,
 	const struct tl_accept *accept, struct tl_batch *batch, struct tl_why *why);

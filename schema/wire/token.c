@@ -8,19 +8,19 @@
 	{                                                            \
 		.is_plain = true, .bytes = size, .length_mask = 0xff \
 	}
-#define UNSIGNED(width)                                                   \
-	{                                                                 \
-		.is_plain = true, .bytes = 1 + (width), .is_count = true, \
-		.half_shift = 32 - 4 * (width)                            \
+#define UNSIGNED(width)                                                              \
+	{                                                                            \
+		.is_plain = true, .bytes = 1 + (width), .is_count = true, .skip = 1, \
+		.shift = 64 - 8 * (width)                                            \
 	}
-#define FIXSTR(length) [0xa0 + (length)] = SIZED(1 + (length))
+#define FIXSTR(length) \
+	[0xa0 + (length)] = {.is_plain = true, .bytes = 1 + (length), .is_text = true, .skip = 1}
 
 const struct tl_token_head tl_token_heads[256] = {
 	[0x00 ... 0x7f] = {.is_plain = true,
 		.bytes = 1,
 		.is_count = true,
-		.small_mask = 0x7f,
-		.half_shift = 32},
+		.shift = 56}, /* its own number */
 	FIXSTR(0),
 	FIXSTR(1),
 	FIXSTR(2),
@@ -53,7 +53,7 @@ const struct tl_token_head tl_token_heads[256] = {
 	FIXSTR(29),
 	FIXSTR(30),
 	FIXSTR(31),
-	[0xc0] = {.is_plain = true, .bytes = 1, .is_count = true, .is_nil = 1, .half_shift = 32},
+	[TL_TOKEN_NIL] = SIZED(1),
 	[0xc2] = SIZED(1),
 	[0xc3] = SIZED(1),
 	[0xc4] = LENGTH_8(2), /* bin */
@@ -73,7 +73,7 @@ const struct tl_token_head tl_token_heads[256] = {
 	[0xd6] = SIZED(6),
 	[0xd7] = SIZED(10),
 	[0xd8] = SIZED(18),
-	[0xd9] = LENGTH_8(2), /* str */
+	[0xd9] = {.is_plain = true, .bytes = 2, .length_mask = 0xff, .is_text = true, .skip = 2},
 	[0xe0 ... 0xff] = SIZED(1),
 };
 

@@ -13,6 +13,8 @@
 #include "schema/base/bytes.h"
 #include "schema/wire/reader.h"
 
+#define TL_TOKEN_NIL 0xc0
+
 struct tl_token {
 	enum tl_wire_type type;
 	bool is_wide;	       /* an unsigned integer above int64; number is INT64_MAX */
@@ -158,7 +160,7 @@ tl_token_read(const uint8_t *at, const uint8_t *end, struct tl_token *token)
 	if (head < 0xc0)
 		return tl_token_payload(at, end, head & 31, TL_WIRE_STR, token);
 	switch (head) {
-	case 0xc0:
+	case TL_TOKEN_NIL:
 		token->type = TL_WIRE_NIL;
 		return at;
 	case 0xc2:
@@ -224,32 +226,32 @@ tl_token_read(const uint8_t *at, const uint8_t *end, struct tl_token *token)
 }
 
 /*
- * What the first byte of a token says about its size, for walking and for numbers without a branch
- * on it: what senders count varies in width from one event to the next, and a mispredicted branch
- * costs more than all else about it.
+ * What the first byte of a token says about its size, for walking, and for numbers and text without
+ * a branch on it: what senders count varies in width from one event to the next, and a mispredicted
+ * branch costs more than all else about it.
  */
 struct tl_token_head {
 	bool is_plain; /* the size of the whole token is bytes + (second byte & length_mask) */
 	uint8_t bytes;
 	uint8_t length_mask;
-	bool is_count;	    /* nil, or an unsigned integer of the bytes after the first */
-	uint8_t unused;	    /* makes it 8 bytes: an index is a shift */
-	uint8_t is_nil;	    /* 0 or 1 */
-	uint8_t small_mask; /* 0x7f when the first byte itself is the integer */
-	uint8_t half_shift; /* half the bits behind the number in the 8 bytes after the first */
+	bool is_count;	/* an unsigned integer */
+	bool is_text;	/* text shorter than 256 bytes */
+	uint8_t skip;	/* where its number or text begins */
+	uint8_t shift;	/* bits behind the number in the 8 bytes from there */
+	uint8_t unused; /* makes it 8 bytes: an index is a shift */
 };
 
 /* Hidden: reached without a detour, also from a shared library. */
 extern const struct tl_token_head tl_token_heads[256] __attribute__((visibility("hidden")));
 
-/* The number of a token that is_count and has 9 readable bytes; 0 for nil. */
+/* What tl_token_counted looks at. */
+#define TL_TOKEN_COUNTED_BYTES 9
+
+/* The number of a token that is_count, at a place with TL_TOKEN_COUNTED_BYTES readable bytes. */
 static inline uint64_t
 tl_token_counted(const struct tl_token_head *head, const uint8_t *at)
 {
-	/* The bytes behind the number are shifted out: in two halves, as all 64 bits may be. */
-	uint64_t wide = tl_token_be(at + 1, 8) >> head->half_shift >> head->half_shift;
-
-	return wide | (uint64_t)(at[0] & head->small_mask);
+	return tl_token_be(at + head->skip, 8) >> head->shift;
 }
 
 /* Values that follow the token before the value it begins is complete. */
