@@ -6,6 +6,7 @@
 #include "deploy/dump_raw.h"
 #include "deploy/dump_text.h"
 #include "schema/store/cell.h"
+#include "schema/store/dict_row.h"
 #include "schema/store/highwater.h"
 #include "schema/store/journal.h"
 #include "schema/store/key.h"
@@ -189,19 +190,25 @@ print_mark(struct tl_slice key, struct tl_slice value, struct tl_buf *text)
 	return text->err;
 }
 
-/* Names are text; ids and counts are four bytes. */
+/* The id of a name, or the names from an id on. */
 static enum tl_err
-print_dict(struct tl_slice value, struct tl_buf *text)
+print_dict(struct tl_slice key, struct tl_slice value, struct tl_buf *text)
 {
-	bool is_number = value.bytes == 4 && value.data[0] < 0x20;
+	char uuid[TL_UUID_TEXT_BYTES + 1];
+	struct tl_slice name;
+	enum tl_err err;
 
-	if (is_number)
+	if (key.bytes > 4 && key.data[4] == TL_KEY_DICT_NAME && value.bytes == 4) {
 		tl_buf_printf(text, "  %u", tl_get_be32(value.data));
-	else if (tl_utf8_valid(value))
-		tl_buf_printf(text, "  \"%.*s\"", (int)value.bytes, (const char *)value.data);
-	else
-		tl_buf_printf(text, "  %zu bytes", value.bytes);
-	return text->err;
+		return text->err;
+	}
+	while (!(err = tl_dict_row_next(&value, uuid, &name))) {
+		if (tl_utf8_valid(name))
+			tl_buf_printf(text, "  \"%.*s\"", (int)name.bytes, (const char *)name.data);
+		else
+			tl_buf_printf(text, "  %zu bytes", name.bytes);
+	}
+	return err == TL_EEND ? text->err : err;
 }
 
 static enum tl_err
@@ -245,7 +252,7 @@ print_value(const struct source *source, struct tl_slice key, struct tl_slice va
 	case TL_FAMILY_MARK:
 		return print_mark(key, value, text);
 	case TL_FAMILY_DICT:
-		return print_dict(value, text);
+		return print_dict(key, value, text);
 	case TL_FAMILY_QUARANTINE:
 		return print_quarantine(value, arena, text);
 	case TL_FAMILY_REGISTRY:

@@ -323,6 +323,8 @@ put_group(struct commit *commit, bool has_command, bool *is_numbered_out, struct
 	err = group_put(group, commit->store, commit->write, why);
 	if (!err)
 		err = sources_put(commit->sources, commit->write);
+	if (!err)
+		err = tl_dict_put(commit->dict, commit->write);
 	if (!err && is_numbered)
 		err = put_journal(commit, why);
 	if (!err)

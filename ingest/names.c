@@ -44,7 +44,7 @@ bounded_id(struct commit *commit, uint32_t org, enum tl_name_kind kind, uint32_t
 	if (count < count_max)
 		err = tl_dict_id(commit->dict, org, kind, name, commit->write, &id, why);
 	else
-		err = tl_dict_find(commit->store, NULL, org, kind, name, &id, why);
+		err = tl_dict_known(commit->dict, org, kind, name, &id, why);
 	if (err && err != TL_ENOT_FOUND)
 		return err;
 	*id_out = id;

@@ -11,18 +11,31 @@
 
 struct tl_dict;
 
-/* Writer thread only. Keeps at most cache_count_max names in memory; the store has all. */
+/*
+ * Writer thread only. Keeps about cache_count_max names in memory, those used last; the store has
+ * all.
+ */
 TL_MUST enum tl_err tl_dict_new(
 	struct tl_store *store, size_t cache_count_max, struct tl_dict **dict_out);
 void tl_dict_free(struct tl_dict *dict);
 
 /*
- * The id of a name, made when new: its rows go into write. One write is filled and committed before
- * another gets names; after a failed commit or a reset of the write the dictionary must be thrown
- * away: it knows names the store does not.
+ * The id of a name, made when new: it goes into write, together with what tl_dict_put puts there
+ * when the write is complete. Writes get names one after the other: when one gets its first, that
+ * before it is complete, perhaps on its way, and that before that is in the store. After a failed
+ * commit or a reset of a write with names the dictionary must be thrown away: it knows names the
+ * store does not.
  */
 TL_MUST enum tl_err tl_dict_id(struct tl_dict *dict, uint32_t org, enum tl_name_kind kind,
 	struct tl_slice name, struct tl_write *write, uint32_t *id_out, struct tl_why *why);
+
+/* The names made since the last put, by id. Once for each write that got names, before its commit.
+ */
+TL_MUST enum tl_err tl_dict_put(struct tl_dict *dict, struct tl_write *write);
+
+/* The id of a name that was made, also in a write that is not in the store. TL_ENOT_FOUND. */
+TL_MUST enum tl_err tl_dict_known(struct tl_dict *dict, uint32_t org, enum tl_name_kind kind,
+	struct tl_slice name, uint32_t *id_out, struct tl_why *why);
 
 /* How many names of a kind the org has. */
 TL_MUST enum tl_err tl_dict_count(struct tl_dict *dict, uint32_t org, enum tl_name_kind kind,
@@ -32,7 +45,7 @@ TL_MUST enum tl_err tl_dict_count(struct tl_dict *dict, uint32_t org, enum tl_na
 TL_MUST enum tl_err tl_dict_name(struct tl_store *store, const struct tl_view *view, uint32_t org,
 	enum tl_name_kind kind, uint32_t id, struct tl_buf *buf, struct tl_why *why);
 
-/* The id of a name that exists, TL_ENOT_FOUND otherwise. */
+/* The id of a name that is stored, TL_ENOT_FOUND otherwise. */
 TL_MUST enum tl_err tl_dict_find(struct tl_store *store, const struct tl_view *view, uint32_t org,
 	enum tl_name_kind kind, struct tl_slice name, uint32_t *id_out, struct tl_why *why);
 

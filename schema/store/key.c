@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "schema/base/crypt.h"
+#include "schema/store/dict_row.h"
 
 #define SIGN_BIT (UINT64_C(1) << 63)
 #define PRINT_TEXT_BYTES_MAX 200u
@@ -308,20 +309,26 @@ tl_key_registry_parse(struct tl_slice key, uint32_t *org_out, uint8_t *kind_out,
 }
 
 /*
- * A long name is replaced by its digest so that keys stay short. One that begins with the mark of
- * a digest is replaced too, whatever its length: then no name can pass for another's digest.
+ * A long name is replaced by its digest so that keys stay short. One that begins with a mark is
+ * replaced too, whatever its length: then no name can pass for another's digest or a UUID.
  */
 struct tl_key
 tl_key_dict_name(uint32_t org, enum tl_name_kind kind, struct tl_slice name)
 {
 	struct tl_key key = {.bytes = 0};
+	uint8_t uuid[TL_UUID_BYTES];
 	uint8_t digest[32];
 
 	put_u32(&key, org);
 	put_u8(&key, TL_KEY_DICT_NAME);
 	put_u8(&key, (uint8_t)kind);
+	if (tl_uuid_pack(name, uuid)) {
+		put_u8(&key, TL_KEY_NAME_UUID);
+		put_text(&key, tl_slice_of(uuid, sizeof(uuid)));
+		return key;
+	}
 	if (name.bytes <= TL_KEY_NAME_BYTES_MAX &&
-		(name.bytes == 0 || name.data[0] != TL_KEY_NAME_DIGEST)) {
+		(name.bytes == 0 || name.data[0] < TL_KEY_NAME_UUID)) {
 		put_text(&key, name);
 		return key;
 	}
@@ -332,25 +339,14 @@ tl_key_dict_name(uint32_t org, enum tl_name_kind kind, struct tl_slice name)
 }
 
 struct tl_key
-tl_key_dict_id(uint32_t org, enum tl_name_kind kind, uint32_t id)
+tl_key_dict_id(uint32_t org, enum tl_name_kind kind, uint32_t first_id)
 {
 	struct tl_key key = {.bytes = 0};
 
 	put_u32(&key, org);
 	put_u8(&key, TL_KEY_DICT_ID);
 	put_u8(&key, (uint8_t)kind);
-	put_u32(&key, id);
-	return key;
-}
-
-struct tl_key
-tl_key_dict_count(uint32_t org, enum tl_name_kind kind)
-{
-	struct tl_key key = {.bytes = 0};
-
-	put_u32(&key, org);
-	put_u8(&key, TL_KEY_DICT_COUNT);
-	put_u8(&key, (uint8_t)kind);
+	put_u32(&key, first_id);
 	return key;
 }
 
@@ -419,6 +415,25 @@ print_cell(enum tl_span span, struct tl_slice key, struct tl_buf *text)
 	return true;
 }
 
+static void
+print_name(struct tl_slice name, struct tl_buf *text)
+{
+	char uuid[TL_UUID_TEXT_BYTES + 1];
+
+	if (name.bytes == 33 && name.data[0] == TL_KEY_NAME_DIGEST) {
+		tl_buf_put_str(text, "sha256=");
+		print_hex(tl_slice_of(name.data + 1, 32), text);
+		return;
+	}
+	if (name.bytes == 1 + TL_UUID_BYTES && name.data[0] == TL_KEY_NAME_UUID) {
+		tl_uuid_text(name.data + 1, uuid);
+		name = tl_slice_str(uuid);
+	}
+	tl_buf_put_str(text, "name=\"");
+	print_text(name, text);
+	tl_buf_put_str(text, "\"");
+}
+
 static bool
 print_dict(struct tl_slice key, struct tl_buf *text)
 {
@@ -432,25 +447,13 @@ print_dict(struct tl_slice key, struct tl_buf *text)
 	switch (key.data[4]) {
 	case TL_KEY_DICT_NAME:
 		tl_buf_printf(text, "org=%" PRIu32 " kind=%u ", org, key.data[5]);
-		if (rest.bytes == 33 && rest.data[0] == TL_KEY_NAME_DIGEST) {
-			tl_buf_put_str(text, "sha256=");
-			print_hex(tl_slice_of(rest.data + 1, 32), text);
-			return true;
-		}
-		tl_buf_put_str(text, "name=\"");
-		print_text(rest, text);
-		tl_buf_put_str(text, "\"");
+		print_name(rest, text);
 		return true;
 	case TL_KEY_DICT_ID:
 		if (rest.bytes != 4)
 			return false;
-		tl_buf_printf(text, "org=%" PRIu32 " kind=%u id=%" PRIu32, org, key.data[5],
+		tl_buf_printf(text, "org=%" PRIu32 " kind=%u first_id=%" PRIu32, org, key.data[5],
 			tl_get_be32(rest.data));
-		return true;
-	case TL_KEY_DICT_COUNT:
-		if (rest.bytes != 0)
-			return false;
-		tl_buf_printf(text, "org=%" PRIu32 " kind=%u count", org, key.data[5]);
 		return true;
 	default:
 		return false;

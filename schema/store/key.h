@@ -89,18 +89,17 @@ TL_MUST bool tl_key_registry_parse(
 	struct tl_slice key, uint32_t *org_out, uint8_t *kind_out, uint32_t *no_out);
 
 /*
- * dict: org u32, then 'n', kind u8, name: the id; 'i', kind u8, id u32: the name; 'c', kind u8: how
- * many. A name longer than TL_KEY_NAME_BYTES_MAX or beginning with TL_KEY_NAME_DIGEST stands as
- * TL_KEY_NAME_DIGEST and its SHA-256.
+ * dict: org u32, then 'n', kind u8, name: the id; 'i', kind u8, first id u32: the names from that
+ * id on. In the first a UUID stands as TL_KEY_NAME_UUID and its 16 bytes; a name longer than
+ * TL_KEY_NAME_BYTES_MAX or beginning with either mark as TL_KEY_NAME_DIGEST and its SHA-256.
  */
 #define TL_KEY_DICT_NAME 'n'
 #define TL_KEY_DICT_ID 'i'
-#define TL_KEY_DICT_COUNT 'c'
 #define TL_KEY_NAME_BYTES_MAX 128u
+#define TL_KEY_NAME_UUID 0xfe
 #define TL_KEY_NAME_DIGEST 0xff
 struct tl_key tl_key_dict_name(uint32_t org, enum tl_name_kind kind, struct tl_slice name);
-struct tl_key tl_key_dict_id(uint32_t org, enum tl_name_kind kind, uint32_t id);
-struct tl_key tl_key_dict_count(uint32_t org, enum tl_name_kind kind);
+struct tl_key tl_key_dict_id(uint32_t org, enum tl_name_kind kind, uint32_t first_id);
 
 /* mark: a short name */
 struct tl_key tl_key_mark(const char *name);

@@ -24,14 +24,14 @@ enum cache_use {
 
 static enum tl_err
 open_scan(struct tl_store *store, const struct tl_view *view,
-	rocksdb_column_family_handle_t *handle, enum cache_use cache_use, struct tl_slice first,
-	struct tl_slice last, struct tl_scan **scan_out)
+	rocksdb_column_family_handle_t *handle, enum cache_use cache_use, struct tl_slice last,
+	struct tl_scan **scan_out, struct tl_why *why)
 {
 	size_t bound_bytes = last.bytes > 0 ? last.bytes : TL_KEY_BYTES_ABOVE;
 	struct tl_scan *scan = malloc(sizeof(*scan) + bound_bytes);
 
 	if (scan == NULL)
-		return TL_ENOMEM;
+		return tl_fail(why, TL_ENOMEM, "no memory for a scan");
 	*scan = (struct tl_scan){.store = store, .bound_bytes = bound_bytes};
 	if (last.bytes > 0)
 		memcpy(scan->bound, last.data, last.bytes);
@@ -45,10 +45,15 @@ open_scan(struct tl_store *store, const struct tl_view *view,
 		rocksdb_readoptions_set_snapshot(scan->options, view->snapshot);
 	tl_store_quiet_thread();
 	scan->iterator = rocksdb_create_iterator_cf(store->db, scan->options, handle);
-	rocksdb_iter_seek(scan->iterator, (const char *)first.data, first.bytes);
 	atomic_fetch_add(&store->scan_count, 1);
 	*scan_out = scan;
 	return TL_OK;
+}
+
+static void
+seek(struct tl_scan *scan, struct tl_slice first)
+{
+	rocksdb_iter_seek(scan->iterator, (const char *)first.data, first.bytes);
 }
 
 enum tl_err
@@ -58,8 +63,10 @@ tl_scan_open(struct tl_store *store, const struct tl_view *view, enum tl_family 
 	enum tl_err err;
 
 	assert(family < TL_FAMILY_COUNT);
-	err = open_scan(store, view, store->handles[family], CACHE_FILL, first, last, scan_out);
-	return err ? tl_fail(why, err, "no memory for a scan") : TL_OK;
+	err = open_scan(store, view, store->handles[family], CACHE_FILL, last, scan_out, why);
+	if (!err)
+		seek(*scan_out, first);
+	return err;
 }
 
 enum tl_err
@@ -69,8 +76,10 @@ tl_scan_open_day(struct tl_store *store, const struct tl_view *view, struct tl_d
 	enum tl_err err;
 
 	assert(day->store == store);
-	err = open_scan(store, view, day->handle, CACHE_LEAVE, first, last, scan_out);
-	return err ? tl_fail(why, err, "no memory for a scan") : TL_OK;
+	err = open_scan(store, view, day->handle, CACHE_LEAVE, last, scan_out, why);
+	if (!err)
+		seek(*scan_out, first);
+	return err;
 }
 
 static struct tl_slice
@@ -130,51 +139,70 @@ tl_scan_free(struct tl_scan *scan)
 	free(scan);
 }
 
+/* The pair under the iterator, copied, and the scan freed. TL_EEND: it stands on nothing. */
 static enum tl_err
-copy_pair(const rocksdb_iterator_t *iterator, struct tl_buf *key, struct tl_buf *value)
+take_pair(struct tl_scan *scan, struct tl_buf *key, struct tl_buf *value, struct tl_why *why)
 {
-	tl_buf_reset(key);
-	tl_buf_put_slice(key, iterator_key(iterator));
-	tl_buf_reset(value);
-	tl_buf_put_slice(value, iterator_value(iterator));
-	return key->err ? key->err : value->err;
+	enum tl_err err;
+
+	if (rocksdb_iter_valid(scan->iterator)) {
+		tl_buf_reset(key);
+		tl_buf_put_slice(key, iterator_key(scan->iterator));
+		tl_buf_reset(value);
+		tl_buf_put_slice(value, iterator_value(scan->iterator));
+		err = key->err ? key->err : value->err;
+	} else {
+		err = end_of(scan->iterator, why);
+	}
+	tl_scan_free(scan);
+	return err;
 }
 
 enum tl_err
 tl_day_last(struct tl_store *store, struct tl_day *day, struct tl_slice end, struct tl_buf *key,
 	struct tl_buf *value, struct tl_why *why)
 {
-	struct tl_scan *scan = NULL;
+	struct tl_scan *scan;
 	enum tl_err err;
 
-	err = tl_scan_open_day(store, NULL, day, tl_slice_of(NULL, 0), end, &scan, why);
+	assert(day->store == store);
+	err = open_scan(store, NULL, day->handle, CACHE_LEAVE, end, &scan, why);
 	if (err)
 		return err;
 	rocksdb_iter_seek_to_last(scan->iterator);
-	if (rocksdb_iter_valid(scan->iterator))
-		err = copy_pair(scan->iterator, key, value);
-	else
-		err = end_of(scan->iterator, why);
-	tl_scan_free(scan);
-	return err;
+	return take_pair(scan, key, value, why);
 }
 
 enum tl_err
 tl_store_last(struct tl_store *store, enum tl_family family, struct tl_buf *key,
 	struct tl_buf *value, struct tl_why *why)
 {
-	struct tl_scan *scan = NULL;
+	struct tl_scan *scan;
 	enum tl_err err;
 
-	err = tl_scan_open(
-		store, NULL, family, tl_slice_of(NULL, 0), tl_slice_of(NULL, 0), &scan, why);
+	assert(family < TL_FAMILY_COUNT);
+	err = open_scan(
+		store, NULL, store->handles[family], CACHE_FILL, tl_slice_of(NULL, 0), &scan, why);
 	if (err)
 		return err;
 	rocksdb_iter_seek_to_last(scan->iterator);
-	if (rocksdb_iter_valid(scan->iterator))
-		err = copy_pair(scan->iterator, key, value);
-	else
-		err = end_of(scan->iterator, why);
-	tl_scan_free(scan);
+	err = take_pair(scan, key, value, why);
+	return err == TL_EEND ? TL_ENOT_FOUND : err;
+}
+
+enum tl_err
+tl_store_floor(struct tl_store *store, const struct tl_view *view, enum tl_family family,
+	struct tl_slice at, struct tl_buf *key, struct tl_buf *value, struct tl_why *why)
+{
+	struct tl_scan *scan;
+	enum tl_err err;
+
+	assert(family < TL_FAMILY_COUNT);
+	err = open_scan(
+		store, view, store->handles[family], CACHE_FILL, tl_slice_of(NULL, 0), &scan, why);
+	if (err)
+		return err;
+	rocksdb_iter_seek_for_prev(scan->iterator, (const char *)at.data, at.bytes);
+	err = take_pair(scan, key, value, why);
 	return err == TL_EEND ? TL_ENOT_FOUND : err;
 }

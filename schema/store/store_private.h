@@ -154,6 +154,11 @@ TL_MUST enum tl_err tl_store_get_from(struct tl_store *store, const struct tl_vi
 TL_MUST enum tl_err tl_store_last(struct tl_store *store, enum tl_family family, struct tl_buf *key,
 	struct tl_buf *value, struct tl_why *why);
 
+/* The last pair whose key is at or below. TL_ENOT_FOUND: there is none. */
+TL_MUST enum tl_err tl_store_floor(struct tl_store *store, const struct tl_view *view,
+	enum tl_family family, struct tl_slice at, struct tl_buf *key, struct tl_buf *value,
+	struct tl_why *why);
+
 /* The last pair of a day before end, newest state. TL_EEND when there is none. */
 TL_MUST enum tl_err tl_day_last(struct tl_store *store, struct tl_day *day, struct tl_slice end,
 	struct tl_buf *key, struct tl_buf *value, struct tl_why *why);

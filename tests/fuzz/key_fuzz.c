@@ -2,6 +2,7 @@
  * Keys: what a parser takes, the maker makes again, byte for byte; numbers from the input made into
  * keys parse to the same numbers and sort as they do; any bytes print as text.
  */
+#include "schema/store/dict_row.h"
 #include "schema/store/key.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -98,6 +99,27 @@ check_order(struct tl_cursor cur)
 	assert(key_order(&key[0], &key[1]) == (number[0] > number[1]) - (number[0] < number[1]));
 }
 
+/* The names of a dictionary row are those of the row that is made of them. */
+static void
+check_names(struct tl_slice row)
+{
+	static struct tl_buf again;
+	char text[TL_UUID_TEXT_BYTES + 1], text_again[TL_UUID_TEXT_BYTES + 1];
+	struct tl_slice left = row;
+	struct tl_slice name, name_again, left_again;
+
+	tl_buf_reset(&again);
+	while (tl_dict_row_next(&left, text, &name) == TL_OK)
+		tl_dict_row_put(&again, name);
+	assert(!again.err);
+	left_again = tl_buf_slice(&again);
+	for (left = row; tl_dict_row_next(&left, text, &name) == TL_OK;) {
+		assert(tl_dict_row_next(&left_again, text_again, &name_again) == TL_OK);
+		assert(tl_slice_eq(name, name_again));
+	}
+	assert(tl_dict_row_next(&left_again, text_again, &name_again) == TL_EEND);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -114,5 +136,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	}
 	name = tl_key_dict_name(7, TL_NAME_SESSION, input);
 	assert(name.bytes <= TL_KEY_BYTES_MAX);
+	check_names(input);
 	return 0;
 }

@@ -271,6 +271,7 @@ place_name(struct place *p, enum tl_name_kind kind, const char *name)
 	uint32_t id = 0;
 
 	OK(tl_dict_id(p->dict, p->org, kind, tl_slice_str(name), p->write, &id, &ok_why));
+	OK(tl_dict_put(p->dict, p->write));
 	return id;
 }
 

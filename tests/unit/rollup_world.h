@@ -134,6 +134,7 @@ world_name(struct world *world, uint32_t org, enum tl_name_kind kind, const char
 
 	must(tl_dict_id(
 		world->dict, org, kind, tl_slice_str(name), world->write, &id, &world->why));
+	must(tl_dict_put(world->dict, world->write));
 	must(tl_write_commit(world->write, TL_NO_SYNC, &world->why));
 	return id;
 }

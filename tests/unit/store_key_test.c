@@ -73,10 +73,12 @@ make_goldens(void **state)
 	add_golden("dict_name_long", TL_FAMILY_DICT, long_name_key(1),
 		"org=1 kind=5 sha256="
 		"c12cb024a2e5551cca0e08fce8f1c5e314555cc3fef6329ee994a3db752166ae");
+	add_golden("dict_name_uuid", TL_FAMILY_DICT,
+		tl_key_dict_name(
+			1, TL_NAME_SESSION, tl_slice_str("00112233-4455-6677-8899-aabbccddeeff")),
+		"org=1 kind=1 name=\"00112233-4455-6677-8899-aabbccddeeff\"");
 	add_golden("dict_id", TL_FAMILY_DICT, tl_key_dict_id(1, TL_NAME_MODEL, 6),
-		"org=1 kind=2 id=6");
-	add_golden("dict_count", TL_FAMILY_DICT, tl_key_dict_count(1, TL_NAME_MODEL),
-		"org=1 kind=2 count");
+		"org=1 kind=2 first_id=6");
 	add_golden("mark", TL_FAMILY_MARK, tl_key_mark("rollup"), "mark=rollup");
 	add_golden("org", TL_FAMILY_JOURNAL, tl_key_org(1), "key=00000001");
 	add_golden("org_end", TL_FAMILY_JOURNAL, tl_key_org_end(1), "key=00000002");
@@ -348,6 +350,23 @@ a_name_cannot_pass_for_anothers_digest(void **state)
 }
 
 static void
+a_name_cannot_pass_for_a_uuid(void **state)
+{
+	struct tl_key uuid, posing, upper;
+
+	(void)state;
+	uuid = tl_key_dict_name(
+		1, TL_NAME_TEXT, tl_slice_str("00112233-4455-6677-8899-aabbccddeeff"));
+	assert_int_equal(uuid.bytes, 6 + 17);
+	posing = tl_key_dict_name(1, TL_NAME_TEXT, tl_slice_of(uuid.data + 6, 17));
+	assert_int_equal(posing.bytes, 6 + 33);
+	/* Another spelling is another name. */
+	upper = tl_key_dict_name(
+		1, TL_NAME_TEXT, tl_slice_str("00112233-4455-6677-8899-AABBCCDDEEFF"));
+	assert_int_equal(upper.bytes, 6 + 36);
+}
+
+static void
 each_span_has_its_family(void **state)
 {
 	(void)state;
@@ -372,6 +391,7 @@ main(void)
 		cmocka_unit_test(keys_sort_as_their_tuples),
 		cmocka_unit_test(an_orgs_keys_lie_between_its_prefix_and_its_end),
 		cmocka_unit_test(a_name_cannot_pass_for_anothers_digest),
+		cmocka_unit_test(a_name_cannot_pass_for_a_uuid),
 		cmocka_unit_test(each_span_has_its_family),
 	};
 
