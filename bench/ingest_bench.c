@@ -28,7 +28,7 @@ struct settings {
 	char only[TL_CONF_STRING_BYTES];
 	char keep[TL_CONF_STRING_BYTES];
 	char prefix[TL_CONF_STRING_BYTES];
-	int64_t events, small_events, rounds, seed, end_ms;
+	int64_t events, small_events, rounds, slice, seed, end_ms;
 };
 
 #define AT(field) offsetof(struct settings, field)
@@ -46,6 +46,8 @@ static const struct tl_conf_setting setting_table[] = {
 	{"small_events", TL_CONF_INT, AT(small_events), "250000", 1000, 100000000,
 		"events of a round of small batches"},
 	{"rounds", TL_CONF_INT, AT(rounds), "3", 1, MEASURE_ROUNDS_MAX, "rounds of each form"},
+	{"slice", TL_CONF_INT, AT(slice), "100000000", 1000, 100000000,
+		"events sent before more are encoded, the clock standing: less memory, and rests"},
 	{"end_ms", TL_CONF_INT, AT(end_ms), "0", 0, INT64_MAX, "the end of the 90 days; 0: now"},
 	{"seed", TL_CONF_INT, AT(seed), "20261120", 1, INT64_MAX, "of the workload"},
 };
@@ -120,19 +122,36 @@ cpu_per_million(int64_t cpu_ns, int64_t events)
 	return events > 0 ? (double)cpu_ns / 1e3 / (double)events : 0;
 }
 
-static void
-encode(const struct workload *workload, const struct form *form, const struct settings *s,
-	const struct workload_keys *keys, struct workload_batches *batches)
-{
-	uint32_t count = UINT32_MAX;
+/* What is sent: the first slice of each form is encoded once, further ones between pushes. */
+struct supply {
+	struct workload *workload; /* NULL: the first slices are all */
+	const struct workload_keys *keys;
+	struct workload_batches first[FORM_COUNT];
+};
 
-	if (form->events_max < 1000)
-		count = (uint32_t)(s->small_events < s->events ? s->small_events : s->events);
-	workload_encode(workload, keys->token, keys,
+/* How much of the workload a round of the form sends. */
+static uint32_t
+count_sent(const struct workload *workload, const struct form *form, const struct settings *s)
+{
+	uint32_t count = workload_sent_count(workload);
+
+	if (form->events_max < 1000 && s->small_events < count)
+		count = (uint32_t)s->small_events;
+	return count;
+}
+
+static void
+encode(const struct supply *supply, const struct form *form, const struct settings *s,
+	uint32_t first, struct workload_batches *batches)
+{
+	uint32_t left = count_sent(supply->workload, form, s) - first;
+
+	workload_encode(supply->workload, supply->keys->token, supply->keys,
 		&(struct workload_cut){.form = form->form,
 			.events_min = form->events_min,
 			.events_max = form->events_max,
-			.count = count},
+			.first = first,
+			.count = left < s->slice ? left : (uint32_t)s->slice},
 		batches);
 }
 
@@ -260,9 +279,43 @@ make_template(const struct settings *s, const struct workload_shape *shape,
 }
 
 static void
-run_form(struct form *form, const struct settings *s, const struct workload_batches *batches,
+add_result(struct gateway_result *sum, const struct gateway_result *result)
+{
+	sum->acked_ns += result->acked_ns;
+	sum->visible_ns += result->visible_ns;
+	sum->client_cpu_ns += result->client_cpu_ns;
+	sum->server_cpu_ns += result->server_cpu_ns;
+	sum->resent_batches += result->resent_batches;
+}
+
+/* The slices behind the first one; adds to what was sent and how it went. */
+static void
+push_rest(const struct form *form, const struct settings *s, const struct supply *supply,
+	struct gateway_plan plan, struct workload_batches *sent, struct gateway_result *sum)
+{
+	while (supply->workload != NULL &&
+		sent->sent_count < count_sent(supply->workload, form, s)) {
+		struct workload_batches slice;
+		struct gateway_result result;
+
+		encode(supply, form, s, sent->sent_count, &slice);
+		plan.batches = &slice;
+		gateway_run(&plan, &result);
+		check(form, &slice, &result);
+		add_result(sum, &result);
+		sent->sent_count += slice.sent_count;
+		sent->event_count += slice.event_count;
+		sent->bytes += slice.bytes;
+		workload_batches_fini(&slice);
+	}
+}
+
+static void
+run_form(struct form *form, const struct settings *s, const struct supply *supply,
 	const char *template, const char *dir)
 {
+	const struct workload_batches *batches = &supply->first[form - forms];
+	struct workload_batches sent = *batches;
 	char ingest_url[SCRATCH_URL_BYTES], query_url[SCRATCH_URL_BYTES];
 	struct gateway_result result;
 	struct gateway_plan plan;
@@ -280,11 +333,12 @@ run_form(struct form *form, const struct settings *s, const struct workload_batc
 	plan = plan_of(form, batches, ingest_url, query_url, scratch.pid);
 	gateway_run(&plan, &result);
 	check(form, batches, &result);
-	record(form, batches, &result);
-	record_stats(form, &scratch, &before, batches->event_count);
+	push_rest(form, s, supply, plan, &sent, &result);
+	record(form, &sent, &result);
+	record_stats(form, &scratch, &before, sent.event_count);
 	measure_add(&form->rss, (double)measure_rss_bytes(scratch.pid) / (1 << 20));
 	measure_add(&form->life_cpu,
-		cpu_per_million(scratch_stop(&scratch) - cpu_ns, batches->event_count));
+		cpu_per_million(scratch_stop(&scratch) - cpu_ns, sent.event_count));
 	if (result.resent_batches > 0)
 		fprintf(stderr, "bench: %s: %" PRId64 " batches were refused for a while\n",
 			form->name, result.resent_batches);
@@ -353,8 +407,7 @@ is_wanted(const struct settings *s, const struct form *form)
 }
 
 static void
-run_round(const struct settings *s, const struct workload_batches batches[FORM_COUNT],
-	const char *template)
+run_round(const struct settings *s, const struct supply *supply, const char *template)
 {
 	char dir[TL_CONF_STRING_BYTES * 2 + 1];
 
@@ -365,11 +418,11 @@ run_round(const struct settings *s, const struct workload_batches batches[FORM_C
 		if (!is_wanted(s, form))
 			continue;
 		if (form->is_transport) {
-			run_transport(form, s, &batches[i]);
+			run_transport(form, s, &supply->first[i]);
 			continue;
 		}
 		snprintf(dir, sizeof(dir), "%s/%s", s->scratch, is_kept ? s->keep : form->name);
-		run_form(form, s, &batches[i], template, dir);
+		run_form(form, s, supply, template, dir);
 		if (!is_kept)
 			scratch_remove(dir);
 	}
@@ -387,29 +440,33 @@ print_shape(const struct workload *workload)
 		f.cost_nusd);
 }
 
-/* Every form encoded once; the rounds send the same bytes. */
+/* The rounds send the same bytes. */
 static void
 run(const struct settings *s, const struct workload_shape *shape, struct workload *workload)
 {
-	struct workload_batches batches[FORM_COUNT] = {{.count = 0}};
+	struct workload_keys keys;
+	struct supply supply = {.workload = workload, .keys = &keys};
 	struct measure days = {.count = 0};
 	char template[TL_CONF_STRING_BYTES + 16];
-	struct workload_keys keys;
 
 	snprintf(template, sizeof(template), "%s/template", s->scratch);
 	make_template(s, shape, workload, template, &days);
 	people_load(template, &keys);
 	for (size_t i = 0; i < FORM_COUNT; i++) {
 		if (is_wanted(s, &forms[i]))
-			encode(workload, &forms[i], s, &keys, &batches[i]);
+			encode(&supply, &forms[i], s, 0, &supply.first[i]);
 	}
-	workload_free(workload);
+	if (s->slice >= workload_sent_count(workload)) {
+		workload_free(workload);
+		supply.workload = NULL;
+	}
 	for (int64_t i = 0; i < s->rounds; i++)
-		run_round(s, batches, template);
+		run_round(s, &supply, template);
 	for (size_t i = 0; i < FORM_COUNT; i++) {
 		print_form(s, &forms[i]);
-		workload_batches_fini(&batches[i]);
+		workload_batches_fini(&supply.first[i]);
 	}
+	workload_free(supply.workload);
 	if (s->prefix[0] == '\0')
 		measure_print("new_day", &days, "ms/day", (struct measure_goal){0});
 	people_fini(&keys);

@@ -30,7 +30,7 @@ echo "load average at the start: $load; more than a little means that others tak
 "$bin/bench/query_bench" "${common[@]}"
 if [ "$huge" -gt 0 ]; then
     "$bin/bench/ingest_bench" "${common[@]}" --events "$huge" --only rows --rounds 1 \
-        --prefix huge_ --keep huge
+        --slice 4000000 --prefix huge_ --keep huge
     "$bin/bench/growth_bench" "${common[@]}" --huge huge
 else
     "$bin/bench/growth_bench" "${common[@]}"
