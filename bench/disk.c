@@ -114,3 +114,9 @@ disk_read(const char *dir, struct disk_sizes *sizes_out)
 		measure_die("read %s: %m", dir);
 	*sizes_out = sizes;
 }
+
+int64_t
+disk_kept_bytes(const struct disk_sizes *of)
+{
+	return of->raw_bytes + of->names_bytes + of->rest_bytes;
+}

@@ -20,4 +20,7 @@ struct disk_sizes {
 /* dir is that of a daemon that has stopped, or holds still. */
 void disk_read(const char *dir, struct disk_sizes *sizes_out);
 
+/* What is kept for the events themselves: all tables but the derived ones. */
+int64_t disk_kept_bytes(const struct disk_sizes *of);
+
 #endif

@@ -35,7 +35,7 @@ static const struct tl_conf_setting setting_table[] = {
 
 struct figures {
 	struct measure first_start, start, rss, id_memory;
-	struct measure live, raw, names, rest, derived, log, used;
+	struct measure all, live, raw, names, rest, derived, log, used;
 };
 
 static void
@@ -50,9 +50,8 @@ add_sizes(struct figures *f, const char *dir, double events)
 	measure_add(&f->derived, (double)sizes.derived_bytes / events);
 	measure_add(&f->log, (double)sizes.log_bytes / events);
 	measure_add(&f->used, (double)sizes.used_bytes / events);
-	measure_add(&f->live, (double)(sizes.raw_bytes + sizes.names_bytes + sizes.rest_bytes +
-				       sizes.derived_bytes) /
-				      events);
+	measure_add(&f->live, (double)disk_kept_bytes(&sizes) / events);
+	measure_add(&f->all, (double)(disk_kept_bytes(&sizes) + sizes.derived_bytes) / events);
 }
 
 static int64_t
@@ -84,6 +83,7 @@ print(const struct figures *f)
 	measure_print("disk_rest", &f->rest, "B/event", none);
 	measure_print("disk_derived", &f->derived, "B/event",
 		(struct measure_goal){MEASURE_AT_MOST, DERIVED_GOAL_BYTES});
+	measure_print("disk_all", &f->all, "B/event", none);
 	measure_print("disk_log", &f->log, "B/event", none);
 	measure_print("disk_du", &f->used, "B/event", none);
 	measure_print("memory_of_ids", &f->id_memory, "B/event", none);

