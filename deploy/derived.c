@@ -272,24 +272,38 @@ put_page_pulls(struct walk *walk, const char *head, const struct tl_page *page)
 }
 
 static enum tl_err
-put_cell(struct walk *walk, enum tl_span span, struct tl_slice key)
+put_cell(struct walk *walk, enum tl_span span, int64_t bucket_ms)
 {
-	static const char *const names[] = {"15m", "1h", "1d"};
 	char at[TL_TIME_TEXT_BYTES], head[TL_TIME_TEXT_BYTES + 8];
-	struct tl_page_place place;
 	struct tl_page page;
 	enum tl_err err;
 
-	if (!tl_key_page_parse(key, span, &place))
-		return TL_ESTORAGE_CORRUPT;
-	err = tl_cell_read(walk->source->store, walk->source->view, place.org, span,
-		place.bucket_ms, &walk->arena, &page, walk->why);
+	err = tl_cell_read(walk->source->store, walk->source->view, walk->org->no, span, bucket_ms,
+		&walk->arena, &page, walk->why);
 	if (err)
 		return err;
-	tl_time_format(place.bucket_ms, at);
-	snprintf(head, sizeof(head), " %s %s", names[walk->place.part - PART_QUARTERS], at);
+	tl_time_format(bucket_ms, at);
+	snprintf(head, sizeof(head), " %s %s", tl_span_name(span), at);
 	err = put_rows(walk, head, &page);
 	return err ? err : put_page_pulls(walk, head, &page);
+}
+
+/* The cells of a span in the page with this key. */
+static enum tl_err
+put_cells(struct walk *walk, enum tl_span span, struct tl_slice key)
+{
+	enum tl_span page_span = tl_page_span(span);
+	struct tl_page_place place;
+	enum tl_err err = TL_OK;
+
+	if (!tl_key_page_parse(key, page_span, &place))
+		return TL_ESTORAGE_CORRUPT;
+	for (int64_t at = 0; !err && at < tl_span_ms(page_span); at += tl_span_ms(span)) {
+		err = put_cell(walk, span, place.bucket_ms + at);
+		if (err == TL_ENOT_FOUND) /* a quarter without events */
+			err = TL_OK;
+	}
+	return err;
 }
 
 static enum tl_err
@@ -417,7 +431,7 @@ put_life(struct walk *walk, struct tl_slice key, struct tl_slice value)
 static enum tl_family
 family_of(enum part part)
 {
-	static const enum tl_family families[PART_COUNT] = {TL_FAMILY_CELL_15M, TL_FAMILY_CELL_1H,
+	static const enum tl_family families[PART_COUNT] = {TL_FAMILY_CELL_1H, TL_FAMILY_CELL_1H,
 		TL_FAMILY_CELL_1D, TL_FAMILY_DICT, TL_FAMILY_LIFE};
 
 	return families[part];
@@ -443,11 +457,11 @@ put_key(struct walk *walk, struct tl_slice key, struct tl_slice value)
 {
 	switch (walk->place.part) {
 	case PART_QUARTERS:
-		return put_cell(walk, TL_SPAN_15M, key);
+		return put_cells(walk, TL_SPAN_15M, key);
 	case PART_HOURS:
-		return put_cell(walk, TL_SPAN_1H, key);
+		return put_cells(walk, TL_SPAN_1H, key);
 	case PART_DAYS:
-		return put_cell(walk, TL_SPAN_1D, key);
+		return put_cells(walk, TL_SPAN_1D, key);
 	case PART_SESSIONS:
 		return put_named_session(walk, value);
 	case PART_LIVES:

@@ -32,6 +32,22 @@ print_quarantine(struct tl_slice value, struct tl_arena *arena, struct tl_buf *t
 	return dump_block(row.block, arena, text);
 }
 
+/* The groups whose rows are in a quarter, if there are some. */
+static void
+print_groups(const struct tl_page *page, uint32_t quarter, struct tl_buf *text)
+{
+	bool is_first = true;
+
+	for (uint32_t i = 0; i < page->group_count; i++) {
+		if ((page->group_quarters[i] >> quarter & 1) == 0)
+			continue;
+		if (is_first)
+			tl_buf_printf(text, "\n  quarter %u from groups", quarter);
+		tl_buf_printf(text, " %" PRIu64, page->groups[i]);
+		is_first = false;
+	}
+}
+
 static enum tl_err
 print_page(enum tl_span span, struct tl_slice key, struct tl_slice value, struct tl_arena *arena,
 	struct tl_buf *text)
@@ -53,6 +69,8 @@ print_page(enum tl_span span, struct tl_slice key, struct tl_slice value, struct
 		tl_buf_printf(text, "\n  session=%u member=%u agent=%u model=%u repo=%u%s",
 			row->key.session, row->key.member, row->key.agent, row->key.model,
 			row->key.repo, row->key.has_own_repo ? " (own)" : "");
+		if (span == TL_SPAN_1H)
+			tl_buf_printf(text, " quarter=%u", row->key.quarter);
 		dump_time("first", row->first_ms, text);
 		dump_time("last", row->last_ms, text);
 		dump_totals(&row->totals, text);
@@ -65,9 +83,8 @@ print_page(enum tl_span span, struct tl_slice key, struct tl_slice value, struct
 			page.splits[i].pr.number);
 		dump_totals(&page.splits[i].totals, text);
 	}
-	for (uint32_t i = 0; i < page.group_count; i++)
-		tl_buf_printf(
-			text, "%s%" PRIu64, i == 0 ? "\n  from groups " : " ", page.groups[i]);
+	for (uint32_t quarter = 0; quarter < TL_HOUR_QUARTERS; quarter++)
+		print_groups(&page, quarter, text);
 	return text->err;
 }
 
@@ -235,8 +252,6 @@ print_value(const struct source *source, struct tl_slice key, struct tl_slice va
 	if (source->is_day)
 		return dump_raw_value(key, value, arena, text);
 	switch (source->family) {
-	case TL_FAMILY_CELL_15M:
-		return print_page(TL_SPAN_15M, key, value, arena, text);
 	case TL_FAMILY_CELL_1H:
 		return print_page(TL_SPAN_1H, key, value, arena, text);
 	case TL_FAMILY_CELL_1D:

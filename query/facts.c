@@ -34,9 +34,11 @@ struct walk {
 	enum tl_span span_max;
 	struct run *runs;
 	uint32_t run_count;
-	uint32_t bin_idx;      /* of the page in hand; time only moves on */
-	int64_t oldest_day_ms; /* the first raw day that is still there */
-	struct tl_arena arena; /* the page in hand */
+	uint32_t bin_idx;	 /* of the page in hand; time only moves on */
+	int64_t oldest_day_ms;	 /* the first raw day that is still there */
+	struct hour_part *parts; /* of the hour in hand, when quarters are read */
+	int64_t hour_ms;
+	struct tl_arena arena; /* the page in hand, or those parts */
 	enum tl_err (*visit)(
 		void *arg, uint32_t bin_idx, const struct tl_page *page, struct tl_why *why);
 	void *arg;
@@ -172,15 +174,19 @@ show(struct walk *walk, struct tl_page *page, int64_t start_ms, struct tl_why *w
 	return walk->visit(walk->arg, walk->bin_idx, page, why);
 }
 
+/* The pages that hold the cells of the span in [start, end). */
 static enum tl_err
 open_pages(const struct query_scene *scene, enum tl_span span, int64_t start_ms, int64_t end_ms,
 	struct tl_scan **scan_out, struct tl_why *why)
 {
-	struct tl_key first = tl_key_cell(scene->org->no, span, start_ms);
-	struct tl_key last = tl_key_cell(scene->org->no, span, end_ms);
+	enum tl_span page_span = tl_page_span(span);
+	struct tl_key first =
+		tl_key_cell(scene->org->no, page_span, tl_bucket_floor(page_span, start_ms));
+	struct tl_key last =
+		tl_key_cell(scene->org->no, page_span, tl_bucket_ceil(page_span, end_ms));
 
-	return tl_scan_open(scene->store, scene->view, tl_cell_family(span), tl_key_slice(&first),
-		tl_key_slice(&last), scan_out, why);
+	return tl_scan_open(scene->store, scene->view, tl_cell_family(page_span),
+		tl_key_slice(&first), tl_key_slice(&last), scan_out, why);
 }
 
 /* TL_EEDGE_UNAVAILABLE when the day has no page of the span at all: it had some, and they expired.
@@ -237,21 +243,90 @@ check_gap(struct walk *walk, enum tl_span span, int64_t first_day_ms, int64_t en
 }
 
 static enum tl_err
+unreadable(const struct tl_page_place *place, enum tl_err err, struct tl_why *why)
+{
+	char text[TL_TIME_TEXT_BYTES];
+
+	tl_time_format(place->bucket_ms, text);
+	return tl_fail(
+		why, err, "the %s page of %s cannot be read", tl_span_name(place->span), text);
+}
+
+static enum tl_err
 walk_page(struct walk *walk, const struct tl_page_place *place, struct tl_slice value,
 	struct tl_why *why)
 {
-	char text[TL_TIME_TEXT_BYTES];
 	struct tl_page page;
 	enum tl_err err;
 
 	tl_arena_reset(&walk->arena);
-	err = tl_page_decode(value, place->span, place->bucket_ms, &walk->arena, &page);
-	if (err) {
-		tl_time_format(place->bucket_ms, text);
-		return tl_fail(why, err, "the %s page of %s cannot be read",
-			tl_span_name(place->span), text);
-	}
+	err = tl_cell_decode(value, place->span, place->bucket_ms, &walk->arena, &page);
+	if (err)
+		return unreadable(place, err, why);
 	return show(walk, &page, place->bucket_ms, why);
+}
+
+/* The page of an hour of which quarters are wanted, until all parts of that hour are read. */
+struct hour_part {
+	struct hour_part *next;
+	struct tl_page page;
+};
+
+static enum tl_err
+take_part(struct walk *walk, const struct tl_page_place *place, struct tl_slice value,
+	struct tl_why *why)
+{
+	struct hour_part *part;
+	enum tl_err err;
+
+	if (walk->parts == NULL)
+		tl_arena_reset(&walk->arena);
+	part = tl_arena_alloc(&walk->arena, sizeof(*part));
+	if (part == NULL)
+		return TL_ENOMEM;
+	err = tl_page_decode(value, place->span, place->bucket_ms, &walk->arena, &part->page);
+	if (err)
+		return unreadable(place, err, why);
+	part->next = walk->parts;
+	walk->parts = part;
+	walk->hour_ms = place->bucket_ms;
+	return TL_OK;
+}
+
+/* The quarters of the hour that was read, as far as the run has them, in the order of time. */
+static enum tl_err
+show_quarters(struct walk *walk, const struct run *run, struct tl_why *why)
+{
+	enum tl_err err = TL_OK;
+
+	for (uint32_t i = 0; i < TL_HOUR_QUARTERS; i++) {
+		int64_t bucket_ms = walk->hour_ms + i * TL_QUARTER_MS;
+
+		if (bucket_ms < run->start_ms || bucket_ms >= run->end_ms)
+			continue;
+		for (struct hour_part *part = walk->parts; !err && part; part = part->next) {
+			struct tl_page page;
+
+			err = tl_page_quarter(&part->page, walk->hour_ms, i, &walk->arena, &page);
+			if (!err && page.row_count > 0)
+				err = show(walk, &page, bucket_ms, why);
+		}
+	}
+	walk->parts = NULL;
+	return err;
+}
+
+static enum tl_err
+walk_place(struct walk *walk, const struct run *run, const struct tl_page_place *place,
+	struct tl_slice value, struct tl_why *why)
+{
+	enum tl_err err = TL_OK;
+
+	if (run->span != TL_SPAN_15M)
+		return walk_page(walk, place, value, why);
+	if (walk->parts != NULL && walk->hour_ms != place->bucket_ms)
+		err = show_quarters(walk, run, why);
+	return err ? err : take_part(walk, place, value, why);
 }
 
 static enum tl_err
@@ -270,7 +345,7 @@ walk_pages(struct walk *walk, const struct run *run, struct tl_why *why)
 		err = tl_scan_next(scan, &key, &value, why);
 		if (err)
 			break;
-		if (!tl_key_page_parse(key, run->span, &place)) {
+		if (!tl_key_page_parse(key, tl_page_span(run->span), &place)) {
 			err = tl_fail(why, TL_ESTORAGE_CORRUPT, "a cell's key cannot be read");
 			break;
 		}
@@ -279,12 +354,14 @@ walk_pages(struct walk *walk, const struct run *run, struct tl_why *why)
 			err = check_gap(walk, run->span, unseen_day_ms, day_ms, why);
 		unseen_day_ms = day_ms + TL_DAY_MS;
 		if (!err)
-			err = walk_page(walk, &place, value, why);
+			err = walk_place(walk, run, &place, value, why);
 	}
 	tl_scan_free(scan);
-	if (err == TL_EEND && run->span != TL_SPAN_1D)
+	if (err == TL_EEND)
+		err = show_quarters(walk, run, why);
+	if (!err && run->span != TL_SPAN_1D)
 		return check_gap(walk, run->span, unseen_day_ms, run->end_ms, why);
-	return err == TL_EEND ? TL_OK : err;
+	return err;
 }
 
 /* A part of one quarter: its events, made into the page that they would be. */

@@ -1,7 +1,7 @@
 /*
  * The facts of an org in a window, bin by bin in the order of time, with the fewest reads: day
- * pages where a whole UTC day lies in one bin, else hours, else quarters, and the events themselves
- * where an edge cuts a quarter.
+ * pages where a whole UTC day lies in one bin, else hours, else their quarters, and the events
+ * themselves where an edge cuts a quarter.
  */
 #ifndef QUERY_FACTS_H
 #define QUERY_FACTS_H

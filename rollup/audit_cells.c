@@ -1,6 +1,6 @@
 /*
- * The cells of one day at a time, from raw: facts per quarter, and hours and days as sums of facts,
- * so that an error in a 15m page does not hide one above it.
+ * The cells of one day at a time, from raw: facts per quarter, hours as these are and days as sums
+ * of them, so that an error in an hour does not hide one above it.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -18,9 +18,9 @@
 
 struct day {
 	int64_t day_ms;
-	struct index fact_index, quarter_index;
-	struct audit_list facts;    /* by (org, part, bucket, key) once complete */
-	struct audit_list quarters; /* by (org, part, bucket) */
+	struct index fact_index, hour_index;
+	struct audit_list facts; /* by (org, part, bucket, key) once complete */
+	struct audit_list hours; /* by (org, part, hour) */
 };
 
 /* Where stored cells are: (day, org). */
@@ -35,47 +35,47 @@ struct places {
 };
 
 static enum tl_err
-quarter_of(struct audit *audit, struct day *day, uint32_t org, uint32_t part, int64_t bucket_no,
-	struct audit_quarter **quarter_out)
+hour_of(struct audit *audit, struct day *day, uint32_t org, uint32_t part, int64_t hour_no,
+	struct audit_hour **hour_out)
 {
-	uint64_t hash = index_hash((uint64_t)part << 32 | org, (uint64_t)bucket_no);
+	uint64_t hash = index_hash((uint64_t)part << 32 | org, (uint64_t)hour_no);
 	uint64_t at = hash;
-	struct audit_quarter *quarter;
+	struct audit_hour *hour;
 	enum tl_err err;
 
-	while ((quarter = index_next(&day->quarter_index, hash, &at)) != NULL) {
-		if (quarter->org == org && quarter->part == part &&
-			quarter->bucket_no == bucket_no) {
-			*quarter_out = quarter;
+	while ((hour = index_next(&day->hour_index, hash, &at)) != NULL) {
+		if (hour->org == org && hour->part == part && hour->hour_no == hour_no) {
+			*hour_out = hour;
 			return TL_OK;
 		}
 	}
-	quarter = tl_arena_alloc(&audit->day_arena, sizeof(*quarter));
-	if (quarter == NULL)
+	hour = tl_arena_alloc(&audit->day_arena, sizeof(*hour));
+	if (hour == NULL)
 		return TL_ENOMEM;
-	quarter->org = org;
-	quarter->part = part;
-	quarter->bucket_no = bucket_no;
-	err = index_put(&day->quarter_index, &audit->day_arena, hash, quarter);
+	hour->org = org;
+	hour->part = part;
+	hour->hour_no = hour_no;
+	err = index_put(&day->hour_index, &audit->day_arena, hash, hour);
 	if (!err)
-		err = audit_list_put(&day->quarters, &audit->day_arena, quarter);
-	*quarter_out = quarter;
+		err = audit_list_put(&day->hours, &audit->day_arena, hour);
+	*hour_out = hour;
 	return err;
 }
 
 static enum tl_err
-note_group(struct audit *audit, struct audit_quarter *quarter, uint64_t no)
+note_group(struct audit *audit, struct audit_hour *hour, uint64_t no, int64_t bucket_no)
 {
-	struct audit_group *group;
+	struct audit_group *group = hour->groups;
 
-	if (quarter->groups != NULL && quarter->groups->group_no == no)
-		return TL_OK;
-	group = tl_arena_alloc(&audit->day_arena, sizeof(*group));
-	if (group == NULL)
-		return TL_ENOMEM;
-	*group = (struct audit_group){.next = quarter->groups, .group_no = no};
-	quarter->groups = group;
-	quarter->group_count++;
+	if (group == NULL || group->group_no != no) {
+		group = tl_arena_alloc(&audit->day_arena, sizeof(*group));
+		if (group == NULL)
+			return TL_ENOMEM;
+		*group = (struct audit_group){.next = hour->groups, .group_no = no};
+		hour->groups = group;
+		hour->group_count++;
+	}
+	group->quarters |= (uint8_t)(1u << (bucket_no & 3));
 	return TL_OK;
 }
 
@@ -141,7 +141,7 @@ visit_row(struct audit *audit, const struct audit_row *row, void *arg, struct tl
 	int64_t bucket_no = tl_bucket_no(TL_SPAN_15M, row->time_ms);
 	struct tl_cell_key key;
 	uint32_t part;
-	struct audit_quarter *quarter;
+	struct audit_hour *hour;
 	struct audit_fact *fact;
 	struct tl_totals totals;
 	enum tl_err err;
@@ -151,9 +151,9 @@ visit_row(struct audit *audit, const struct audit_row *row, void *arg, struct tl
 	if (row->kind == TL_KIND_LINK || tl_totals_is_zero(&totals))
 		return TL_OK;
 	part = tl_cell_part((uint32_t)tl_batch_get(row->batch, TL_COL_SESSION, row->idx));
-	err = quarter_of(audit, day, row->org, part, bucket_no, &quarter);
+	err = hour_of(audit, day, row->org, part, tl_bucket_no(TL_SPAN_1H, row->time_ms), &hour);
 	if (!err)
-		err = note_group(audit, quarter, row->group_no);
+		err = note_group(audit, hour, row->group_no, bucket_no);
 	if (err || !audit_counts(audit, row))
 		return err;
 	key = key_of(audit, row);
@@ -189,16 +189,16 @@ compare_facts(const void *a_arg, const void *b_arg)
 }
 
 static int
-compare_quarters(const void *a_arg, const void *b_arg)
+compare_hours(const void *a_arg, const void *b_arg)
 {
-	const struct audit_quarter *a = *(struct audit_quarter *const *)a_arg;
-	const struct audit_quarter *b = *(struct audit_quarter *const *)b_arg;
+	const struct audit_hour *a = *(struct audit_hour *const *)a_arg;
+	const struct audit_hour *b = *(struct audit_hour *const *)b_arg;
 
 	if (a->org != b->org)
 		return a->org < b->org ? -1 : 1;
 	if (a->part != b->part)
 		return a->part < b->part ? -1 : 1;
-	return (a->bucket_no > b->bucket_no) - (a->bucket_no < b->bucket_no);
+	return (a->hour_no > b->hour_no) - (a->hour_no < b->hour_no);
 }
 
 static const char *
@@ -287,21 +287,21 @@ compare_page(struct audit *audit, const struct tl_page_place *place, const struc
 /* The page that facts[0..count) should have made, against the stored one. */
 static enum tl_err
 check_page(struct audit *audit, const struct tl_page_place *place, struct audit_fact *const *facts,
-	size_t count, const struct audit_quarter *quarter, struct tl_why *why)
+	size_t count, const struct audit_hour *hour, struct tl_why *why)
 {
 	struct tl_page expected;
-	enum tl_err err = audit_expect(audit, place->org, facts, count, quarter, &expected);
+	enum tl_err err = audit_expect(audit, place->org, facts, count, hour, &expected);
 
 	return err ? err : compare_page(audit, place, &expected, why);
 }
 
 static struct tl_page_place
-place_of_quarter(const struct audit_quarter *quarter)
+place_of_hour(const struct audit_hour *hour)
 {
-	return (struct tl_page_place){.org = quarter->org,
-		.span = TL_SPAN_15M,
-		.bucket_ms = quarter->bucket_no * TL_QUARTER_MS,
-		.part = quarter->part};
+	return (struct tl_page_place){.org = hour->org,
+		.span = TL_SPAN_1H,
+		.bucket_ms = hour->hour_no * TL_HOUR_MS,
+		.part = hour->part};
 }
 
 static struct tl_page_place
@@ -313,7 +313,7 @@ place_of_fact(const struct audit_fact *fact, enum tl_span span)
 		.part = part_of(fact)};
 }
 
-/* In the order of facts and quarters. */
+/* In the order of facts and hours. */
 static int
 compare_page_places(const struct tl_page_place *a, const struct tl_page_place *b)
 {
@@ -338,34 +338,35 @@ end_of_page(const struct day *day, const struct tl_page_place *place, size_t fro
 	return from;
 }
 
-/* Every page of the day that raw asks for. A quarter may have groups and no row left. */
+/* Every page of an hour that raw asks for. An hour may have groups and no row left. */
 static enum tl_err
-check_quarters(struct audit *audit, const struct day *day, struct tl_why *why)
+check_hours(struct audit *audit, const struct day *day, struct tl_why *why)
 {
 	struct audit_fact **facts = (struct audit_fact **)day->facts.at;
 	size_t from = 0;
 	enum tl_err err = TL_OK;
 
-	for (size_t i = 0; !err && i < day->quarters.count; i++) {
-		const struct audit_quarter *quarter = day->quarters.at[i];
-		struct tl_page_place place = place_of_quarter(quarter);
+	for (size_t i = 0; !err && i < day->hours.count; i++) {
+		const struct audit_hour *hour = day->hours.at[i];
+		struct tl_page_place place = place_of_hour(hour);
 
 		size_t to = end_of_page(day, &place, from);
 
-		err = check_page(audit, &place, facts + from, to - from, quarter, why);
+		err = check_page(audit, &place, facts + from, to - from, hour, why);
 		from = to;
 	}
 	return err;
 }
 
+/* The pages of the day itself. */
 static enum tl_err
-check_sums(struct audit *audit, const struct day *day, enum tl_span span, struct tl_why *why)
+check_whole(struct audit *audit, const struct day *day, struct tl_why *why)
 {
 	struct audit_fact **facts = (struct audit_fact **)day->facts.at;
 	enum tl_err err = TL_OK;
 
 	for (size_t from = 0, to; !err && from < day->facts.count; from = to) {
-		struct tl_page_place place = place_of_fact(facts[from], span);
+		struct tl_page_place place = place_of_fact(facts[from], TL_SPAN_1D);
 
 		to = end_of_page(day, &place, from);
 		err = check_page(audit, &place, facts + from, to - from, NULL, why);
@@ -377,15 +378,15 @@ check_sums(struct audit *audit, const struct day *day, enum tl_span span, struct
 static bool
 is_expected(const struct day *day, const struct tl_page_place *place)
 {
-	bool is_quarter = place->span == TL_SPAN_15M;
+	bool is_hour = place->span == TL_SPAN_1H;
 	size_t low = 0;
-	size_t high = is_quarter ? day->quarters.count : day->facts.count;
+	size_t high = is_hour ? day->hours.count : day->facts.count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		struct tl_page_place at =
-			is_quarter ? place_of_quarter(day->quarters.at[middle])
-				   : place_of_fact(day->facts.at[middle], place->span);
+			is_hour ? place_of_hour(day->hours.at[middle])
+				: place_of_fact(day->facts.at[middle], place->span);
 		int order = compare_page_places(&at, place);
 
 		if (order == 0)
@@ -497,8 +498,8 @@ check_places(struct audit *audit, const struct day *day, const struct places *pl
 
 		if (*at > 0 && compare_places(&places->at[*at - 1], &places->at[*at]) == 0)
 			continue;
-		for (int span = 0; !err && span < TL_SPAN_COUNT; span++)
-			err = check_extra(audit, day, (enum tl_span)span, org, why);
+		for (enum tl_span span = TL_SPAN_1H; !err && span <= TL_SPAN_1D; span++)
+			err = check_extra(audit, day, span, org, why);
 	}
 	return err;
 }
@@ -514,12 +515,10 @@ check_day(struct audit *audit, size_t day_idx, struct day *day, struct tl_why *w
 		return err;
 	if (day->facts.count > 0)
 		qsort(day->facts.at, day->facts.count, sizeof(void *), compare_facts);
-	if (day->quarters.count > 0)
-		qsort(day->quarters.at, day->quarters.count, sizeof(void *), compare_quarters);
-	err = check_quarters(audit, day, why);
-	if (!err)
-		err = check_sums(audit, day, TL_SPAN_1H, why);
-	return err ? err : check_sums(audit, day, TL_SPAN_1D, why);
+	if (day->hours.count > 0)
+		qsort(day->hours.at, day->hours.count, sizeof(void *), compare_hours);
+	err = check_hours(audit, day, why);
+	return err ? err : check_whole(audit, day, why);
 }
 
 /* Days of raw and days of stored cells, in one order. */
@@ -554,8 +553,8 @@ audit_cells(struct audit *audit, struct tl_why *why)
 	struct places places = {0};
 	enum tl_err err = TL_OK;
 
-	for (int span = 0; !err && span < TL_SPAN_COUNT; span++)
-		err = find_places(audit, (enum tl_span)span, &places, why);
+	for (enum tl_span span = TL_SPAN_1H; !err && span <= TL_SPAN_1D; span++)
+		err = find_places(audit, span, &places, why);
 	if (places.count > 0)
 		qsort(places.at, places.count, sizeof(*places.at), compare_places);
 	if (!err)

@@ -27,17 +27,20 @@ compare_rows(const void *a_arg, const void *b_arg)
 		&((const struct tl_cell_row *)b_arg)->key);
 }
 
-/* Facts of one page, copied and added up by key. */
+/* Facts of one page, copied and added up by key, those of an hour by quarter as well. */
 static enum tl_err
-expect_rows(
-	struct audit *audit, struct audit_fact *const *facts, size_t count, struct tl_page *page)
+expect_rows(struct audit *audit, struct audit_fact *const *facts, size_t count, bool by_quarter,
+	struct tl_page *page)
 {
 	struct tl_cell_row *rows = tl_arena_array(&audit->block_arena, count, sizeof(*rows));
 
 	if (rows == NULL)
 		return TL_ENOMEM;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		rows[i] = facts[i]->row;
+		if (by_quarter)
+			rows[i].key.quarter = (uint32_t)(facts[i]->bucket_no & 3);
+	}
 	qsort(rows, count, sizeof(*rows), compare_rows);
 	page->rows = rows;
 	for (size_t i = 0; i < count; i++) {
@@ -190,34 +193,37 @@ expect_splits(struct audit *audit, uint32_t org, struct audit_fact *const *facts
 }
 
 static enum tl_err
-expect_groups(struct audit *audit, const struct audit_quarter *quarter, struct tl_page *page)
+expect_groups(struct audit *audit, const struct audit_hour *hour, struct tl_page *page)
 {
-	page->group_count = quarter->group_count;
-	page->groups =
-		tl_arena_array(&audit->block_arena, quarter->group_count, sizeof(*page->groups));
-	if (page->groups == NULL)
+	uint32_t idx = hour->group_count;
+
+	page->groups = tl_arena_array(&audit->block_arena, idx, sizeof(*page->groups));
+	page->group_quarters = tl_arena_array(&audit->block_arena, idx, 1);
+	if (page->groups == NULL || page->group_quarters == NULL)
 		return TL_ENOMEM;
-	for (const struct audit_group *group = quarter->groups; group != NULL; group = group->next)
-		page->groups[--page->group_count] = group->group_no;
-	page->group_count = quarter->group_count;
+	for (const struct audit_group *group = hour->groups; group != NULL; group = group->next) {
+		page->groups[--idx] = group->group_no;
+		page->group_quarters[idx] = group->quarters;
+	}
+	page->group_count = hour->group_count;
 	return TL_OK;
 }
 
 enum tl_err
 audit_expect(struct audit *audit, uint32_t org, struct audit_fact *const *facts, size_t count,
-	const struct audit_quarter *quarter, struct tl_page *page_out)
+	const struct audit_hour *hour, struct tl_page *page_out)
 {
 	struct tl_page page = {0};
 	enum tl_err err;
 
 	tl_arena_reset(&audit->block_arena);
-	err = expect_rows(audit, facts, count, &page);
+	err = expect_rows(audit, facts, count, hour != NULL, &page);
 	if (!err)
 		err = expect_prs(audit, org, &page);
 	if (!err)
 		err = expect_splits(audit, org, facts, count, &page);
-	if (!err && quarter != NULL)
-		err = expect_groups(audit, quarter, &page);
+	if (!err && hour != NULL)
+		err = expect_groups(audit, hour, &page);
 	if (!err)
 		*page_out = page;
 	return err;

@@ -17,13 +17,14 @@ struct audit_fact {
 struct audit_group {
 	struct audit_group *next;
 	uint64_t group_no;
+	uint8_t quarters; /* bit q: has rows in quarter q */
 };
 
-/* A page of a quarter of an org, and the groups with rows in it; newest first. */
-struct audit_quarter {
+/* A page of an hour of an org, and the groups with rows in it; newest first. */
+struct audit_hour {
 	uint32_t org;
 	uint32_t part;
-	int64_t bucket_no;
+	int64_t hour_no;
 	struct audit_group *groups;
 	uint32_t group_count;
 };
@@ -37,10 +38,10 @@ struct audit_list {
 TL_MUST enum tl_err audit_list_put(struct audit_list *list, struct tl_arena *arena, void *what);
 
 /*
- * The page of facts[0..count), which are by (bucket, key); quarter NULL for an hour or a day. All
- * memory is the block arena's, which is reset.
+ * The page of facts[0..count), which are by (bucket, key); hour NULL for a day. All memory is the
+ * block arena's, which is reset.
  */
 TL_MUST enum tl_err audit_expect(struct audit *audit, uint32_t org, struct audit_fact *const *facts,
-	size_t count, const struct audit_quarter *quarter, struct tl_page *page_out);
+	size_t count, const struct audit_hour *hour, struct tl_page *page_out);
 
 #endif

@@ -1,12 +1,11 @@
 /*
- * A page after the step = page before + delta. The delta of a quarter is what the row pass summed
- * up, plus the rows of moved sessions once negative under their old repo and once positive under
- * the new one. Deltas of quarters add up to the delta of their hour, those of hours to the day's:
+ * A page after the step = page before + delta. The delta of an hour is what the row pass summed up,
+ * plus the rows of moved sessions once negative under their old repo and once positive under the
+ * new one. Deltas of hours add up to the day's:
  *
- *   15m page  --delta rows, PR lists, split after - split before-->  1h page  --the same-->  1d
- * page
+ *   page of an hour  --delta rows, PR lists, split after - split before-->  page of the day
  *
- * Pages of one org and part lie next to each other in page_list, hours and days close in order.
+ * Pages of one org and part lie next to each other in page_list, days close in order.
  */
 #include "rollup/cells.h"
 
@@ -18,7 +17,6 @@
 #include "schema/store/expiry.h"
 #include "schema/store/key.h"
 
-#define QUARTERS_OF_HOUR 4u
 #define HOURS_OF_DAY 24u
 
 struct cells_delta {
@@ -162,7 +160,7 @@ place_of(const struct fold_page *page, enum tl_span span)
 {
 	return (struct tl_page_place){.org = page->org->org,
 		.span = span,
-		.bucket_ms = tl_bucket_floor(span, page->bucket_no * TL_QUARTER_MS),
+		.bucket_ms = tl_bucket_floor(span, page->hour_no * TL_HOUR_MS),
 		.part = page->part};
 }
 
@@ -202,8 +200,8 @@ keep_page(struct fold *fold, const struct tl_page_place *place, const struct tl_
 }
 
 /*
- * An hour or a day without rows goes. A quarter stays for its groups: which groups hold rows of it
- * must not hang on where one step ended.
+ * A day without rows goes. An hour stays for its groups: which groups hold rows of it must not hang
+ * on where one step ended.
  */
 static enum tl_err
 put_page(struct fold *fold, const struct fold_org *org, const struct tl_page_place *place,
@@ -295,7 +293,7 @@ moved_rows_max(const struct fold_page *page, const struct tl_page *before)
 }
 
 static enum tl_err
-quarter_delta(struct fold *fold, const struct fold_page *page, const struct tl_page *before,
+hour_delta(struct fold *fold, const struct fold_page *page, const struct tl_page *before,
 	struct cells_delta *delta)
 {
 	size_t from_max = page->delta_count + moved_rows_max(page, before);
@@ -309,7 +307,9 @@ quarter_delta(struct fold *fold, const struct fold_page *page, const struct tl_p
 		sizeof(struct session_touch *));
 	delta->page.groups =
 		tl_arena_array(&fold->arena, page->group_count, sizeof(*delta->page.groups));
-	if (from == NULL || delta->touches == NULL || delta->page.groups == NULL)
+	delta->page.group_quarters = tl_arena_array(&fold->arena, page->group_count, 1);
+	if (from == NULL || delta->touches == NULL || delta->page.groups == NULL ||
+		delta->page.group_quarters == NULL)
 		return TL_ENOMEM;
 	for (const struct fold_delta *part = page->deltas; part != NULL; part = part->next) {
 		from[from_count++] = &part->row;
@@ -325,46 +325,75 @@ quarter_delta(struct fold *fold, const struct fold_page *page, const struct tl_p
 		err = gather_rows(&fold->arena, from, from_count, &delta->page);
 	if (!err)
 		err = gather_prs(&fold->arena, delta);
-	for (const struct fold_group_no *group = page->groups; group; group = group->next)
+	for (const struct fold_group_no *group = page->groups; group; group = group->next) {
 		delta->page.groups[--group_idx] = group->group_no;
+		delta->page.group_quarters[group_idx] = group->quarters;
+	}
 	delta->page.group_count = page->group_count;
 	delta->has_taken_back = page->has_taken_back;
 	return err;
 }
 
+/* Sessions of the quarter whose first or last was taken back. */
+static uint32_t
+find_lost(const struct fold_page *page, const struct tl_page *after, uint32_t quarter,
+	uint32_t *sessions)
+{
+	uint32_t count = 0;
+
+	for (const struct fold_delta *delta = page->deltas; delta != NULL; delta = delta->next) {
+		const struct tl_cell_row *row;
+
+		if (!delta->has_taken_back || delta->row.key.quarter != quarter ||
+			delta->taken_last_ms == INT64_MIN)
+			continue;
+		row = cells_row(after, &delta->row.key);
+		if (row != NULL && (delta->taken_first_ms <= row->first_ms ||
+					   delta->taken_last_ms >= row->last_ms))
+			sessions[count++] = delta->row.key.session;
+	}
+	return count;
+}
+
+static bool
+has_rows(const struct tl_page *page, uint32_t session, uint32_t quarter)
+{
+	uint32_t count;
+	const struct tl_cell_row *rows = tl_page_session_rows(page, session, &count);
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (rows[i].key.quarter == quarter)
+			return true;
+	}
+	return false;
+}
+
 /*
  * Corrections of a page: rows whose first or last was taken back are asked for again from raw, and
- * sessions that are left without a row forget the page.
+ * sessions that are left without a row in a quarter forget it.
  */
 static enum tl_err
-correct_quarter(
+correct_hour(
 	struct fold *fold, const struct fold_page *page, struct tl_page *after, struct tl_why *why)
 {
 	uint32_t *sessions = tl_arena_array(&fold->arena, page->delta_count, sizeof(*sessions));
-	uint32_t session_count = 0;
 	enum tl_err err = TL_OK;
 
 	if (sessions == NULL)
 		return TL_ENOMEM;
-	for (const struct fold_delta *delta = page->deltas; delta != NULL; delta = delta->next) {
-		const struct tl_cell_row *row = cells_row(after, &delta->row.key);
+	for (uint32_t quarter = 0; !err && quarter < TL_HOUR_QUARTERS; quarter++) {
+		uint32_t count = find_lost(page, after, quarter, sessions);
 
-		if (delta->has_taken_back && row != NULL && delta->taken_last_ms != INT64_MIN &&
-			(delta->taken_first_ms <= row->first_ms ||
-				delta->taken_last_ms >= row->last_ms))
-			sessions[session_count++] = delta->row.key.session;
+		if (count > 0)
+			err = recount_quarter(fold, page->org->org, fold_quarter_no(page, quarter),
+				sessions, count, after, why);
 	}
-	if (session_count > 0)
-		err = recount_quarter(fold, page->org->org, page->bucket_no * TL_QUARTER_MS,
-			sessions, session_count, after, why);
 	for (const struct fold_delta *delta = page->deltas; !err && delta; delta = delta->next) {
-		uint32_t count = 0;
+		uint32_t quarter = delta->row.key.quarter;
 
-		if (delta->has_taken_back && delta->touch->session != 0) {
-			tl_page_session_rows(after, delta->touch->session, &count);
-			if (count == 0)
-				sessions_drop_bucket(delta->touch, page->bucket_no);
-		}
+		if (delta->has_taken_back && delta->touch->session != 0 &&
+			!has_rows(after, delta->touch->session, quarter))
+			sessions_drop_bucket(delta->touch, fold_quarter_no(page, quarter));
 	}
 	return err;
 }
@@ -373,7 +402,7 @@ correct_quarter(
 static enum tl_err
 missing_page(struct fold *fold, const struct fold_page *page, struct tl_why *why)
 {
-	int64_t bucket_ms = page->bucket_no * TL_QUARTER_MS;
+	int64_t bucket_ms = page->hour_no * TL_HOUR_MS;
 	int64_t day_ms = tl_bucket_floor(TL_SPAN_1D, bucket_ms);
 	struct tl_expiry expiry;
 	enum tl_err err = tl_expiry_get(fold->store, NULL, &expiry, why);
@@ -382,15 +411,16 @@ missing_page(struct fold *fold, const struct fold_page *page, struct tl_why *why
 	if (err || day_ms < expiry.day_ms || !blocks_has_day(&fold->blocks, day_ms))
 		return err;
 	return tl_fail(why, TL_ESTORAGE_CORRUPT,
-		"cell 15m org %u bucket %" PRId64 " is missing, session %u has rows in it",
+		"cell 1h org %u bucket %" PRId64 " is missing, session %u has rows in it",
 		page->org->org, bucket_ms, page->moves->touch->session);
 }
 
+/* The page of an hour; what it adds to its day in *delta. */
 static enum tl_err
-fold_quarter(struct fold *fold, const struct fold_page *page, struct cells_delta *delta,
+fold_hour(struct fold *fold, const struct fold_page *page, struct cells_delta *delta,
 	struct tl_why *why)
 {
-	struct tl_page_place place = place_of(page, TL_SPAN_15M);
+	struct tl_page_place place = place_of(page, TL_SPAN_1H);
 	struct tl_arena *arena = arena_for(fold, page->org);
 	struct tl_page before;
 	struct tl_page after;
@@ -402,7 +432,7 @@ fold_quarter(struct fold *fold, const struct fold_page *page, struct cells_delta
 		return err;
 	if (!is_stored && page->deltas == NULL)
 		return missing_page(fold, page, why);
-	err = quarter_delta(fold, page, &before, delta);
+	err = hour_delta(fold, page, &before, delta);
 	if (err)
 		return err;
 	strip_prs(&before, delta);
@@ -410,17 +440,15 @@ fold_quarter(struct fold *fold, const struct fold_page *page, struct cells_delta
 	if (!err)
 		err = tl_page_split(&after, place.bucket_ms, arena);
 	if (!err && page->has_taken_back)
-		err = correct_quarter(fold, page, &after, why);
+		err = correct_hour(fold, page, &after, why);
 	if (!err)
 		err = subtract_splits(&fold->arena, &after, &before, &delta->page);
 	if (!err)
 		err = put_page(fold, page->org, &place, &after);
-	delta->page.groups = NULL;
-	delta->page.group_count = 0;
-	return err;
+	return err ? err : tl_page_join_quarters(&delta->page);
 }
 
-/* The delta of an hour or a day is the sum of its parts'. */
+/* The delta of a day is the sum of its hours'. */
 static enum tl_err
 sum_deltas(struct fold *fold, const struct cells_delta *parts, uint32_t part_count,
 	struct cells_delta *sum)
@@ -482,7 +510,7 @@ fold_sum(struct fold *fold, const struct fold_org *org, const struct tl_page_pla
 	strip_prs(&before, delta);
 	err = tl_page_add(&before, &delta->page, arena, &after);
 	if (!err && delta->has_taken_back)
-		err = recount_sum(fold, place, &after, why);
+		err = recount_day(fold, place, &after, why);
 	return err ? err : put_page(fold, org, place, &after);
 }
 
@@ -496,29 +524,7 @@ is_within(const struct fold_page *page, const struct tl_page_place *place)
 	       above.bucket_ms == place->bucket_ms;
 }
 
-/* The pages of one hour; *at moves past them. */
-static enum tl_err
-fold_hour(struct fold *fold, uint32_t *at, struct cells_delta *hour_out, struct tl_why *why)
-{
-	struct cells_delta quarters[QUARTERS_OF_HOUR] = {0};
-	const struct fold_org *org = fold->page_list[*at]->org;
-	struct tl_page_place place = place_of(fold->page_list[*at], TL_SPAN_1H);
-	uint32_t count = 0;
-	enum tl_err err = TL_OK;
-
-	for (; !err && *at < fold->page_count; (*at)++) {
-		const struct fold_page *page = fold->page_list[*at];
-
-		if (!is_within(page, &place))
-			break;
-		assert(count < QUARTERS_OF_HOUR);
-		err = fold_quarter(fold, page, &quarters[count++], why);
-	}
-	if (!err)
-		err = sum_deltas(fold, quarters, count, hour_out);
-	return err ? err : fold_sum(fold, org, &place, hour_out, why);
-}
-
+/* The pages of one day; *at moves past them. */
 static enum tl_err
 fold_day(struct fold *fold, uint32_t *at, struct tl_why *why)
 {
@@ -529,9 +535,13 @@ fold_day(struct fold *fold, uint32_t *at, struct tl_why *why)
 	uint32_t count = 0;
 	enum tl_err err = TL_OK;
 
-	while (!err && *at < fold->page_count && is_within(fold->page_list[*at], &place)) {
+	for (; !err && *at < fold->page_count; (*at)++) {
+		const struct fold_page *page = fold->page_list[*at];
+
+		if (!is_within(page, &place))
+			break;
 		assert(count < HOURS_OF_DAY);
-		err = fold_hour(fold, at, &hours[count++], why);
+		err = fold_hour(fold, page, &hours[count++], why);
 	}
 	if (!err)
 		err = sum_deltas(fold, hours, count, &day);
@@ -548,7 +558,7 @@ compare_pages(const void *a_arg, const void *b_arg)
 		return a->org->org < b->org->org ? -1 : 1;
 	if (a->part != b->part)
 		return a->part < b->part ? -1 : 1;
-	return (a->bucket_no > b->bucket_no) - (a->bucket_no < b->bucket_no);
+	return (a->hour_no > b->hour_no) - (a->hour_no < b->hour_no);
 }
 
 enum tl_err

@@ -142,7 +142,7 @@ front_end(enum tl_family family, uint32_t org, int64_t cut_ms)
 {
 	if (family == TL_FAMILY_INTAKE)
 		return tl_key_intake(org, cut_ms, 0);
-	return tl_key_cell(org, family == TL_FAMILY_CELL_15M ? TL_SPAN_15M : TL_SPAN_1H, cut_ms);
+	return tl_key_cell(org, TL_SPAN_1H, cut_ms);
 }
 
 static enum tl_err
@@ -376,8 +376,6 @@ expire_days(struct tl_store *store, int64_t now_ms, int64_t retention_days,
 		err = tl_write_new(store, &write);
 	if (!err)
 		err = tl_expiry_raise(store, write, &cut, why);
-	if (!err)
-		err = drop_front(store, write, TL_FAMILY_CELL_15M, cut.day_ms, &counts.cells, why);
 	if (!err)
 		err = drop_front(store, write, TL_FAMILY_CELL_1H, cut.day_ms, &counts.cells, why);
 	if (!err)

@@ -1,8 +1,8 @@
 /*
- * The end of a day: its raw family is dropped whole, its 15m and 1h cells go, and the counters of
- * what arrived on it; 1d cells stay for ever. The journal's oldest groups go a day later, when all
- * they name has gone. Sessions go 400 days after their last activity. The cut is written before
- * anything goes, so that what is missing can be told from what has expired.
+ * The end of a day: its raw family is dropped whole, its 1h cells go, quarters with them, and the
+ * counters of what arrived on it; 1d cells stay for ever. The journal's oldest groups go a day
+ * later, when all they name has gone. Sessions go 400 days after their last activity. The cut is
+ * written before anything goes, so that what is missing can be told from what has expired.
  */
 #ifndef ROLLUP_EXPIRE_H
 #define ROLLUP_EXPIRE_H

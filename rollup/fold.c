@@ -3,7 +3,7 @@
  * 40 events share a session, so everything after the row pass works on a few sums per session, and
  * session rows and lives are added up from those as well.
  *
- *   rows -> deltas -> sessions settled (links, repo, PRs) -> keys complete -> 15m -> 1h -> 1d
+ *   rows -> deltas -> sessions settled (links, repo, PRs) -> keys complete -> 1h -> 1d
  *                  \-> lives, session totals
  */
 #include "rollup/fold.h"
@@ -156,17 +156,17 @@ list_page(struct fold *fold, struct fold_page *page)
 }
 
 enum tl_err
-fold_page_of(struct fold *fold, uint32_t org, uint32_t session, int64_t bucket_no,
+fold_page_of(struct fold *fold, uint32_t org, uint32_t session, int64_t hour_no,
 	struct fold_page **page_out)
 {
 	uint32_t part = tl_cell_part(session);
-	uint64_t hash = index_hash((uint64_t)part << 32 | org, (uint64_t)bucket_no);
+	uint64_t hash = index_hash((uint64_t)part << 32 | org, (uint64_t)hour_no);
 	uint64_t at = hash;
 	struct fold_page *page;
 	enum tl_err err;
 
 	while ((page = index_next(&fold->pages, hash, &at)) != NULL) {
-		if (page->org->org == org && page->part == part && page->bucket_no == bucket_no) {
+		if (page->org->org == org && page->part == part && page->hour_no == hour_no) {
 			*page_out = page;
 			return TL_OK;
 		}
@@ -174,7 +174,7 @@ fold_page_of(struct fold *fold, uint32_t org, uint32_t session, int64_t bucket_n
 	page = tl_arena_alloc(&fold->arena, sizeof(*page));
 	if (page == NULL)
 		return TL_ENOMEM;
-	page->bucket_no = bucket_no;
+	page->hour_no = hour_no;
 	page->part = part;
 	err = org_of(fold, org, &page->org);
 	if (!err)
@@ -189,23 +189,24 @@ fold_page_of(struct fold *fold, uint32_t org, uint32_t session, int64_t bucket_n
 
 static bool
 is_delta_of(const struct fold_delta *delta, const struct session_touch *touch,
-	const struct tl_cell_key *key, int64_t bucket_no)
+	const struct tl_cell_key *key, int64_t hour_no)
 {
-	return delta->touch == touch && delta->page->bucket_no == bucket_no &&
-	       delta->row.key.model == key->model && delta->row.key.member == key->member &&
-	       delta->row.key.agent == key->agent && delta->row.key.repo == key->repo;
+	return delta->touch == touch && delta->page->hour_no == hour_no &&
+	       delta->row.key.quarter == key->quarter && delta->row.key.model == key->model &&
+	       delta->row.key.member == key->member && delta->row.key.agent == key->agent &&
+	       delta->row.key.repo == key->repo;
 }
 
 static enum tl_err
 make_delta(struct fold *fold, struct session_touch *touch, const struct tl_cell_key *key,
-	int64_t bucket_no, uint64_t hash, struct fold_delta **delta_out)
+	int64_t hour_no, uint64_t hash, struct fold_delta **delta_out)
 {
 	struct fold_delta *delta = tl_arena_alloc(&fold->arena, sizeof(*delta));
 	enum tl_err err;
 
 	if (delta == NULL)
 		return TL_ENOMEM;
-	err = fold_page_of(fold, touch->org, touch->session, bucket_no, &delta->page);
+	err = fold_page_of(fold, touch->org, touch->session, hour_no, &delta->page);
 	if (err)
 		return err;
 	delta->touch = touch;
@@ -222,23 +223,23 @@ make_delta(struct fold *fold, struct session_touch *touch, const struct tl_cell_
 /* The sum that the row belongs to. Rows of a session tend to come one after the other. */
 static enum tl_err
 delta_of(struct fold *fold, struct session_touch *touch, const struct tl_cell_key *key,
-	int64_t bucket_no, struct fold_delta **delta_out)
+	int64_t hour_no, struct fold_delta **delta_out)
 {
 	struct fold_delta *delta = fold->delta_last;
 	uint64_t hash;
 	uint64_t at;
 	enum tl_err err = TL_OK;
 
-	if (delta == NULL || !is_delta_of(delta, touch, key, bucket_no)) {
+	if (delta == NULL || !is_delta_of(delta, touch, key, hour_no)) {
 		hash = index_hash((uint64_t)(uintptr_t)touch ^ (uint64_t)key->model << 48,
-			(uint64_t)bucket_no ^ (uint64_t)key->member << 32 ^
+			((uint64_t)hour_no << 2 | key->quarter) ^ (uint64_t)key->member << 32 ^
 				(uint64_t)key->agent << 20 ^ (uint64_t)key->repo << 44);
 		at = hash;
 		do {
 			delta = index_next(&fold->deltas, hash, &at);
-		} while (delta != NULL && !is_delta_of(delta, touch, key, bucket_no));
+		} while (delta != NULL && !is_delta_of(delta, touch, key, hour_no));
 		if (delta == NULL)
-			err = make_delta(fold, touch, key, bucket_no, hash, &delta);
+			err = make_delta(fold, touch, key, hour_no, hash, &delta);
 		if (err)
 			return err;
 		fold->delta_last = delta;
@@ -249,18 +250,20 @@ delta_of(struct fold *fold, struct session_touch *touch, const struct tl_cell_ke
 
 /* Group numbers rise, so one look at the newest tells whether it is there. */
 static enum tl_err
-note_group(struct fold *fold, struct fold_page *page, uint64_t group_no)
+note_group(struct fold *fold, struct fold_page *page, uint64_t group_no, uint32_t quarter)
 {
-	struct fold_group_no *group;
+	struct fold_group_no *group = page->groups;
 
-	if (page->groups != NULL && page->groups->group_no == group_no)
-		return TL_OK;
-	group = tl_arena_alloc(&fold->arena, sizeof(*group));
-	if (group == NULL)
-		return TL_ENOMEM;
-	*group = (struct fold_group_no){.next = page->groups, .group_no = group_no};
-	page->groups = group;
-	page->group_count++;
+	if (group == NULL || group->group_no != group_no) {
+		group = tl_arena_alloc(&fold->arena, sizeof(*group));
+		if (group == NULL)
+			return TL_ENOMEM;
+		group->next = page->groups;
+		group->group_no = group_no;
+		page->groups = group;
+		page->group_count++;
+	}
+	group->quarters |= (uint8_t)(1u << quarter);
 	return TL_OK;
 }
 
@@ -328,6 +331,7 @@ fold_request(struct fold *fold, const struct fold_row *row, struct session_touch
 static enum tl_err
 fold_usage(struct fold *fold, const struct fold_row *row, struct session_touch *touch)
 {
+	int64_t quarter_no = tl_bucket_no(TL_SPAN_15M, row->time_ms);
 	struct tl_cell_key key = {
 		.session = row->session,
 		.member = id_at(row->batch, TL_COL_MEMBER, row->idx),
@@ -335,13 +339,14 @@ fold_usage(struct fold *fold, const struct fold_row *row, struct session_touch *
 		.model = id_at(row->batch, TL_COL_MODEL, row->idx),
 		.repo = row->repo,
 		.has_own_repo = row->repo != 0,
+		.quarter = (uint32_t)(quarter_no & (TL_HOUR_QUARTERS - 1)),
 	};
 	struct fold_delta *delta;
 	enum tl_err err;
 
-	err = delta_of(fold, touch, &key, tl_bucket_no(TL_SPAN_15M, row->time_ms), &delta);
+	err = delta_of(fold, touch, &key, fold_hour_no(quarter_no), &delta);
 	if (!err)
-		err = note_group(fold, delta->page, row->group_no);
+		err = note_group(fold, delta->page, row->group_no, key.quarter);
 	if (!err)
 		err = tl_event_totals_add(row->batch, row->idx, row->sign, &delta->row.totals);
 	if (err)
@@ -451,15 +456,17 @@ move_session(struct fold *fold, struct session_touch *touch)
 		return TL_OK;
 	for (uint32_t i = 0; i < touch->bucket_count_before; i++) {
 		struct fold_page *page;
-		struct fold_move *move = tl_arena_alloc(&fold->arena, sizeof(*move));
-		enum tl_err err;
+		struct fold_move *move;
+		enum tl_err err = fold_page_of(fold, touch->org, touch->session,
+			fold_hour_no(touch->buckets_before[i]), &page);
 
-		if (move == NULL)
-			return TL_ENOMEM;
-		err = fold_page_of(
-			fold, touch->org, touch->session, touch->buckets_before[i], &page);
 		if (err)
 			return err;
+		if (page->moves != NULL && page->moves->touch == touch) /* another quarter of it */
+			continue;
+		move = tl_arena_alloc(&fold->arena, sizeof(*move));
+		if (move == NULL)
+			return TL_ENOMEM;
 		*move = (struct fold_move){.next = page->moves, .touch = touch};
 		page->moves = move;
 		page->move_count++;
@@ -497,7 +504,8 @@ settle_page(struct fold *fold, const struct fold_page *page)
 			continue;
 		if (!delta->row.key.has_own_repo)
 			delta->row.key.repo = touch->row.repo;
-		err = sessions_add_bucket(touch, &fold->arena, page->bucket_no);
+		err = sessions_add_bucket(
+			touch, &fold->arena, fold_quarter_no(page, delta->row.key.quarter));
 		if (!err)
 			err = tl_totals_add(&touch->row.totals, &delta->row.totals, 1);
 		if (err)

@@ -25,6 +25,7 @@ struct fold_org {
 struct fold_group_no {
 	struct fold_group_no *next;
 	uint64_t group_no;
+	uint8_t quarters; /* bit q: has rows of quarter q */
 };
 
 /* A session of the page whose repo or PRs changed: its older rows follow. */
@@ -33,11 +34,11 @@ struct fold_move {
 	struct session_touch *touch;
 };
 
-/* A page of a 15m cell that the step changes. */
+/* A page of an hour that the step changes. */
 struct fold_page {
 	struct fold_org *org;
 	uint32_t part;
-	int64_t bucket_no;
+	int64_t hour_no;
 	struct fold_delta *deltas;
 	uint32_t delta_count;
 	struct fold_move *moves;
@@ -46,6 +47,19 @@ struct fold_page {
 	uint32_t group_count;
 	bool has_taken_back;
 };
+
+/* Which hour has the 15m cell, by their numbers, and the other way. */
+static inline int64_t
+fold_hour_no(int64_t quarter_no)
+{
+	return quarter_no >> 2;
+}
+
+static inline int64_t
+fold_quarter_no(const struct fold_page *page, uint32_t quarter)
+{
+	return page->hour_no * (int64_t)TL_HOUR_QUARTERS + quarter;
+}
 
 /*
  * What the step adds to one row of one page. The repo of a row without one of its own is its
@@ -109,9 +123,9 @@ TL_MUST enum tl_err fold_finish(struct fold *fold, struct tl_write *write, struc
 
 void fold_forget(struct fold *fold);
 
-/* The page of a 15m cell with the session's rows, as part of the step, made when it is not yet. */
-TL_MUST enum tl_err fold_page_of(struct fold *fold, uint32_t org, uint32_t session,
-	int64_t bucket_no, struct fold_page **page_out);
+/* The page of an hour with the session's rows, as part of the step, made when it is not yet. */
+TL_MUST enum tl_err fold_page_of(struct fold *fold, uint32_t org, uint32_t session, int64_t hour_no,
+	struct fold_page **page_out);
 
 /*
  * The page as it stands after this step: kept, else stored. TL_ENOT_FOUND. Only for orgs with

@@ -9,8 +9,8 @@
 #define MARK_POSITION "rollup"
 #define MARK_STEP "rollup.step."
 
-const enum tl_family mark_derived[] = {TL_FAMILY_CELL_15M, TL_FAMILY_CELL_1H, TL_FAMILY_CELL_1D,
-	TL_FAMILY_SESSION, TL_FAMILY_LIFE};
+const enum tl_family mark_derived[] = {
+	TL_FAMILY_CELL_1H, TL_FAMILY_CELL_1D, TL_FAMILY_SESSION, TL_FAMILY_LIFE};
 const size_t mark_derived_count = sizeof(mark_derived) / sizeof(mark_derived[0]);
 
 static struct tl_key

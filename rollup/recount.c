@@ -24,13 +24,20 @@ struct raw_row {
 
 struct raw_rows {
 	uint32_t org;
-	int64_t bucket_ms;
+	int64_t quarter_no;
 	const uint32_t *sessions; /* wanted, sorted */
 	uint32_t session_count;
 	struct tl_arena *arena;
 	struct raw_row *rows;
 	uint32_t count, capacity;
 };
+
+/* Which quarter of its hour. */
+static uint32_t
+quarter_of(int64_t quarter_no)
+{
+	return (uint32_t)(quarter_no & (TL_HOUR_QUARTERS - 1));
+}
 
 static int
 compare_u32(const void *a_arg, const void *b_arg)
@@ -70,7 +77,7 @@ read_block(const struct tl_batch *batch, int64_t received_ms, struct raw_rows *r
 			tl_batch_get(batch, TL_COL_KIND, i) != TL_KIND_REQUEST)
 			continue;
 		row.time_ms = tl_event_time(tl_batch_get(batch, TL_COL_TS, i), received_ms);
-		if (tl_bucket_floor(TL_SPAN_15M, row.time_ms) != raw->bucket_ms)
+		if (tl_bucket_no(TL_SPAN_15M, row.time_ms) != raw->quarter_no)
 			continue;
 		row.key.session = (uint32_t)tl_batch_get(batch, TL_COL_SESSION, i);
 		if (bsearch(&row.key.session, raw->sessions, raw->session_count,
@@ -81,6 +88,7 @@ read_block(const struct tl_batch *batch, int64_t received_ms, struct raw_rows *r
 		row.key.model = (uint32_t)tl_batch_get(batch, TL_COL_MODEL, i);
 		row.key.repo = (uint32_t)tl_batch_get(batch, TL_COL_REPO, i);
 		row.key.has_own_repo = row.key.repo != 0;
+		row.key.quarter = quarter_of(raw->quarter_no);
 		row.rev = tl_batch_get(batch, TL_COL_REV, i);
 		row.sign = tl_batch_get(batch, TL_COL_SIGN, i) < 0 ? -1 : 1;
 		memcpy(row.id, batch->id[i], sizeof(row.id));
@@ -95,7 +103,7 @@ static enum tl_err
 read_group(struct fold *fold, uint64_t group_no, struct raw_rows *raw, struct tl_why *why)
 {
 	struct tl_key key = tl_key_journal(group_no);
-	int64_t day_ms = tl_bucket_floor(TL_SPAN_1D, raw->bucket_ms);
+	int64_t day_ms = tl_bucket_floor(TL_SPAN_1D, raw->quarter_no * TL_QUARTER_MS);
 	struct tl_journal_row row;
 	enum tl_err err;
 
@@ -153,8 +161,8 @@ drop_taken_back(struct raw_rows *raw, struct tl_why *why)
 			net += raw->rows[i++].sign;
 		if (net != 0 && net != 1)
 			return tl_fail(why, TL_ESTORAGE_CORRUPT,
-				"org %u bucket %" PRId64 ": an event is there %d times", raw->org,
-				raw->bucket_ms, net);
+				"org %u quarter %" PRId64 ": an event is there %d times", raw->org,
+				raw->quarter_no, net);
 		if (net == 1)
 			raw->rows[count++] = *highest;
 	}
@@ -162,12 +170,16 @@ drop_taken_back(struct raw_rows *raw, struct tl_why *why)
 	return TL_OK;
 }
 
+/* page: of the quarter's hour. */
 static enum tl_err
 read_raw(struct fold *fold, const struct tl_page *page, struct raw_rows *raw, struct tl_why *why)
 {
 	for (uint32_t i = 0; i < page->group_count; i++) {
-		enum tl_err err = read_group(fold, page->groups[i], raw, why);
+		enum tl_err err;
 
+		if ((page->group_quarters[i] >> quarter_of(raw->quarter_no) & 1) == 0)
+			continue;
+		err = read_group(fold, page->groups[i], raw, why);
 		if (err)
 			return err;
 	}
@@ -209,12 +221,12 @@ row_for(struct tl_page *page, const struct tl_cell_key *raw_key)
 }
 
 enum tl_err
-recount_quarter(struct fold *fold, uint32_t org, int64_t bucket_ms, const uint32_t *sessions,
+recount_quarter(struct fold *fold, uint32_t org, int64_t quarter_no, const uint32_t *sessions,
 	uint32_t session_count, struct tl_page *page, struct tl_why *why)
 {
 	uint32_t *wanted;
 	struct raw_rows raw = {.org = org,
-		.bucket_ms = bucket_ms,
+		.quarter_no = quarter_no,
 		.session_count = session_count,
 		.arena = &fold->page_arena};
 	enum tl_err err;
@@ -233,8 +245,10 @@ recount_quarter(struct fold *fold, uint32_t org, int64_t bucket_ms, const uint32
 		uint32_t count;
 		struct tl_cell_row *rows = tl_page_session_rows(page, wanted[i], &count);
 
-		for (uint32_t j = 0; j < count; j++)
-			forget_times(&rows[j]);
+		for (uint32_t j = 0; j < count; j++) {
+			if (rows[j].key.quarter == quarter_of(quarter_no))
+				forget_times(&rows[j]);
+		}
 	}
 	for (uint32_t i = 0; i < raw.count; i++) {
 		struct tl_cell_row *row = row_for(page, &raw.rows[i].key);
@@ -242,58 +256,69 @@ recount_quarter(struct fold *fold, uint32_t org, int64_t bucket_ms, const uint32
 		if (row == NULL)
 			return tl_fail(why, TL_ESTORAGE_CORRUPT,
 				"cell 15m org %u bucket %" PRId64 " lacks a row of session %u", org,
-				bucket_ms, raw.rows[i].key.session);
+				(int64_t)(quarter_no * TL_QUARTER_MS), raw.rows[i].key.session);
 		widen(row, raw.rows[i].time_ms, raw.rows[i].time_ms);
 	}
 	return TL_OK;
 }
 
+/* The rows of an hour among those of its day, which both are in order. */
+static bool
+widen_day(struct tl_page *day, const struct tl_page *hour)
+{
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < hour->row_count; i++) {
+		struct tl_cell_key key = hour->rows[i].key;
+		int order = -1;
+
+		key.quarter = 0;
+		while (at < day->row_count &&
+			(order = tl_cell_key_cmp(&day->rows[at].key, &key)) < 0)
+			at++;
+		if (order != 0)
+			return false;
+		widen(&day->rows[at], hour->rows[i].first_ms, hour->rows[i].last_ms);
+	}
+	return true;
+}
+
 enum tl_err
-recount_sum(struct fold *fold, const struct tl_page_place *place, struct tl_page *page,
+recount_day(struct fold *fold, const struct tl_page_place *place, struct tl_page *page,
 	struct tl_why *why)
 {
-	int64_t end_ms = place->bucket_ms + tl_span_ms(place->span);
-	struct tl_page_place below = *place;
+	int64_t end_ms = place->bucket_ms + TL_DAY_MS;
+	struct tl_page_place hour = *place;
 
-	below.span = place->span == TL_SPAN_1D ? TL_SPAN_1H : TL_SPAN_15M;
+	hour.span = TL_SPAN_1H;
 	for (uint32_t i = 0; i < page->row_count; i++)
 		forget_times(&page->rows[i]);
-	for (; below.bucket_ms < end_ms; below.bucket_ms += tl_span_ms(below.span)) {
+	for (; hour.bucket_ms < end_ms; hour.bucket_ms += TL_HOUR_MS) {
 		struct tl_page part;
-		uint32_t at = 0;
 		enum tl_err err;
 
 		tl_arena_reset(&fold->page_arena);
-		err = fold_page_get(fold, &below, &fold->page_arena, &part, why);
+		err = fold_page_get(fold, &hour, &fold->page_arena, &part, why);
 		if (err == TL_ENOT_FOUND)
 			continue;
 		if (err)
 			return err;
-		for (uint32_t j = 0; j < part.row_count; j++) {
-			int order = -1;
-
-			while (at < page->row_count && (order = tl_cell_key_cmp(&page->rows[at].key,
-								&part.rows[j].key)) < 0)
-				at++;
-			if (order != 0)
-				return tl_fail(why, TL_ESTORAGE_CORRUPT,
-					"cell %s org %u bucket %" PRId64
-					" lacks a row of its parts",
-					tl_span_name(place->span), place->org, place->bucket_ms);
-			widen(&page->rows[at], part.rows[j].first_ms, part.rows[j].last_ms);
-		}
+		if (!widen_day(page, &part))
+			return tl_fail(why, TL_ESTORAGE_CORRUPT,
+				"cell 1d org %u bucket %" PRId64 " lacks a row of its parts",
+				place->org, place->bucket_ms);
 	}
 	return TL_OK;
 }
 
-/* First and last request of the session in one of its pages; false when there is none. */
+/* First and last request of the session in one quarter, and the page of its hour. */
 static enum tl_err
-times_in_bucket(struct fold *fold, const struct session_touch *touch, int64_t bucket_no,
+times_in_quarter(struct fold *fold, const struct session_touch *touch, int64_t quarter_no,
 	struct tl_page *page, struct tl_cell_row *times_out, struct tl_why *why)
 {
 	struct tl_page_place place = {.org = touch->org,
-		.span = TL_SPAN_15M,
-		.bucket_ms = bucket_no * TL_QUARTER_MS,
+		.span = TL_SPAN_1H,
+		.bucket_ms = fold_hour_no(quarter_no) * TL_HOUR_MS,
 		.part = tl_cell_part(touch->session)};
 	const struct tl_cell_row *rows;
 	uint32_t count;
@@ -305,20 +330,22 @@ times_in_bucket(struct fold *fold, const struct session_touch *touch, int64_t bu
 	if (err)
 		return err == TL_ENOT_FOUND ? TL_OK : err; /* expired */
 	rows = tl_page_session_rows(page, touch->session, &count);
-	for (uint32_t i = 0; i < count; i++)
-		widen(times_out, rows[i].first_ms, rows[i].last_ms);
+	for (uint32_t i = 0; i < count; i++) {
+		if (rows[i].key.quarter == quarter_of(quarter_no))
+			widen(times_out, rows[i].first_ms, rows[i].last_ms);
+	}
 	return TL_OK;
 }
 
-/* Who made the last request, from the raw rows of its page. */
+/* Who made the last request, from the raw rows of its quarter; page is that of the hour. */
 static enum tl_err
 recount_last(struct fold *fold, struct session_touch *touch, const struct tl_page *page,
-	int64_t bucket_ms, struct tl_why *why)
+	struct tl_why *why)
 {
 	struct tl_session_row *row = &touch->row;
 	const struct raw_row *last = NULL;
 	struct raw_rows raw = {.org = touch->org,
-		.bucket_ms = bucket_ms,
+		.quarter_no = tl_bucket_no(TL_SPAN_15M, row->last_ms),
 		.sessions = &touch->session,
 		.session_count = 1,
 		.arena = &fold->arena};
@@ -352,21 +379,20 @@ recount_session(struct fold *fold, struct session_touch *touch, struct tl_why *w
 
 	forget_times(&times);
 	for (i = 0; i < row->bucket_count && times.last_ms == INT64_MIN; i++) {
-		err = times_in_bucket(fold, touch, row->buckets[i], &page, &times, why);
+		err = times_in_quarter(fold, touch, row->buckets[i], &page, &times, why);
 		if (err)
 			return err;
 	}
 	row->first_ms = times.first_ms;
 	forget_times(&times);
 	for (i = row->bucket_count; i > 0 && times.last_ms == INT64_MIN; i--) {
-		err = times_in_bucket(fold, touch, row->buckets[i - 1], &page, &times, why);
+		err = times_in_quarter(fold, touch, row->buckets[i - 1], &page, &times, why);
 		if (err)
 			return err;
 	}
 	row->last_ms = times.last_ms;
 	if (times.last_ms != INT64_MIN)
-		return recount_last(
-			fold, touch, &page, tl_bucket_floor(TL_SPAN_15M, times.last_ms), why);
+		return recount_last(fold, touch, &page, why);
 	memset(row->last_id, 0, sizeof(row->last_id));
 	row->member = row->agent = 0;
 	return TL_OK;

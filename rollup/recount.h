@@ -8,14 +8,14 @@
 #include "rollup/fold.h"
 
 /*
- * First and last of those rows of a 15m page, whose sessions are in sessions (sorted), from the raw
- * rows of the page's groups.
+ * First and last of those rows of one quarter in the page of its hour, whose sessions are in
+ * sessions, from the raw rows of the quarter's groups.
  */
-TL_MUST enum tl_err recount_quarter(struct fold *fold, uint32_t org, int64_t bucket_ms,
+TL_MUST enum tl_err recount_quarter(struct fold *fold, uint32_t org, int64_t quarter_no,
 	const uint32_t *sessions, uint32_t session_count, struct tl_page *page, struct tl_why *why);
 
-/* First and last of all rows of an hour or a day from its parts, after the step. */
-TL_MUST enum tl_err recount_sum(struct fold *fold, const struct tl_page_place *place,
+/* First and last of all rows of a day from its hours, after the step. */
+TL_MUST enum tl_err recount_day(struct fold *fold, const struct tl_page_place *place,
 	struct tl_page *page, struct tl_why *why);
 
 /* First, last and who made the last request of a session, after the step. */

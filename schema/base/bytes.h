@@ -117,6 +117,16 @@ uint32_t tl_cursor_be32(struct tl_cursor *cur);
 uint64_t tl_cursor_be64(struct tl_cursor *cur);
 uint64_t tl_cursor_varint(struct tl_cursor *cur);
 int64_t tl_cursor_zigzag(struct tl_cursor *cur);
+
+/* tl_cursor_varint, for loops over small numbers. */
+static inline uint64_t
+tl_cursor_next(struct tl_cursor *cur)
+{
+	if (cur->next < cur->end && *cur->next < 0x80)
+		return *cur->next++;
+	return tl_cursor_varint(cur);
+}
+
 struct tl_slice tl_cursor_take(struct tl_cursor *cur, size_t bytes);
 
 /* Big-endian integers at a fixed place. */
@@ -129,6 +139,17 @@ uint64_t tl_get_be64(const uint8_t *at);
 
 /* LEB128; at has room for 10 bytes. Returns the bytes written. */
 size_t tl_varint_put(uint8_t *at, uint64_t value);
+
+/* The same, and where the next byte goes. */
+static inline uint8_t *
+tl_varint_write(uint8_t *at, uint64_t value)
+{
+	if (value < 0x80) {
+		*at = (uint8_t)value;
+		return at + 1;
+	}
+	return at + tl_varint_put(at, value);
+}
 
 /* Returns the bytes read, 0 when the varint is cut short, over-long or past 64 bits. */
 size_t tl_varint_get(const uint8_t *at, const uint8_t *end, uint64_t *value_out);

@@ -1,16 +1,13 @@
 /*
- * Cells. The page of (org, bucket) holds the facts of that bucket: one row per (session, member,
- * agent, model, repo) with its totals, sorted. Every dimension is a sum over rows of one page, a
- * distinct count is a set over them, and a link that comes late rewrites the rows of one session.
- * So that a page is no larger the more sessions an org has, each holds those of one part: a range
- * of session numbers. Numbers are given in order, so a bucket rarely has more than a few parts.
- * One format serves 15m, 1h and 1d: a page is closed under addition.
+ * Cells. A cell of (org, bucket) is the facts of that bucket: one row per (session, member, agent,
+ * model, repo) with its totals, sorted. Every dimension is a sum over rows of one cell, a distinct
+ * count is a set over them, and a link that comes late rewrites the rows of one session. So that a
+ * page is no larger the more sessions an org has, each holds those of one part: a range of session
+ * numbers. Numbers are given in order, so a bucket rarely has more than a few parts.
  *
- *   version u8 = 2
- *   row count varint, if > 0: 6 key columns, measure mask varint, its columns, first and last
- * offset PR count varint, if > 0: columns session, repo, number (in the session's PR order) split
- * count varint, if > 0: columns repo, number, measure mask, its columns     (1h and 1d) group count
- * varint, then varint steps: the groups whose rows are in this cell   (15m) XXH3-64, be64
+ * Hours and days have pages. The rows of an hour are those of its quarters, so the page of an hour
+ * is all that is stored of 15m cells as well: a quarter is the rows that say so, the hour adds them
+ * up. schema/README.md 3.4 has the bytes.
  */
 #ifndef TL_STORE_CELL_H
 #define TL_STORE_CELL_H
@@ -20,6 +17,8 @@
 #include "schema/model/bucket.h"
 #include "schema/model/totals.h"
 
+#define TL_HOUR_QUARTERS 4u
+
 /* What a row is about. 0 is "none" throughout. The order of the fields is the sort order. */
 struct tl_cell_key {
 	uint32_t session;
@@ -28,6 +27,7 @@ struct tl_cell_key {
 	uint32_t model;
 	uint32_t repo;	       /* the event's own, else the session's */
 	uint32_t has_own_repo; /* 1: the event named it, so a link does not move it */
+	uint32_t quarter;      /* 0 to 3 in the page of an hour; else 0 */
 };
 
 struct tl_cell_row {
@@ -60,7 +60,8 @@ struct tl_page {
 	uint32_t pr_count;
 	struct tl_cell_split *splits; /* sorted by (repo, number) */
 	uint32_t split_count;
-	uint64_t *groups; /* rising; 15m only */
+	uint64_t *groups;	 /* whose rows these are, rising; of hours and quarters */
+	uint8_t *group_quarters; /* bit q: of quarter q; of the page of an hour, else NULL */
 	uint32_t group_count;
 };
 
@@ -74,27 +75,49 @@ tl_cell_part(uint32_t session)
 	return session / TL_PAGE_SESSIONS_MAX;
 }
 
+/* The span of the pages that hold the cells of a span. */
+static inline enum tl_span
+tl_page_span(enum tl_span span)
+{
+	return span == TL_SPAN_15M ? TL_SPAN_1H : span;
+}
+
 int tl_cell_key_cmp(const struct tl_cell_key *a, const struct tl_cell_key *b);
 
 /* By repo, then number. */
 int tl_pr_cmp(struct tl_pr a, struct tl_pr b);
 
-/* Append the page. Splits of a 15m page are not written: they follow from its rows. */
+/*
+ * Append the page of an hour or a day. Splits of an hour are not written: they follow from its
+ * rows.
+ */
 void tl_page_encode(
 	const struct tl_page *page, enum tl_span span, int64_t bucket_ms, struct tl_buf *buf);
+
+/*
+ * The page of an hour, its rows by quarter and its splits computed, or of a day. All memory is the
+ * arena's. TL_ESTORAGE_CORRUPT, TL_ENOMEM.
+ */
+TL_MUST enum tl_err tl_page_decode(struct tl_slice bytes, enum tl_span span, int64_t bucket_ms,
+	struct tl_arena *arena, struct tl_page *page_out);
 
 /* The rows of a session: the first, and how many. Without any, the first is where they would stand.
  */
 struct tl_cell_row *tl_page_session_rows(
 	const struct tl_page *page, uint32_t session, uint32_t *count_out);
 
-/* All memory is the arena's. For 15m the splits are computed. TL_ESTORAGE_CORRUPT, TL_ENOMEM. */
-TL_MUST enum tl_err tl_page_decode(struct tl_slice bytes, enum tl_span span, int64_t bucket_ms,
-	struct tl_arena *arena, struct tl_page *page_out);
+/* The page of an hour -> one of its quarters, which may be empty: new memory in the arena. */
+TL_MUST enum tl_err tl_page_quarter(const struct tl_page *hour, int64_t hour_ms, uint32_t quarter,
+	struct tl_arena *arena, struct tl_page *quarter_out);
+
+/* The page of an hour -> the hour: rows that differ in their quarter alone add up, in place, and
+ * groups go. TL_EAMOUNT_OVERFLOW. */
+TL_MUST enum tl_err tl_page_join_quarters(struct tl_page *page);
 
 /*
- * The shares of every PR of the page's sessions for the 15m cell bucket_ms: each session's rows
- * summed, divided among its PRs in their order, remainders from index (cell number mod PRs) on.
+ * The shares of every PR of the page's sessions: the rows of each session in each quarter summed,
+ * divided among its PRs in their order, remainders from index (number of the 15m cell mod PRs) on.
+ * bucket_ms: of the quarter, or of the hour whose rows have quarters.
  */
 TL_MUST enum tl_err tl_page_split(struct tl_page *page, int64_t bucket_ms, struct tl_arena *arena);
 
@@ -103,7 +126,7 @@ TL_MUST enum tl_err tl_page_split(struct tl_page *page, int64_t bucket_ms, struc
  * negative), rows and splits that become zero vanish, first and last widen. The PRs of a session
  * that delta mentions replace the page's; PRs of sessions without rows go. delta mentions a session
  * when it has a row of it (one of zeros will do) or a PR. Groups unite. delta rows are sorted.
- * Splits are added as given: call tl_page_split for a 15m page. TL_EAMOUNT_OVERFLOW, TL_ENOMEM.
+ * Splits are added as given: call tl_page_split for an hour. TL_EAMOUNT_OVERFLOW, TL_ENOMEM.
  */
 TL_MUST enum tl_err tl_page_add(const struct tl_page *page, const struct tl_page *delta,
 	struct tl_arena *arena, struct tl_page *sum_out);

@@ -5,6 +5,28 @@
 #include "schema/store/key.h"
 #include "schema/store/scan.h"
 
+enum tl_err
+tl_cell_decode(struct tl_slice value, enum tl_span span, int64_t bucket_ms, struct tl_arena *arena,
+	struct tl_page *page_out)
+{
+	enum tl_span page_span = tl_page_span(span);
+	int64_t page_ms = tl_bucket_floor(page_span, bucket_ms);
+	struct tl_page page;
+	enum tl_err err = tl_page_decode(value, page_span, page_ms, arena, &page);
+
+	if (!err && span == TL_SPAN_1H)
+		err = tl_page_join_quarters(&page);
+	if (!err && span == TL_SPAN_15M) {
+		err = tl_page_quarter(&page, page_ms,
+			(uint32_t)((bucket_ms - page_ms) / TL_QUARTER_MS), arena, &page);
+		if (!err && page.row_count == 0 && page.group_count == 0)
+			err = TL_ENOT_FOUND;
+	}
+	if (!err)
+		*page_out = page;
+	return err == TL_EAMOUNT_OVERFLOW ? TL_ESTORAGE_CORRUPT : err;
+}
+
 struct part {
 	struct part *next;
 	struct tl_page page;
@@ -27,7 +49,9 @@ take_part(struct whole *whole, struct tl_slice value, enum tl_span span, int64_t
 	if (part == NULL)
 		return tl_fail(why, TL_ENOMEM, "no memory for a cell");
 	part->next = NULL;
-	err = tl_page_decode(value, span, bucket_ms, arena, &part->page);
+	err = tl_cell_decode(value, span, bucket_ms, arena, &part->page);
+	if (err == TL_ENOT_FOUND)
+		return TL_OK;
 	if (err) {
 		tl_time_format(bucket_ms, text);
 		return tl_fail(
@@ -107,8 +131,10 @@ enum tl_err
 tl_cell_read(struct tl_store *store, const struct tl_view *view, uint32_t org, enum tl_span span,
 	int64_t bucket_ms, struct tl_arena *arena, struct tl_page *page_out, struct tl_why *why)
 {
-	struct tl_key first = tl_key_cell(org, span, bucket_ms);
-	struct tl_key last = tl_key_cell(org, span, bucket_ms + tl_span_ms(span));
+	enum tl_span page_span = tl_page_span(span);
+	int64_t page_ms = tl_bucket_floor(page_span, bucket_ms);
+	struct tl_key first = tl_key_cell(org, page_span, page_ms);
+	struct tl_key last = tl_key_cell(org, page_span, page_ms + tl_span_ms(page_span));
 	struct whole whole = {.first = NULL};
 	struct tl_scan *scan = NULL;
 	struct tl_slice key;
@@ -116,7 +142,7 @@ tl_cell_read(struct tl_store *store, const struct tl_view *view, uint32_t org, e
 	enum tl_err err;
 
 	whole.end = &whole.first;
-	err = tl_scan_open(store, view, tl_cell_family(span), tl_key_slice(&first),
+	err = tl_scan_open(store, view, tl_cell_family(page_span), tl_key_slice(&first),
 		tl_key_slice(&last), &scan, why);
 	while (!err && (err = tl_scan_next(scan, &key, &value, why)) == TL_OK)
 		err = take_part(&whole, value, span, bucket_ms, arena, why);

@@ -3,12 +3,13 @@
 
 #include "schema/store/cell.h"
 
-/* One PR of one session: which part of whose totals is its share. */
+/* One PR of one session in one quarter: which part of whose totals is its share. */
 struct share {
 	struct tl_pr pr;
-	uint32_t sum_idx;
+	const struct tl_totals *sum;
 	uint32_t part_idx;
 	uint32_t part_count;
+	uint32_t start; /* the part that gets the first of the remainder */
 };
 
 static int
@@ -20,57 +21,88 @@ share_cmp(const void *a, const void *b)
 	return tl_pr_cmp(share_a->pr, share_b->pr);
 }
 
-/* The totals of a session's rows; *row_idx moves past them. Both lists are sorted by session. */
+/*
+ * The totals of a session's rows by quarter, and a bit for each quarter that has some; *row_idx
+ * moves past them. Rows and sessions are sorted.
+ */
 static enum tl_err
-sum_session(const struct tl_page *page, uint32_t session, uint32_t *row_idx, struct tl_totals *sum)
+sum_session(const struct tl_page *page, uint32_t session, uint32_t *row_idx,
+	struct tl_totals sums[TL_HOUR_QUARTERS], uint32_t *quarters_out)
 {
+	uint32_t quarters = 0;
+
 	while (*row_idx < page->row_count && page->rows[*row_idx].key.session < session)
 		++*row_idx;
-	while (*row_idx < page->row_count && page->rows[*row_idx].key.session == session) {
-		enum tl_err err = tl_totals_add(sum, &page->rows[*row_idx].totals, 1);
+	for (; *row_idx < page->row_count; ++*row_idx) {
+		const struct tl_cell_row *row = &page->rows[*row_idx];
+		uint32_t quarter = row->key.quarter;
+		enum tl_err err;
 
+		if (row->key.session != session)
+			break;
+		if ((quarters >> quarter & 1) == 0)
+			sums[quarter] = (struct tl_totals){.requests = 0};
+		quarters |= 1u << quarter;
+		err = tl_totals_add(&sums[quarter], &row->totals, 1);
 		if (err)
 			return err;
-		++*row_idx;
 	}
+	*quarters_out = quarters;
 	return TL_OK;
 }
 
-/* The shares of all PRs, in the page's order, and the totals that they are parts of. */
+/* number mod count, never below 0. */
+static uint32_t
+turn_of(int64_t number, uint32_t count)
+{
+	int64_t turn = number % count;
+
+	return (uint32_t)(turn < 0 ? turn + count : turn);
+}
+
+/* The shares of all PRs, and the totals that they are parts of: TL_HOUR_QUARTERS a session. */
 static enum tl_err
-find_shares(const struct tl_page *page, struct share *shares, struct tl_totals *sums)
+find_shares(const struct tl_page *page, int64_t cell_no, struct share *shares,
+	struct tl_totals *sums, uint32_t *share_count_out)
 {
 	uint32_t row_idx = 0;
-	uint32_t sum_idx = 0;
+	uint32_t count = 0;
 
-	for (uint32_t from = 0, to; from < page->pr_count; from = to, sum_idx++) {
+	for (uint32_t from = 0, to; from < page->pr_count; from = to, sums += TL_HOUR_QUARTERS) {
 		uint32_t session = page->prs[from].session;
-		enum tl_err err = sum_session(page, session, &row_idx, &sums[sum_idx]);
+		uint32_t quarters;
+		enum tl_err err = sum_session(page, session, &row_idx, sums, &quarters);
 
 		if (err)
 			return err;
-		for (to = from; to < page->pr_count && page->prs[to].session == session; to++)
-			shares[to] = (struct share){
-				.pr = page->prs[to].pr, .sum_idx = sum_idx, .part_idx = to - from};
-		for (uint32_t i = from; i < to; i++)
-			shares[i].part_count = to - from;
+		for (to = from; to < page->pr_count && page->prs[to].session == session;)
+			to++;
+		for (uint32_t quarter = 0; quarters >> quarter != 0; quarter++) {
+			uint32_t start = turn_of(cell_no + quarter, to - from);
+
+			if ((quarters >> quarter & 1) == 0)
+				continue;
+			for (uint32_t i = from; i < to; i++)
+				shares[count++] = (struct share){.pr = page->prs[i].pr,
+					.sum = &sums[quarter],
+					.part_idx = i - from,
+					.part_count = to - from,
+					.start = start};
+		}
 	}
+	*share_count_out = count;
 	return TL_OK;
 }
 
 static enum tl_err
-add_shares(const struct share *shares, uint32_t count, const struct tl_totals *sums,
-	int64_t cell_no, struct tl_cell_split *split)
+add_shares(const struct share *shares, uint32_t count, struct tl_cell_split *split)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		int64_t start = cell_no % shares[i].part_count;
 		struct tl_totals part;
 		enum tl_err err;
 
-		if (start < 0)
-			start += shares[i].part_count;
-		tl_totals_share(&sums[shares[i].sum_idx], shares[i].part_count, shares[i].part_idx,
-			(uint32_t)start, &part);
+		tl_totals_share(shares[i].sum, shares[i].part_count, shares[i].part_idx,
+			shares[i].start, &part);
 		err = tl_totals_add(&split->totals, &part, 1);
 		if (err)
 			return err;
@@ -81,41 +113,38 @@ add_shares(const struct share *shares, uint32_t count, const struct tl_totals *s
 enum tl_err
 tl_page_split(struct tl_page *page, int64_t bucket_ms, struct tl_arena *arena)
 {
-	int64_t cell_no = tl_bucket_no(TL_SPAN_15M, bucket_ms);
+	size_t shares_max = (size_t)page->pr_count * TL_HOUR_QUARTERS;
 	struct share *shares;
 	struct tl_totals *sums;
-	struct tl_cell_split *splits;
-	uint32_t split_count = 0;
+	uint32_t share_count;
 	enum tl_err err;
 
 	page->splits = NULL;
 	page->split_count = 0;
 	if (page->pr_count == 0)
 		return TL_OK;
-	shares = tl_arena_array(arena, page->pr_count, sizeof(*shares));
-	sums = tl_arena_array(arena, page->pr_count, sizeof(*sums));
-	splits = tl_arena_array(arena, page->pr_count, sizeof(*splits));
-	if (shares == NULL || sums == NULL || splits == NULL)
+	shares = tl_arena_room(arena, shares_max, sizeof(*shares));
+	sums = tl_arena_room(arena, shares_max, sizeof(*sums));
+	page->splits = tl_arena_room(arena, page->pr_count, sizeof(*page->splits));
+	if (shares == NULL || sums == NULL || page->splits == NULL || shares_max > UINT32_MAX)
 		return TL_ENOMEM;
-	err = find_shares(page, shares, sums);
+	err = find_shares(page, tl_bucket_no(TL_SPAN_15M, bucket_ms), shares, sums, &share_count);
 	if (err)
 		return err;
-	qsort(shares, page->pr_count, sizeof(*shares), share_cmp);
-	for (uint32_t from = 0, to; from < page->pr_count; from = to) {
-		struct tl_cell_split *split = &splits[split_count];
+	qsort(shares, share_count, sizeof(*shares), share_cmp);
+	for (uint32_t from = 0, to; from < share_count; from = to) {
+		struct tl_cell_split *split = &page->splits[page->split_count];
 
-		for (to = from; to < page->pr_count; to++) {
+		for (to = from; to < share_count; to++) {
 			if (tl_pr_cmp(shares[to].pr, shares[from].pr) != 0)
 				break;
 		}
 		*split = (struct tl_cell_split){.pr = shares[from].pr};
-		err = add_shares(shares + from, to - from, sums, cell_no, split);
+		err = add_shares(shares + from, to - from, split);
 		if (err)
 			return err;
-		split_count += !tl_totals_is_zero(&split->totals);
+		page->split_count += !tl_totals_is_zero(&split->totals);
 	}
-	page->splits = splits;
-	page->split_count = split_count;
 	return TL_OK;
 }
 
@@ -206,7 +235,7 @@ add_splits(const struct tl_page *page, const struct tl_page *delta, struct tl_ar
 	uint32_t delta_idx = 0;
 	enum tl_err err;
 
-	sum->splits = tl_arena_array(arena, count_max, sizeof(*sum->splits));
+	sum->splits = tl_arena_room(arena, count_max, sizeof(*sum->splits));
 	if (sum->splits == NULL)
 		return TL_ENOMEM;
 	while (page_idx < page->split_count || delta_idx < delta->split_count) {
@@ -270,7 +299,7 @@ add_prs(const struct tl_page *page, const struct tl_page *delta, struct tl_arena
 	uint32_t delta_row_idx = 0;
 	uint32_t sum_row_idx = 0;
 
-	sum->prs = tl_arena_array(arena, count_max, sizeof(*sum->prs));
+	sum->prs = tl_arena_room(arena, count_max, sizeof(*sum->prs));
 	if (sum->prs == NULL)
 		return TL_ENOMEM;
 	while (page_idx < page->pr_count || delta_idx < delta->pr_count) {
@@ -290,6 +319,15 @@ add_prs(const struct tl_page *page, const struct tl_page *delta, struct tl_arena
 	return TL_OK;
 }
 
+/* The group at *idx of the page, when it is this one: its quarters, and past it. */
+static uint8_t
+take_group(const struct tl_page *page, uint64_t group_no, uint32_t *idx)
+{
+	if (*idx == page->group_count || page->groups[*idx] != group_no)
+		return 0;
+	return page->group_quarters[(*idx)++];
+}
+
 static enum tl_err
 add_groups(const struct tl_page *page, const struct tl_page *delta, struct tl_arena *arena,
 	struct tl_page *sum)
@@ -298,21 +336,22 @@ add_groups(const struct tl_page *page, const struct tl_page *delta, struct tl_ar
 	uint32_t page_idx = 0;
 	uint32_t delta_idx = 0;
 
-	sum->groups = tl_arena_array(arena, count_max, sizeof(*sum->groups));
-	if (sum->groups == NULL)
+	sum->groups = tl_arena_room(arena, count_max, sizeof(*sum->groups));
+	sum->group_quarters = tl_arena_room(arena, count_max, 1);
+	if (sum->groups == NULL || sum->group_quarters == NULL)
 		return TL_ENOMEM;
 	while (page_idx < page->group_count || delta_idx < delta->group_count) {
 		uint64_t group_no = UINT64_MAX;
+		uint8_t quarters;
 
 		if (page_idx < page->group_count)
 			group_no = page->groups[page_idx];
 		if (delta_idx < delta->group_count && delta->groups[delta_idx] < group_no)
 			group_no = delta->groups[delta_idx];
-		if (page_idx < page->group_count && page->groups[page_idx] == group_no)
-			page_idx++;
-		if (delta_idx < delta->group_count && delta->groups[delta_idx] == group_no)
-			delta_idx++;
-		sum->groups[sum->group_count++] = group_no;
+		quarters = take_group(page, group_no, &page_idx);
+		quarters |= take_group(delta, group_no, &delta_idx);
+		sum->groups[sum->group_count] = group_no;
+		sum->group_quarters[sum->group_count++] = quarters;
 	}
 	return TL_OK;
 }

@@ -200,14 +200,8 @@ tl_key_page_parse(struct tl_slice key, enum tl_span span, struct tl_page_place *
 enum tl_family
 tl_cell_family(enum tl_span span)
 {
-	static const enum tl_family families[TL_SPAN_COUNT] = {
-		[TL_SPAN_15M] = TL_FAMILY_CELL_15M,
-		[TL_SPAN_1H] = TL_FAMILY_CELL_1H,
-		[TL_SPAN_1D] = TL_FAMILY_CELL_1D,
-	};
-
-	assert(span < TL_SPAN_COUNT);
-	return families[span];
+	assert(span == TL_SPAN_1H || span == TL_SPAN_1D);
+	return span == TL_SPAN_1H ? TL_FAMILY_CELL_1H : TL_FAMILY_CELL_1D;
 }
 
 struct tl_key
@@ -526,8 +520,6 @@ print_known(enum tl_family family, struct tl_slice key, struct tl_buf *text)
 		return true;
 	case TL_FAMILY_DICT:
 		return print_dict(key, text);
-	case TL_FAMILY_CELL_15M:
-		return print_cell(TL_SPAN_15M, key, text);
 	case TL_FAMILY_CELL_1H:
 		return print_cell(TL_SPAN_1H, key, text);
 	case TL_FAMILY_CELL_1D:

@@ -49,7 +49,7 @@ struct tl_key tl_key_chunk(uint64_t group_last, uint16_t chunk_idx);
 TL_MUST bool tl_key_chunk_parse(
 	struct tl_slice key, uint64_t *group_last_out, uint16_t *chunk_idx_out);
 
-/* Where a page stands: the cell, and which part of its sessions (tl_cell_part). */
+/* Where a page stands: the hour or day, and which part of its sessions (tl_cell_part). */
 struct tl_page_place {
 	uint32_t org;
 	enum tl_span span;
@@ -62,7 +62,7 @@ struct tl_key tl_key_page(const struct tl_page_place *place);
 TL_MUST bool tl_key_page_parse(
 	struct tl_slice key, enum tl_span span, struct tl_page_place *place_out);
 
-/* Where the pages of a cell begin: before each of them, after those of the cell before. */
+/* Where the pages of an hour or a day begin: before each of them, after those before it. */
 struct tl_key tl_key_cell(uint32_t org, enum tl_span span, int64_t bucket_ms);
 enum tl_family tl_cell_family(enum tl_span span);
 

@@ -17,7 +17,6 @@
 	X(TL_FAMILY_MARK, "mark")             \
 	X(TL_FAMILY_JOURNAL, "journal")       \
 	X(TL_FAMILY_DICT, "dict")             \
-	X(TL_FAMILY_CELL_15M, "cell.15m")     \
 	X(TL_FAMILY_CELL_1H, "cell.1h")       \
 	X(TL_FAMILY_CELL_1D, "cell.1d")       \
 	X(TL_FAMILY_SESSION, "session")       \

@@ -40,8 +40,8 @@ check_parsed(struct tl_slice bytes)
 		key = tl_key_chunk(group_no, block_no);
 		check_made(&key, bytes);
 	}
-	for (int span = 0; span < TL_SPAN_COUNT; span++) {
-		if (!tl_key_page_parse(bytes, (enum tl_span)span, &place))
+	for (enum tl_span span = TL_SPAN_1H; span <= TL_SPAN_1D; span++) {
+		if (!tl_key_page_parse(bytes, span, &place))
 			continue;
 		key = tl_key_page(&place);
 		check_made(&key, bytes);
@@ -91,9 +91,9 @@ check_order(struct tl_cursor cur)
 		struct tl_page_place place;
 
 		number[i] = (int64_t)tl_cursor_be64(&cur) >> 11; /* within 2^53 */
-		number[i] = tl_bucket_floor(TL_SPAN_15M, number[i]);
-		key[i] = tl_key_page(&(struct tl_page_place){org, TL_SPAN_15M, number[i], org});
-		assert(tl_key_page_parse(tl_key_slice(&key[i]), TL_SPAN_15M, &place));
+		number[i] = tl_bucket_floor(TL_SPAN_1H, number[i]);
+		key[i] = tl_key_page(&(struct tl_page_place){org, TL_SPAN_1H, number[i], org});
+		assert(tl_key_page_parse(tl_key_slice(&key[i]), TL_SPAN_1H, &place));
 		assert(place.org == org && place.bucket_ms == number[i] && place.part == org);
 	}
 	assert(key_order(&key[0], &key[1]) == (number[0] > number[1]) - (number[0] < number[1]));

@@ -334,7 +334,7 @@ def of(name):
         return [b"\0" + run[:-CHECKSUM_BYTES],
                 b"\1" + bytes([head]) + chunk[:head] + chunk[head + CHECKSUM_BYTES:-CHECKSUM_BYTES]]
     if name == "page":
-        spans = {"quarter": 0, "day": 2, "empty": 1}
+        spans = {"hour": 0, "day": 1, "empty": 2}
         return [bytes([spans[key]]) + value[:-CHECKSUM_BYTES]
                 for key, value in golden("page").items()]
     if name == "journal":

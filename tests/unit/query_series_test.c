@@ -214,6 +214,7 @@ an_edge_whose_events_expired_is_refused(void **state)
 	struct place *p = place_open("UTC");
 	int64_t old_ms = NOW_MS - 20 * DAY_MS;
 	int64_t day_ms = tl_bucket_floor(TL_SPAN_1D, old_ms);
+	struct tl_key key;
 	char from[32], to[32];
 
 	(void)state;
@@ -233,12 +234,9 @@ an_edge_whose_events_expired_is_refused(void **state)
 	ASK(p, "series", "from", from, "to", to);
 	assert_int_equal(reply_int(p, "total"), 77);
 	/* when the cells have gone as well only whole days are left */
-	for (enum tl_span span = TL_SPAN_15M; span <= TL_SPAN_1H; span++) {
-		struct tl_key key = tl_key_page(
-			&(struct tl_page_place){p->org, span, tl_bucket_floor(span, old_ms), 0});
-
-		tl_write_delete(p->write, tl_cell_family(span), tl_key_slice(&key));
-	}
+	key = tl_key_page(&(struct tl_page_place){
+		p->org, TL_SPAN_1H, tl_bucket_floor(TL_SPAN_1H, old_ms), 0});
+	tl_write_delete(p->write, TL_FAMILY_CELL_1H, tl_key_slice(&key));
 	OK(tl_write_commit(p->write, TL_NO_SYNC, &ok_why));
 	OK(tl_view_publish(p->store, p->group_no, p->seq, NULL, 0, &ok_why));
 	assert_int_equal(

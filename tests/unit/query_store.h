@@ -515,7 +515,7 @@ make_page(struct place *p, int64_t bucket_ms, struct tl_arena *arena, struct tl_
 			e->repo != 0	  ? e->repo
 			: session != NULL ? session->repo
 					  : 0,
-			e->repo != 0};
+			e->repo != 0, 0};
 		event_totals(p, e, &row.totals);
 		if (e->kind == TL_KIND_REQUEST)
 			row.first_ms = row.last_ms = event_time(e);
@@ -563,11 +563,22 @@ put_page(struct place *p, enum tl_span span, int64_t bucket_ms, const struct tl_
 	tl_buf_fini(&bytes);
 }
 
-/* Every page that holds one of the events, of all three spans. */
+/* A quarter as it stands in the page of its hour. */
+static inline void
+place_quarter(struct tl_page *page, uint32_t quarter, struct tl_arena *arena)
+{
+	for (uint32_t i = 0; i < page->row_count; i++)
+		page->rows[i].key.quarter = quarter;
+	page->group_quarters = tl_arena_array(arena, page->group_count, 1);
+	for (uint32_t i = 0; i < page->group_count; i++)
+		page->group_quarters[i] = (uint8_t)(1u << quarter);
+}
+
+/* Every page that holds one of the events, of hours and of days. */
 static inline void
 write_pages(struct place *p)
 {
-	for (enum tl_span span = TL_SPAN_15M; span <= TL_SPAN_1D; span++) {
+	for (enum tl_span span = TL_SPAN_1H; span <= TL_SPAN_1D; span++) {
 		for (uint32_t i = 0; i < p->event_count; i++) {
 			int64_t start_ms = tl_bucket_floor(span, event_time(&p->events[i]));
 			struct tl_page sum = {0};
@@ -585,13 +596,12 @@ write_pages(struct place *p)
 				struct tl_page quarter;
 
 				make_page(p, at_ms, &arena, &quarter);
-				if (span == TL_SPAN_15M) {
-					sum = quarter;
-					break;
-				}
-				if (quarter.row_count == 0)
-					continue;
-				quarter.group_count = 0;
+				if (span == TL_SPAN_1D)
+					quarter.group_count = 0;
+				else
+					place_quarter(&quarter,
+						(uint32_t)((at_ms - start_ms) / QUARTER_MS),
+						&arena);
 				OK(tl_page_add(&sum, &quarter, &arena, &sum));
 			}
 			put_page(p, span, start_ms, &sum);

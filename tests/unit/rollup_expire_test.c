@@ -57,7 +57,7 @@ a_day_goes_when_its_time_is_up_and_not_before(void **state)
 	assert_int_equal(counts.days, 0);
 	counts = expire_at(world, DAY0 + (RETENTION_DAYS + 1) * TL_DAY_MS);
 	assert_int_equal(counts.days, 1);
-	assert_int_equal(counts.cells, 2);
+	assert_int_equal(counts.cells, 1);
 	assert_int_equal(counts.sessions, 0);
 	assert_null(tl_day_pin(world->store, DAY0));
 	assert_int_equal(world_repo(world, TL_SPAN_15M, T0, 0).row_count, 0);

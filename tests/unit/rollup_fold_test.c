@@ -621,9 +621,9 @@ static void
 world_erase_derived(struct world *world)
 {
 	for (int family = 0; family < TL_FAMILY_COUNT; family++) {
-		if (family == TL_FAMILY_CELL_15M || family == TL_FAMILY_CELL_1H ||
-			family == TL_FAMILY_CELL_1D || family == TL_FAMILY_SESSION ||
-			family == TL_FAMILY_LIFE || family == TL_FAMILY_MARK)
+		if (family == TL_FAMILY_CELL_1H || family == TL_FAMILY_CELL_1D ||
+			family == TL_FAMILY_SESSION || family == TL_FAMILY_LIFE ||
+			family == TL_FAMILY_MARK)
 			must(tl_store_erase(world->store, (enum tl_family)family, &world->why));
 	}
 }

@@ -245,7 +245,7 @@ going_back_that_was_cut_off_begins_again(void **state)
 	world_fold(world);
 	tl_write_put(world->write, TL_FAMILY_MARK, tl_key_slice(&restoring), tl_slice_of("\1", 1));
 	must(tl_write_commit(world->write, TL_NO_SYNC, &world->why));
-	must(tl_store_erase(world->store, TL_FAMILY_CELL_15M, &world->why));
+	must(tl_store_erase(world->store, TL_FAMILY_CELL_1H, &world->why));
 	assert_int_equal(start(world), REPAIR_FLUSH_POINT);
 	assert_whole(world);
 	assert_int_equal(start(world), REPAIR_NONE);

@@ -362,12 +362,12 @@ world_dump_page(struct tl_slice key, struct tl_slice value, struct tl_buf *dump)
 	struct tl_page page;
 
 	tl_arena_init(&arena, 64u << 20);
-	assert_true(tl_key_page_parse(key, TL_SPAN_15M, &place));
-	assert_int_equal(tl_page_decode(value, TL_SPAN_15M, place.bucket_ms, &arena, &page), TL_OK);
+	assert_true(tl_key_page_parse(key, TL_SPAN_1H, &place));
+	assert_int_equal(tl_page_decode(value, TL_SPAN_1H, place.bucket_ms, &arena, &page), TL_OK);
 	page.group_count = 0;
 	if (page.row_count > 0) {
 		tl_buf_put_slice(dump, key);
-		tl_page_encode(&page, TL_SPAN_15M, place.bucket_ms, dump);
+		tl_page_encode(&page, TL_SPAN_1H, place.bucket_ms, dump);
 	}
 	tl_arena_fini(&arena);
 }
@@ -375,8 +375,8 @@ world_dump_page(struct tl_slice key, struct tl_slice value, struct tl_buf *dump)
 WORLD_FN void
 world_dump(struct world *world, enum dump how, struct tl_buf *dump)
 {
-	static const enum tl_family families[] = {TL_FAMILY_CELL_15M, TL_FAMILY_CELL_1H,
-		TL_FAMILY_CELL_1D, TL_FAMILY_SESSION, TL_FAMILY_LIFE};
+	static const enum tl_family families[] = {
+		TL_FAMILY_CELL_1H, TL_FAMILY_CELL_1D, TL_FAMILY_SESSION, TL_FAMILY_LIFE};
 
 	tl_buf_init(dump, 0);
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
@@ -387,7 +387,7 @@ world_dump(struct world *world, enum dump how, struct tl_buf *dump)
 
 		must(tl_scan_open(world->store, NULL, families[i], none, none, &scan, &world->why));
 		while (tl_scan_next(scan, &key, &value, &world->why) == TL_OK) {
-			if (how == DUMP_WITHOUT_GROUPS && families[i] == TL_FAMILY_CELL_15M) {
+			if (how == DUMP_WITHOUT_GROUPS && families[i] == TL_FAMILY_CELL_1H) {
 				world_dump_page(key, value, dump);
 				continue;
 			}

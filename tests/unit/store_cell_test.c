@@ -12,7 +12,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TEN_MS 1795255200000LL /* 2026-11-21T10:00:00Z, 15m cell number 1994728 */
 #define ARENA_BYTES ((size_t)64 << 20)
-#define ROWS_MAX 64u
+#define ROWS_MAX 128u
 
 struct place {
 	struct tl_arena arena;
@@ -20,10 +20,14 @@ struct place {
 	uint64_t seed;
 };
 
+static void make_hour_rows(void);
+
 static int
 set_up(void **state)
 {
 	struct place *p = calloc(1, sizeof(*p));
+
+	make_hour_rows();
 
 	tl_arena_init(&p->arena, ARENA_BYTES);
 	tl_buf_init(&p->buf, 0);
@@ -76,11 +80,31 @@ static struct tl_cell_row golden_rows[] = {
 		.last_ms = INT64_MIN},
 };
 static struct tl_cell_pr golden_prs[] = {{900, {4, 7}}, {900, {4, 31}}};
+/* The same in an hour: in its first, second and last quarter. */
+static struct tl_cell_row hour_rows[3];
 static uint64_t golden_groups[] = {17, 18, 40};
+static uint8_t golden_quarters[] = {0x1, 0x2, 0x9};
 static struct tl_cell_split golden_splits[] = {
 	{{4, 7}, {{{.requests = 2, .input_tokens = 840, .cost_nusd = 29220001}}}},
 	{{4, 31}, {{{.requests = 1, .input_tokens = 840, .cost_nusd = 29220000}}}},
 };
+
+static void
+make_hour_rows(void)
+{
+	static const uint32_t quarters[] = {0, 1, 3};
+
+	for (size_t i = 0; i < COUNT(hour_rows); i++) {
+		struct tl_cell_row *made = &hour_rows[i];
+
+		*made = golden_rows[i];
+		made->key.quarter = quarters[i];
+		if (made->last_ms == INT64_MIN)
+			continue;
+		made->first_ms += quarters[i] * TL_QUARTER_MS;
+		made->last_ms += quarters[i] * TL_QUARTER_MS;
+	}
+}
 
 static void
 check_eq(const struct tl_page *a, const struct tl_page *b)
@@ -92,11 +116,12 @@ static void
 pages_have_their_golden_bytes(void **state)
 {
 	struct place *p = *state;
-	struct tl_page quarter = {.rows = golden_rows,
+	struct tl_page hour = {.rows = hour_rows,
 		.row_count = 3,
 		.prs = golden_prs,
 		.pr_count = 2,
 		.groups = golden_groups,
+		.group_quarters = golden_quarters,
 		.group_count = 3};
 	struct tl_page day = {.rows = golden_rows,
 		.row_count = 3,
@@ -108,12 +133,12 @@ pages_have_their_golden_bytes(void **state)
 	struct tl_page empty = {.row_count = 0};
 	struct tl_page got;
 
-	tl_page_encode(&quarter, TL_SPAN_15M, TEN_MS, &p->buf);
-	golden_check(GOLDEN, "quarter", tl_buf_slice(&p->buf));
-	assert_int_equal(tl_page_decode(golden_read(GOLDEN, "quarter", &p->buf), TL_SPAN_15M,
-				 TEN_MS, &p->arena, &got),
+	tl_page_encode(&hour, TL_SPAN_1H, TEN_MS, &p->buf);
+	golden_check(GOLDEN, "hour", tl_buf_slice(&p->buf));
+	assert_int_equal(tl_page_decode(golden_read(GOLDEN, "hour", &p->buf), TL_SPAN_1H, TEN_MS,
+				 &p->arena, &got),
 		TL_OK);
-	/* Splits of a quarter are computed: cell number 1994728 mod 2 = 0, so the first has the
+	/* Splits of an hour are computed: cell number 1994728 mod 2 = 0, so the first has the
 	 * odd unit of each measure. */
 	assert_int_equal(got.split_count, 2);
 	assert_int_equal(tl_pr_cmp(got.splits[0].pr, (struct tl_pr){4, 7}), 0);
@@ -122,7 +147,7 @@ pages_have_their_golden_bytes(void **state)
 	assert_int_equal(got.splits[1].totals.requests, 1);
 	assert_int_equal(got.splits[1].totals.cost_nusd, 29220000);
 	got.split_count = 0;
-	check_eq(&got, &quarter);
+	check_eq(&got, &hour);
 
 	tl_buf_reset(&p->buf);
 	tl_page_encode(&day, TL_SPAN_1D, day_ms, &p->buf);
@@ -141,9 +166,30 @@ pages_have_their_golden_bytes(void **state)
 	check_eq(&got, &empty);
 }
 
-/* Rows of few sessions and models, so that pages have keys in common; all in the arena. */
+/* A row at a random place of its quarter. */
+static struct tl_cell_row
+random_row(struct place *p, uint32_t session, uint32_t model, uint32_t quarter)
+{
+	struct tl_cell_row made = row(session, model, 1 + (int64_t)(next_random(&p->seed) % 3), 0);
+
+	made.key.quarter = quarter;
+	made.totals.cost_nusd = (int64_t)(next_random(&p->seed) % 1000000);
+	if (next_random(&p->seed) % 2 == 0) {
+		made.totals.saved_tokens = (int64_t)(next_random(&p->seed) % 5000);
+		made.totals.saved_nusd = made.totals.saved_tokens * 3000 * model +
+					 (int64_t)(next_random(&p->seed) % 8 == 0);
+	}
+	made.first_ms += quarter * TL_QUARTER_MS + (int64_t)(next_random(&p->seed) % 1000);
+	made.last_ms += quarter * TL_QUARTER_MS + (int64_t)(next_random(&p->seed) % 1000);
+	return made;
+}
+
+/*
+ * Rows of few sessions and models, so that pages have keys in common; all in the arena. Of an hour
+ * they are in any of its quarters.
+ */
 static struct tl_page
-random_page(struct place *p, bool negative)
+random_page(struct place *p, enum tl_span span, bool negative)
 {
 	struct tl_page page = {.row_count = 0};
 	uint32_t pr_count;
@@ -151,18 +197,17 @@ random_page(struct place *p, bool negative)
 	page.rows = tl_arena_array(&p->arena, ROWS_MAX, sizeof(*page.rows));
 	page.prs = tl_arena_array(&p->arena, ROWS_MAX, sizeof(*page.prs));
 	page.groups = tl_arena_array(&p->arena, ROWS_MAX, sizeof(*page.groups));
+	page.group_quarters = tl_arena_array(&p->arena, ROWS_MAX, 1);
 	for (uint32_t session = 1; session <= 8; session++) {
 		if (next_random(&p->seed) % 2 == 0)
 			continue;
-		for (uint32_t model = 0; model < 3; model++) {
+		for (uint32_t i = 0; i < 3 * TL_HOUR_QUARTERS; i++) {
 			struct tl_cell_row *made = &page.rows[page.row_count];
+			uint32_t quarter = i % TL_HOUR_QUARTERS;
 
-			if (next_random(&p->seed) % 2 == 0)
+			if (next_random(&p->seed) % 3 != 0 || (span == TL_SPAN_1D && quarter != 0))
 				continue;
-			*made = row(session, model, 1 + (int64_t)(next_random(&p->seed) % 3), 0);
-			made->totals.cost_nusd = (int64_t)(next_random(&p->seed) % 1000000);
-			made->first_ms += (int64_t)(next_random(&p->seed) % 1000);
-			made->last_ms += (int64_t)(next_random(&p->seed) % 1000);
+			*made = random_row(p, session, i / TL_HOUR_QUARTERS, quarter);
 			if (negative && next_random(&p->seed) % 4 == 0)
 				made->totals.requests = -made->totals.requests;
 			page.row_count++;
@@ -175,9 +220,11 @@ random_page(struct place *p, bool negative)
 			page.prs[page.pr_count++] =
 				(struct tl_cell_pr){session, {1 + session % 2, 10 * i + 1}};
 	}
-	for (uint64_t no = 1; no < 30; no++) {
-		if (next_random(&p->seed) % 3 == 0)
-			page.groups[page.group_count++] = no * 1000;
+	for (uint64_t no = 1; no < 30 && span == TL_SPAN_1H; no++) {
+		if (next_random(&p->seed) % 3 != 0)
+			continue;
+		page.groups[page.group_count] = no * 1000;
+		page.group_quarters[page.group_count++] = (uint8_t)(1 + next_random(&p->seed) % 15);
 	}
 	return page;
 }
@@ -189,15 +236,13 @@ any_page_comes_back(void **state)
 
 	p->seed = 11;
 	for (int round = 0; round < 300; round++) {
-		enum tl_span span = (enum tl_span)(round % TL_SPAN_COUNT);
+		enum tl_span span = round % 2 == 0 ? TL_SPAN_1H : TL_SPAN_1D;
 		int64_t bucket_ms = tl_bucket_floor(span, TEN_MS);
 		struct tl_page page, got;
 
 		tl_arena_reset(&p->arena);
-		page = random_page(p, true);
-		assert_int_equal(tl_page_split(&page, TEN_MS, &p->arena), TL_OK);
-		if (span != TL_SPAN_15M)
-			page.group_count = 0;
+		page = random_page(p, span, true);
+		assert_int_equal(tl_page_split(&page, bucket_ms, &p->arena), TL_OK);
 		tl_buf_reset(&p->buf);
 		tl_page_encode(&page, span, bucket_ms, &p->buf);
 		assert_int_equal(
@@ -207,18 +252,59 @@ any_page_comes_back(void **state)
 	}
 }
 
+/* Whatever is asked of an hour by quarter adds up to what is asked of it as a whole. */
+static void
+an_hour_is_the_sum_of_its_quarters(void **state)
+{
+	struct place *p = *state;
+
+	p->seed = 14;
+	for (int round = 0; round < 300; round++) {
+		struct tl_page hour, sum = {.row_count = 0};
+		uint32_t row_count = 0;
+
+		tl_arena_reset(&p->arena);
+		hour = random_page(p, TL_SPAN_1H, false);
+		assert_int_equal(tl_page_split(&hour, TEN_MS, &p->arena), TL_OK);
+		for (uint32_t i = 0; i < TL_HOUR_QUARTERS; i++) {
+			struct tl_page quarter;
+
+			assert_int_equal(
+				tl_page_quarter(&hour, TEN_MS, i, &p->arena, &quarter), TL_OK);
+			for (uint32_t k = 0; k < quarter.row_count; k++) {
+				int64_t first_ms = quarter.rows[k].first_ms;
+
+				assert_int_equal(quarter.rows[k].key.quarter, 0);
+				assert_int_equal(tl_bucket_floor(TL_SPAN_15M, first_ms),
+					TEN_MS + i * TL_QUARTER_MS);
+			}
+			for (uint32_t k = 0, at = 0; k < hour.group_count; k++) {
+				if (hour.group_quarters[k] >> i & 1)
+					assert_int_equal(quarter.groups[at++], hour.groups[k]);
+			}
+			row_count += quarter.row_count;
+			quarter.group_count = 0;
+			assert_int_equal(tl_page_add(&sum, &quarter, &p->arena, &sum), TL_OK);
+		}
+		assert_int_equal(row_count, hour.row_count);
+		assert_int_equal(tl_page_join_quarters(&hour), TL_OK);
+		check_eq(&sum, &hour);
+	}
+}
+
 static void
 keys_are_ordered_field_by_field(void **state)
 {
 	static const struct tl_cell_key rising[] = {
-		{1, 1, 1, 1, 1, 0},
-		{1, 1, 1, 1, 1, 1},
-		{1, 1, 1, 1, 2, 0},
-		{1, 1, 1, 2, 0, 0},
-		{1, 1, 2, 0, 0, 0},
-		{1, 2, 0, 0, 0, 0},
-		{2, 0, 0, 0, 0, 0},
-		{UINT32_MAX, 0, 0, 0, 0, 0},
+		{1, 1, 1, 1, 1, 0, 0},
+		{1, 1, 1, 1, 1, 0, 3},
+		{1, 1, 1, 1, 1, 1, 0},
+		{1, 1, 1, 1, 2, 0, 0},
+		{1, 1, 1, 2, 0, 0, 0},
+		{1, 1, 2, 0, 0, 0, 0},
+		{1, 2, 0, 0, 0, 0, 0},
+		{2, 0, 0, 0, 0, 0, 0},
+		{UINT32_MAX, 0, 0, 0, 0, 0, 0},
 	};
 
 	(void)state;
@@ -382,13 +468,18 @@ groups_unite(void **state)
 {
 	struct place *p = *state;
 	uint64_t before[] = {1, 5, 9}, change[] = {2, 5, UINT64_MAX};
-	struct tl_page page = {.groups = before, .group_count = 3};
-	struct tl_page delta = {.groups = change, .group_count = 3};
+	uint8_t before_quarters[] = {1, 2, 3}, change_quarters[] = {4, 8, 1};
+	struct tl_page page = {
+		.groups = before, .group_quarters = before_quarters, .group_count = 3};
+	struct tl_page delta = {
+		.groups = change, .group_quarters = change_quarters, .group_count = 3};
 	struct tl_page sum = add(p, &page, &delta);
 	const uint64_t wanted[] = {1, 2, 5, 9, UINT64_MAX};
+	const uint8_t wanted_quarters[] = {1, 4, 2 | 8, 3, 1};
 
 	assert_int_equal(sum.group_count, 5);
 	assert_memory_equal(sum.groups, wanted, sizeof(wanted));
+	assert_memory_equal(sum.group_quarters, wanted_quarters, sizeof(wanted_quarters));
 }
 
 static void
@@ -402,11 +493,11 @@ pages_add_in_any_order(void **state)
 		struct tl_page a, b, c, left, right;
 
 		tl_arena_reset(&p->arena);
-		a = random_page(p, false);
-		b = random_page(p, false);
-		c = random_page(p, false);
+		a = random_page(p, TL_SPAN_1H, false);
+		b = random_page(p, TL_SPAN_1H, false);
+		c = random_page(p, TL_SPAN_1H, false);
 		assert_int_equal(tl_page_split(&a, TEN_MS, &p->arena), TL_OK);
-		assert_int_equal(tl_page_split(&b, TEN_MS + TL_QUARTER_MS, &p->arena), TL_OK);
+		assert_int_equal(tl_page_split(&b, TEN_MS + TL_HOUR_MS, &p->arena), TL_OK);
 		assert_int_equal(tl_page_split(&c, TEN_MS, &p->arena), TL_OK);
 		left = add(p, &a, &b);
 		left = add(p, &left, &c);
@@ -437,9 +528,8 @@ a_sum_past_63_bits_is_told(void **state)
 	assert_int_equal(tl_page_add(&splits, &splits, &p->arena, &sum), TL_EAMOUNT_OVERFLOW);
 	assert_int_equal(tl_page_split(&split_page, 0, &p->arena), TL_EAMOUNT_OVERFLOW);
 	/* Nothing of the kind is ever written, so stored it is damage. */
-	tl_page_encode(&split_page, TL_SPAN_15M, TEN_MS, &p->buf);
-	assert_int_equal(
-		tl_page_decode(tl_buf_slice(&p->buf), TL_SPAN_15M, TEN_MS, &p->arena, &sum),
+	tl_page_encode(&split_page, TL_SPAN_1H, TEN_MS, &p->buf);
+	assert_int_equal(tl_page_decode(tl_buf_slice(&p->buf), TL_SPAN_1H, TEN_MS, &p->arena, &sum),
 		TL_ESTORAGE_CORRUPT);
 }
 
@@ -453,11 +543,13 @@ a_difference_anywhere_is_seen(void **state)
 		.splits = golden_splits,
 		.split_count = 2,
 		.groups = golden_groups,
+		.group_quarters = golden_quarters,
 		.group_count = 3};
 	struct tl_cell_row rows[3];
 	struct tl_cell_pr prs[2];
 	struct tl_cell_split splits[2];
 	uint64_t groups[3];
+	uint8_t quarters[3];
 	struct tl_page other = {.rows = rows,
 		.row_count = 3,
 		.prs = prs,
@@ -465,6 +557,7 @@ a_difference_anywhere_is_seen(void **state)
 		.splits = splits,
 		.split_count = 2,
 		.groups = groups,
+		.group_quarters = quarters,
 		.group_count = 3};
 	int64_t *const times[] = {&rows[1].first_ms, &rows[1].last_ms, &rows[2].totals.fix_ms,
 		&splits[1].totals.requests};
@@ -477,6 +570,7 @@ a_difference_anywhere_is_seen(void **state)
 	memcpy(prs, golden_prs, sizeof(prs));
 	memcpy(splits, golden_splits, sizeof(splits));
 	memcpy(groups, golden_groups, sizeof(groups));
+	memcpy(quarters, golden_quarters, sizeof(quarters));
 	assert_true(tl_page_eq(&page, &other));
 	for (size_t i = 0; i < COUNT(times); i++) {
 		++*times[i];
@@ -490,6 +584,9 @@ a_difference_anywhere_is_seen(void **state)
 	}
 	groups[2]++;
 	assert_false(tl_page_eq(&page, &other));
+	groups[2]--;
+	quarters[2]++;
+	assert_false(tl_page_eq(&page, &other));
 }
 
 static void
@@ -501,20 +598,21 @@ every_flipped_bit_is_found(void **state)
 		.prs = golden_prs,
 		.pr_count = 2,
 		.groups = golden_groups,
+		.group_quarters = golden_quarters,
 		.group_count = 3};
 	struct tl_page got;
 
-	tl_page_encode(&page, TL_SPAN_15M, TEN_MS, &p->buf);
+	tl_page_encode(&page, TL_SPAN_1H, TEN_MS, &p->buf);
 	for (size_t bit = 0; bit < p->buf.bytes * 8; bit++) {
 		p->buf.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		assert_int_equal(
-			tl_page_decode(tl_buf_slice(&p->buf), TL_SPAN_15M, TEN_MS, &p->arena, &got),
+			tl_page_decode(tl_buf_slice(&p->buf), TL_SPAN_1H, TEN_MS, &p->arena, &got),
 			TL_ESTORAGE_CORRUPT);
 		p->buf.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
 	for (size_t bytes = 0; bytes < p->buf.bytes; bytes++)
-		assert_int_equal(tl_page_decode(tl_slice_of(p->buf.data, bytes), TL_SPAN_15M,
-					 TEN_MS, &p->arena, &got),
+		assert_int_equal(tl_page_decode(tl_slice_of(p->buf.data, bytes), TL_SPAN_1H, TEN_MS,
+					 &p->arena, &got),
 			TL_ESTORAGE_CORRUPT);
 }
 
@@ -543,12 +641,13 @@ a_forged_page_is_survived(void **state)
 		.splits = golden_splits,
 		.split_count = 2,
 		.groups = golden_groups,
+		.group_quarters = golden_quarters,
 		.group_count = 3};
 	uint32_t taken_count = 0;
 
 	p->seed = 13;
 	for (int round = 0; round < 100000; round++) {
-		enum tl_span span = round % 2 == 0 ? TL_SPAN_15M : TL_SPAN_1D;
+		enum tl_span span = round % 2 == 0 ? TL_SPAN_1H : TL_SPAN_1D;
 		int64_t bucket_ms = tl_bucket_floor(span, TEN_MS);
 		struct tl_page got;
 		uint8_t *data;
@@ -586,20 +685,22 @@ a_small_arena_is_told(void **state)
 		.splits = golden_splits,
 		.split_count = 2,
 		.groups = golden_groups,
+		.group_quarters = golden_quarters,
 		.group_count = 3};
 	struct tl_page got;
 
 	for (int i = 0; i < 2; i++) {
-		enum tl_span span = i == 0 ? TL_SPAN_15M : TL_SPAN_1H;
+		enum tl_span span = i == 0 ? TL_SPAN_1H : TL_SPAN_1D;
+		int64_t bucket_ms = tl_bucket_floor(span, TEN_MS);
 		enum tl_err err = TL_ENOMEM;
 
 		tl_buf_reset(&p->buf);
-		tl_page_encode(&page, span, TEN_MS, &p->buf);
+		tl_page_encode(&page, span, bucket_ms, &p->buf);
 		for (size_t bytes = 16; err == TL_ENOMEM; bytes += 16) {
 			struct tl_arena small;
 
 			tl_arena_init(&small, bytes);
-			err = tl_page_decode(tl_buf_slice(&p->buf), span, TEN_MS, &small, &got);
+			err = tl_page_decode(tl_buf_slice(&p->buf), span, bucket_ms, &small, &got);
 			if (err != TL_ENOMEM)
 				assert_int_equal(err, TL_OK);
 			tl_arena_fini(&small);
@@ -623,6 +724,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(pages_have_their_golden_bytes),
 		TEST(any_page_comes_back),
+		TEST(an_hour_is_the_sum_of_its_quarters),
 		TEST(keys_are_ordered_field_by_field),
 		TEST(remainders_start_at_the_cell_number),
 		TEST(splits_of_sessions_add_up_per_pull_request),

@@ -52,8 +52,6 @@ make_goldens(void **state)
 
 	(void)state;
 	add_golden("journal", TL_FAMILY_JOURNAL, tl_key_journal(7), "group=7");
-	add_golden("cell_15m", TL_FAMILY_CELL_15M, page_key(TL_SPAN_15M, TEN_MS, 0),
-		"org=1 bucket=2026-11-21T10:00:00.000Z part=0");
 	add_golden("cell_1h", TL_FAMILY_CELL_1H, page_key(TL_SPAN_1H, TEN_MS, 3),
 		"org=1 bucket=2026-11-21T10:00:00.000Z part=3");
 	add_golden("cell_1d", TL_FAMILY_CELL_1D, page_key(TL_SPAN_1D, TEN_MS, 0),
@@ -235,12 +233,12 @@ a_key_parses_back(void **state)
 	key = tl_key_block(1234567890123, 65535);
 	assert_true(tl_key_block_parse(tl_key_slice(&key), &group_no, &block_no));
 	assert_true(group_no == 1234567890123 && block_no == 65535);
-	place = (struct tl_page_place){UINT32_MAX, TL_SPAN_15M, -TL_QUARTER_MS, 77};
+	place = (struct tl_page_place){UINT32_MAX, TL_SPAN_1H, -TL_HOUR_MS, 77};
 	key = tl_key_page(&place);
 	place = (struct tl_page_place){.org = 0};
-	assert_true(tl_key_page_parse(tl_key_slice(&key), TL_SPAN_15M, &place));
-	assert_true(place.org == UINT32_MAX && place.span == TL_SPAN_15M);
-	assert_true(place.bucket_ms == -TL_QUARTER_MS && place.part == 77);
+	assert_true(tl_key_page_parse(tl_key_slice(&key), TL_SPAN_1H, &place));
+	assert_true(place.org == UINT32_MAX && place.span == TL_SPAN_1H);
+	assert_true(place.bucket_ms == -TL_HOUR_MS && place.part == 77);
 	key = tl_key_session(3, 4);
 	assert_true(tl_key_session_parse(tl_key_slice(&key), &a, &b));
 	assert_true(a == 3 && b == 4);
@@ -264,8 +262,8 @@ a_bucket_that_no_time_has_is_refused(void **state)
 	struct tl_page_place place = {.org = 77};
 
 	(void)state;
-	assert_false(tl_key_page_parse(tl_slice_of(first, 16), TL_SPAN_15M, &place));
-	assert_false(tl_key_page_parse(tl_slice_of(last, 16), TL_SPAN_15M, &place));
+	assert_false(tl_key_page_parse(tl_slice_of(first, 16), TL_SPAN_1H, &place));
+	assert_false(tl_key_page_parse(tl_slice_of(last, 16), TL_SPAN_1H, &place));
 	assert_int_equal(place.org, 77);
 }
 
@@ -367,10 +365,9 @@ a_name_cannot_pass_for_a_uuid(void **state)
 }
 
 static void
-each_span_has_its_family(void **state)
+hours_and_days_have_their_family(void **state)
 {
 	(void)state;
-	assert_int_equal(tl_cell_family(TL_SPAN_15M), TL_FAMILY_CELL_15M);
 	assert_int_equal(tl_cell_family(TL_SPAN_1H), TL_FAMILY_CELL_1H);
 	assert_int_equal(tl_cell_family(TL_SPAN_1D), TL_FAMILY_CELL_1D);
 }
@@ -392,7 +389,7 @@ main(void)
 		cmocka_unit_test(an_orgs_keys_lie_between_its_prefix_and_its_end),
 		cmocka_unit_test(a_name_cannot_pass_for_anothers_digest),
 		cmocka_unit_test(a_name_cannot_pass_for_a_uuid),
-		cmocka_unit_test(each_span_has_its_family),
+		cmocka_unit_test(hours_and_days_have_their_family),
 	};
 
 	return cmocka_run_group_tests(tests, make_goldens, NULL);

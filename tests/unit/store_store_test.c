@@ -44,7 +44,7 @@ families_have_their_names(void **state)
 {
 	(void)state;
 	assert_string_equal(tl_family_name(TL_FAMILY_MARK), "mark");
-	assert_string_equal(tl_family_name(TL_FAMILY_CELL_15M), "cell.15m");
+	assert_string_equal(tl_family_name(TL_FAMILY_CELL_1H), "cell.1h");
 	assert_string_equal(tl_family_name(TL_FAMILY_REGISTRY), "registry");
 }
 
