@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 
 #include "schema/base/crypt.h"
+#include "schema/base/hash.h"
 
 #define IDS_MIN 3584u
 #define PEGS_MIN 4096u
@@ -59,25 +60,13 @@ taken_max(uint64_t peg_count)
 	return peg_count / 8 * 7;
 }
 
-static uint64_t
-fold_multiply(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-/*
- * Ids are chosen by strangers, so the hash is keyed with random words that never leave the
- * process, and nobody outside sees a hash or an order of slots that could tell them. Under that
- * condition two folded multiplies are enough, at a third of SipHash's price.
- */
+/* As tl_hash, of 16 bytes. */
 static uint32_t
 hash_of(const struct dedupe *dedupe, uint64_t low, uint64_t high)
 {
-	uint64_t hash = fold_multiply(low ^ dedupe->seed[0], high ^ dedupe->seed[1]);
+	uint64_t hash = tl_fold_multiply(low ^ dedupe->seed[0], high ^ dedupe->seed[1]);
 
-	return (uint32_t)(fold_multiply(hash ^ dedupe->seed[2], dedupe->seed[3]) >> 32);
+	return (uint32_t)(tl_fold_multiply(hash ^ dedupe->seed[2], dedupe->seed[3]) >> 32);
 }
 
 static uint32_t

@@ -15,7 +15,7 @@ void tl_random(void *out, size_t bytes);
 void tl_sha256(struct tl_slice data, uint8_t digest_out[32]);
 void tl_hmac_sha256(const uint8_t key[32], struct tl_slice data, uint8_t mac_out[32]);
 
-/* SipHash-2-4 for tables that strangers can fill. */
+/* SipHash-2-4, keyed: also where the hash is shown. Tables that compare keys have tl_hash. */
 uint64_t tl_siphash(const uint8_t key[16], struct tl_slice data);
 
 /* XXH3-64, a checksum: never where a stranger chooses the bytes to collide. */

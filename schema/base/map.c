@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema/base/crypt.h"
+#include "schema/base/hash.h"
 
 #define MAP_SLOTS_MIN 16
 #define MAP_KEY_BYTES_MIN 256
@@ -24,7 +24,7 @@ struct map_slot {
 };
 
 struct tl_map {
-	uint8_t seed[16];
+	struct tl_hash_key hash_key;
 	size_t count_max;
 	size_t count;
 	struct map_slot *slots;
@@ -43,7 +43,7 @@ tl_map_new(size_t count_max, struct tl_map **map_out)
 	if (!map)
 		return TL_ENOMEM;
 	map->count_max = count_max;
-	tl_random(map->seed, sizeof(map->seed));
+	tl_hash_key_make(&map->hash_key);
 	*map_out = map;
 	return TL_OK;
 }
@@ -71,7 +71,7 @@ tl_map_clear(struct tl_map *map)
 static uint64_t
 hash_of(const struct tl_map *map, struct tl_slice key)
 {
-	return tl_siphash(map->seed, key) | MAP_HASH_USED;
+	return tl_hash(&map->hash_key, key) | MAP_HASH_USED;
 }
 
 static struct tl_slice

@@ -1,6 +1,6 @@
 /*
- * A hash table from byte strings to 64-bit values, with a bound, seeded with random bytes per
- * table (SipHash) so that strangers cannot choose collisions.
+ * A hash table from byte strings to 64-bit values, with a bound; its hash is keyed per table so
+ * that strangers cannot choose collisions.
  */
 #ifndef TL_BASE_MAP_H
 #define TL_BASE_MAP_H

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "schema/base/crypt.h"
+#include "schema/base/hash.h"
 #include "schema/model/limits.h"
 
 #define SYMBOLS_INITIAL 64u
@@ -123,19 +124,19 @@ tl_batch_set(struct tl_batch *batch, enum tl_column column, uint32_t row_idx, in
 }
 
 /* One key per process is enough: a batch is bounded, and nobody outside sees a hash. */
-static uint8_t symbol_key[16];
+static struct tl_hash_key symbol_key;
 static pthread_once_t symbol_key_once = PTHREAD_ONCE_INIT;
 
 static void
 symbol_key_make(void)
 {
-	tl_random(symbol_key, sizeof(symbol_key));
+	tl_hash_key_make(&symbol_key);
 }
 
 static uint32_t
 symbol_hash(enum tl_name_kind kind, struct tl_slice text)
 {
-	uint64_t hash = tl_siphash(symbol_key, text);
+	uint64_t hash = tl_hash(&symbol_key, text);
 
 	return (uint32_t)(hash ^ (hash >> 32)) + (uint32_t)kind * 0x9e3779b1u;
 }

@@ -15,7 +15,7 @@ tl_credentials_new(void)
 	struct tl_credentials *credentials = tl_shared_new(sizeof(*credentials));
 
 	if (credentials)
-		tl_random(credentials->seed, sizeof(credentials->seed));
+		tl_hash_key_make(&credentials->hash_key);
 	return credentials;
 }
 
@@ -43,7 +43,7 @@ static uint32_t *
 slot_of(const struct tl_credentials *credentials, struct tl_slice key_id)
 {
 	size_t mask = SLOT_COUNT(credentials->capacity) - 1;
-	size_t i = tl_siphash(credentials->seed, key_id) & mask;
+	size_t i = tl_hash(&credentials->hash_key, key_id) & mask;
 
 	for (;; i = (i + 1) & mask) {
 		uint32_t *slot = &credentials->slots[i];
@@ -94,7 +94,7 @@ tl_credentials_clone(const struct tl_credentials *credentials, struct tl_credent
 
 	if (!clone)
 		return TL_ENOMEM;
-	memcpy(clone->seed, credentials->seed, sizeof(clone->seed));
+	clone->hash_key = credentials->hash_key;
 	if (credentials->capacity > 0)
 		err = fill(credentials, credentials->capacity, clone);
 	if (err) {

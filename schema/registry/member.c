@@ -42,7 +42,7 @@ static uint32_t *
 member_slot(const struct tl_org_state *state, const uint8_t id[16])
 {
 	size_t mask = SLOT_COUNT(state->member_capacity) - 1;
-	size_t i = tl_siphash(state->seed, tl_slice_of(id, 16)) & mask;
+	size_t i = tl_hash(&state->hash_key, tl_slice_of(id, 16)) & mask;
 
 	for (;; i = (i + 1) & mask) {
 		uint32_t no = state->member_slots[i];
@@ -63,7 +63,7 @@ agent_hash(const struct tl_org_state *state, uint32_t member_no, struct tl_slice
 	tl_put_be32(key, member_no);
 	if (type_bytes > 0)
 		memcpy(key + 4, type.data, type_bytes);
-	return tl_siphash(state->seed, tl_slice_of(key, 4 + type_bytes));
+	return tl_hash(&state->hash_key, tl_slice_of(key, 4 + type_bytes));
 }
 
 /* The slot of (member, type), or the empty one where it belongs. capacity is not 0. */
@@ -108,7 +108,7 @@ tl_org_state_new(const struct tl_org *org, struct tl_org_state **state_out)
 
 	if (!state)
 		return TL_ENOMEM;
-	tl_random(state->seed, sizeof(state->seed));
+	tl_hash_key_make(&state->hash_key);
 	state->org.no = org->no;
 	tl_org_state_set(state, org);
 	*state_out = state;

@@ -8,6 +8,7 @@
 #ifndef TL_REGISTRY_REGISTRY_PRIVATE_H
 #define TL_REGISTRY_REGISTRY_PRIVATE_H
 
+#include "schema/base/hash.h"
 #include "schema/registry/registry.h"
 
 /* Bounds that only a flood of invented people reaches. */
@@ -71,7 +72,8 @@ TL_MUST enum tl_err tl_org_decode(struct tl_slice value, struct tl_org *org_out,
 struct tl_org_state {
 	struct tl_org org; /* first; org.members and org.agents are the two arrays below */
 	char name[TL_NAME_BYTES_MAX + 1];
-	uint8_t seed[16]; /* of the two indexes: strangers choose member ids and agent types */
+	struct tl_hash_key
+		hash_key; /* of the two indexes: strangers choose member ids and agent types */
 	const struct tl_member **members;
 	const struct tl_agent **agents;
 	uint32_t member_capacity; /* a power of two or 0; an index has twice the slots */
@@ -102,7 +104,7 @@ TL_MUST enum tl_err tl_org_state_put_agent(
 
 /* All credentials, indexed by key id. Those of one org stand in the order of their numbers. */
 struct tl_credentials {
-	uint8_t seed[16];
+	struct tl_hash_key hash_key;
 	const struct tl_credential **list;
 	uint32_t *nos; /* the number of each in its org */
 	uint32_t count;
