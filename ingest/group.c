@@ -69,17 +69,14 @@ static enum tl_err
 widen_columns(struct tl_batch *rows, uint32_t capacity)
 {
 	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT; column++) {
-		int64_t initial = tl_column_default(column);
 		int64_t *values;
 
 		if (rows->column[column] == NULL)
 			continue;
-		values = tl_arena_array(rows->arena, capacity, sizeof(*values));
+		values = tl_arena_room(rows->arena, capacity, sizeof(*values));
 		if (values == NULL)
 			return TL_ENOMEM;
 		memcpy(values, rows->column[column], rows->row_count * sizeof(*values));
-		for (uint32_t i = rows->row_count; initial != 0 && i < capacity; i++)
-			values[i] = initial;
 		rows->column[column] = values;
 	}
 	return TL_OK;
@@ -181,10 +178,8 @@ group_retract(struct group *group, const struct tl_batch *stored, uint32_t row_i
 	enum tl_err err = TL_OK;
 
 	assert(to < rows->row_capacity);
-	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT && !err; column++) {
-		if (stored->column[column] != NULL)
-			err = tl_batch_set(rows, column, to, stored->column[column][row_idx]);
-	}
+	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT && !err; column++)
+		err = tl_batch_set(rows, column, to, tl_batch_get(stored, column, row_idx));
 	if (!err)
 		err = tl_batch_set(rows, TL_COL_SIGN, to, -1);
 	if (!err)

@@ -33,7 +33,7 @@ struct group {
 	struct tl_arena arena; /* all below, and what building the group needs; reset per group */
 	uint64_t group_no;
 	int64_t received_ms;
-	struct tl_batch rows;
+	struct tl_batch rows;	    /* behind row_count columns hold anything */
 	struct dedupe_slot **slots; /* row -> the slot of its id; NULL for a retraction */
 	uint16_t *day_idx;	    /* row -> days[]; GROUP_NO_DAY: replaced before it was stored */
 	struct group_day *days;

@@ -124,16 +124,29 @@ names_memo_make(struct commit *commit, const struct tl_batch *batch, struct name
 
 	while (count < batch->symbol_count * 2)
 		count *= 2;
+	*memo_out = (struct names_memo){.mask = count - 1};
 	memo_out->slots = tl_arena_array(&commit->group.arena, count, sizeof(*memo_out->slots));
-	memo_out->mask = count - 1;
-	return memo_out->slots != NULL ? TL_OK : TL_ENOMEM;
+	if (memo_out->slots == NULL)
+		return TL_ENOMEM;
+	if (batch->column[TL_COL_PR] == NULL)
+		return TL_OK;
+	memo_out->pulls = tl_arena_array(&commit->group.arena, count, sizeof(*memo_out->pulls));
+	return memo_out->pulls != NULL ? TL_OK : TL_ENOMEM;
 }
+
+/* Rows that follow one another in the batch. */
+struct row_run {
+	uint32_t first;
+	uint32_t count;
+};
 
 struct translation {
 	struct commit *commit;
 	const struct tl_batch *from;
 	const uint32_t *row_idx;
 	uint32_t count;
+	struct row_run *runs; /* the same rows; few, as few ids of a batch are known */
+	uint32_t run_count;
 	struct names_memo *memo;
 	struct tl_batch *to;
 	uint32_t first; /* of the rows in to */
@@ -142,23 +155,48 @@ struct translation {
 	struct tl_why *why;
 };
 
-/* What a symbol other than 0 of a row is; valid until the next call. */
 static enum tl_err
-find_name(struct translation *tr, uint32_t symbol, uint32_t row_idx, struct name_memo **memo_out)
+find_runs(struct translation *tr)
 {
-	uint32_t org = (uint32_t)tr->from->column[TL_COL_ORG][row_idx];
-	struct name_memo *memo = &tr->memo->slots[(symbol + org * 0x9e3779b1u) & tr->memo->mask];
+	struct row_run *run = NULL;
+
+	tr->runs = tl_arena_room(&tr->commit->group.arena, tr->count, sizeof(*tr->runs));
+	if (tr->runs == NULL)
+		return TL_ENOMEM;
+	for (uint32_t i = 0; i < tr->count; i++) {
+		if (run == NULL || tr->row_idx[i] != run->first + run->count) {
+			run = &tr->runs[tr->run_count++];
+			*run = (struct row_run){.first = tr->row_idx[i]};
+		}
+		run->count++;
+	}
+	return TL_OK;
+}
+
+static enum tl_err
+fill_memo(struct translation *tr, uint32_t org, uint32_t symbol, struct name_memo *memo)
+{
 	struct name_memo fresh = {.org = org, .symbol = symbol};
 	enum tl_err err;
 
 	assert(symbol < tr->from->symbol_count);
-	*memo_out = memo;
-	if (memo->org == org && memo->symbol == symbol)
-		return TL_OK;
 	err = name_id(tr->commit, org, &tr->from->symbols[symbol], &fresh, tr->why);
 	if (!err)
 		*memo = fresh;
 	return err;
+}
+
+/* What a symbol other than 0 of a row is; valid until the next call. */
+static inline enum tl_err
+find_name(struct translation *tr, uint32_t symbol, uint32_t row_idx, struct name_memo **memo_out)
+{
+	uint32_t org = (uint32_t)tr->from->column[TL_COL_ORG][row_idx];
+	struct name_memo *memo = &tr->memo->slots[(symbol + org * 0x9e3779b1u) & tr->memo->mask];
+
+	*memo_out = memo;
+	if (memo->org == org && memo->symbol == symbol)
+		return TL_OK;
+	return fill_memo(tr, org, symbol, memo);
 }
 
 static enum tl_err
@@ -172,8 +210,10 @@ copy_names(struct translation *tr, enum tl_column column)
 	for (uint32_t i = 0; i < tr->count; i++) {
 		uint32_t symbol = (uint32_t)symbols[tr->row_idx[i]];
 
-		if (symbol == 0)
+		if (symbol == 0) {
+			ids[i] = 0;
 			continue;
+		}
 		err = find_name(tr, symbol, tr->row_idx[i], &memo);
 		if (err)
 			return err;
@@ -189,34 +229,65 @@ copy_numbers(struct translation *tr, enum tl_column column)
 	const int64_t *from = tr->from->column[column];
 	int64_t *to = tr->to->column[column] + tr->first;
 
-	/* Rising row numbers, as many as there are rows: all of them. */
-	if (tr->count == tr->from->row_count) {
-		memcpy(to, from, tr->count * sizeof(*to));
-		return;
+	for (uint32_t i = 0; i < tr->run_count; i++) {
+		memcpy(to, from + tr->runs[i].first, tr->runs[i].count * sizeof(*to));
+		to += tr->runs[i].count;
 	}
-	for (uint32_t i = 0; i < tr->count; i++)
-		to[i] = from[tr->row_idx[i]];
+}
+
+static void
+copy_ids(struct translation *tr)
+{
+	uint8_t(*to)[16] = tr->to->id + tr->first;
+
+	for (uint32_t i = 0; i < tr->run_count; i++) {
+		memcpy(to, tr->from->id + tr->runs[i].first, tr->runs[i].count * sizeof(*to));
+		to += tr->runs[i].count;
+	}
+}
+
+static void
+put_default(struct tl_batch *to, enum tl_column column, uint32_t first, uint32_t count)
+{
+	int64_t initial = tl_column_default(column);
+
+	for (uint32_t at = first; at < first + count; at++)
+		to->column[column][at] = initial;
+}
+
+/* Each column either of the two has, in every row of to up to the last of these. */
+static enum tl_err
+copy_column(struct translation *tr, enum tl_column column)
+{
+	bool is_new = tr->to->column[column] == NULL;
+
+	if (tr->from->column[column] == NULL) {
+		if (!is_new)
+			put_default(tr->to, column, tr->first, tr->count);
+		return TL_OK;
+	}
+	if (is_new) {
+		enum tl_err err = tl_batch_room(tr->to, column);
+
+		if (err)
+			return err;
+		put_default(tr->to, column, 0, tr->first);
+	}
+	if (tl_column_name_kind(column) != 0)
+		return copy_names(tr, column);
+	copy_numbers(tr, column);
+	return TL_OK;
 }
 
 static enum tl_err
 copy_columns(struct translation *tr)
 {
-	enum tl_err err = TL_OK;
+	enum tl_err err = find_runs(tr);
 
-	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT && !err; column++) {
-		if (tr->from->column[column] == NULL)
-			continue;
-		err = tl_batch_need(tr->to, column);
-		if (err)
-			break;
-		if (tl_column_name_kind(column) == 0)
-			copy_numbers(tr, column);
-		else
-			err = copy_names(tr, column);
-	}
-	for (uint32_t i = 0; i < tr->count && !err; i++)
-		memcpy(tr->to->id[tr->first + i], tr->from->id[tr->row_idx[i]],
-			sizeof(tr->to->id[0]));
+	if (!err)
+		copy_ids(tr);
+	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT && !err; column++)
+		err = copy_column(tr, column);
 	return err;
 }
 
@@ -257,6 +328,25 @@ clear_others(struct translation *tr, uint32_t *other_count)
 	return TL_OK;
 }
 
+/* Whether the org may have the pull request of a row, remembered as its names are. */
+static enum tl_err
+know_pull(struct translation *tr, uint32_t org, struct tl_pr pull, bool *is_known_out)
+{
+	uint32_t hash = (pull.number + pull.repo * 0x9e3779b1u) * 0x85ebca6bu + org;
+	struct pull_memo *memo = &tr->memo->pulls[hash >> 7 & tr->memo->mask];
+	struct pull_memo fresh = {.org = org, .pull = pull};
+	enum tl_err err;
+
+	if (memo->org != org || memo->pull.repo != pull.repo || memo->pull.number != pull.number) {
+		err = find_pull(tr->commit, org, pull, &fresh.is_known, tr->why);
+		if (err)
+			return err;
+		*memo = fresh;
+	}
+	*is_known_out = memo->is_known;
+	return TL_OK;
+}
+
 /* Pull requests past the limit: the event keeps its usage and its repo, a link says nothing. */
 static enum tl_err
 clear_pulls(struct translation *tr)
@@ -265,7 +355,9 @@ clear_pulls(struct translation *tr)
 	int64_t *number = tr->to->column[TL_COL_PR];
 	int64_t *op = tr->to->column[TL_COL_LINK_OP];
 
-	for (uint32_t at = tr->first; number != NULL && at < tr->first + tr->count; at++) {
+	if (tr->from->column[TL_COL_PR] == NULL)
+		return TL_OK;
+	for (uint32_t at = tr->first; at < tr->first + tr->count; at++) {
 		bool is_link = op != NULL && op[at] == TL_LINK_ADD_PR;
 		struct tl_pr pull = {
 			(uint32_t)tl_batch_get(tr->to, TL_COL_REPO, at), (uint32_t)number[at]};
@@ -275,7 +367,7 @@ clear_pulls(struct translation *tr)
 		/* Without a repo an event's number names nothing. */
 		if (number[at] == 0 || (pull.repo == 0 && !is_link))
 			continue;
-		err = find_pull(tr->commit, (uint32_t)org[at], pull, &is_known, tr->why);
+		err = know_pull(tr, (uint32_t)org[at], pull, &is_known);
 		if (err)
 			return err;
 		if (is_known)
@@ -429,6 +521,10 @@ copy_people(struct translation *tr, enum names_mode mode)
 		tr->from->column[TL_COL_AGENT_TYPE] == NULL)
 		return TL_OK;
 	for (uint32_t i = 0; i < tr->count && !err; i++) {
+		/* Admission knew most of them. */
+		if (symbol_at(tr, TL_COL_MEMBER_ID, tr->row_idx[i]) == 0 &&
+			symbol_at(tr, TL_COL_AGENT_TYPE, tr->row_idx[i]) == 0)
+			continue;
 		if (mode == NAMES_MAKE)
 			err = make_people(tr, tr->row_idx[i], tr->first + i);
 		else

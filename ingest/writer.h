@@ -99,10 +99,18 @@ struct name_memo {
 	bool is_other; /* a repo past TL_REPOS_MAX */
 };
 
-/* Direct-mapped by (org, symbol): one that is pushed out is looked up again. */
+/* Whether an org may have a pull request. */
+struct pull_memo {
+	uint32_t org; /* 0: free */
+	struct tl_pr pull;
+	bool is_known;
+};
+
+/* Direct-mapped: what is pushed out is looked up again. */
 struct names_memo {
-	struct name_memo *slots;
-	uint32_t mask;
+	struct name_memo *slots; /* by (org, symbol) */
+	struct pull_memo *pulls; /* by org, repo and number; NULL: the batch has none */
+	uint32_t mask;		 /* of both */
 };
 
 enum names_mode {
