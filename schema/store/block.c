@@ -6,17 +6,30 @@
 #include "schema/base/crypt.h"
 #include "schema/model/money.h"
 #include "schema/store/column.h"
+#include "schema/store/rates.h"
 
-#define BLOCK_VERSION 2
-#define ID_BYTES 16
-#define CHECKSUM_BYTES 8
 /* The longest byte count that stands before a column: 2^32 rows of ten bytes. */
 #define COUNT_BYTES_MAX 6
+/* What writing a block needs beside it: origins, their slots, and the column in hand. */
+#define SCRATCH_BYTES_PER_ROW 64u
+#define SCRATCH_BYTES_MIN ((size_t)64 << 10)
+
+/* A block on its way. */
+struct writer {
+	struct tl_buf *buf;
+	const struct tl_batch *batch;
+	const uint32_t *row_idx;
+	uint32_t row_count;
+	bool is_adjacent;
+	struct tl_origins origins;
+	struct tl_rates rates;
+	int64_t *gathered; /* the column in hand */
+};
 
 static void
 put_head(struct tl_buf *buf, const struct tl_block_head *head)
 {
-	tl_buf_put_u8(buf, BLOCK_VERSION);
+	tl_buf_put_u8(buf, TL_BLOCK_VERSION);
 	tl_buf_put_varint(buf, head->row_count);
 	tl_buf_put_zigzag(buf, head->received_ms);
 	tl_buf_put_zigzag(buf, head->ts_ms_min);
@@ -56,29 +69,29 @@ static void
 put_ids(struct tl_buf *buf, const struct tl_batch *batch, const uint32_t *row_idx,
 	uint32_t row_count)
 {
-	uint8_t *at = tl_buf_reserve(buf, (size_t)row_count * ID_BYTES);
+	uint8_t *at = tl_buf_reserve(buf, (size_t)row_count * TL_BLOCK_ID_BYTES);
 
 	if (at == NULL)
 		return;
 	for (uint32_t i = 0; i < row_count; i++)
-		memcpy(at + (size_t)i * ID_BYTES, batch->id[row_idx[i]], ID_BYTES);
-	tl_buf_advance(buf, (size_t)row_count * ID_BYTES);
+		memcpy(at + (size_t)i * TL_BLOCK_ID_BYTES, batch->id[row_idx[i]],
+			TL_BLOCK_ID_BYTES);
+	tl_buf_advance(buf, (size_t)row_count * TL_BLOCK_ID_BYTES);
 }
 
-/* The column behind its byte count, which is known only afterwards and closes up then. */
+/* A column behind its byte count, which is known only afterwards and closes up then. */
 static void
-put_column(struct tl_buf *buf, enum tl_column column, const int64_t *values, uint32_t row_count)
+put_column(struct tl_buf *buf, const int64_t *values, uint32_t count)
 {
 	size_t start;
 	size_t column_bytes;
 	size_t count_bytes;
 
-	tl_buf_put_u8(buf, (uint8_t)column);
 	if (tl_buf_reserve(buf, COUNT_BYTES_MAX) == NULL)
 		return;
 	start = buf->bytes;
 	tl_buf_advance(buf, COUNT_BYTES_MAX);
-	tl_column_encode(buf, values, row_count);
+	tl_column_encode(buf, values, count);
 	if (buf->err)
 		return;
 	column_bytes = buf->bytes - start - COUNT_BYTES_MAX;
@@ -107,48 +120,105 @@ gather(const int64_t *values, const uint32_t *row_idx, uint32_t row_count, int64
 }
 
 static bool
-is_default(const int64_t *values, enum tl_column column, uint32_t row_count)
+is_default(
+	const int64_t *values, enum tl_column column, const uint32_t *row_idx, uint32_t row_count)
 {
 	int64_t initial = tl_column_default(column);
 
 	for (uint32_t i = 0; i < row_count; i++) {
-		if (values[i] != initial)
+		if (values[row_idx[i]] != initial)
 			return false;
 	}
 	return true;
 }
 
 static void
-put_columns(struct tl_buf *buf, const struct tl_batch *batch, const uint32_t *row_idx,
-	uint32_t row_count)
+put_origins(struct writer *w)
 {
-	bool adjacent = are_adjacent(row_idx, row_count);
-	int64_t *gathered = malloc((size_t)row_count * sizeof(*gathered));
-	size_t count_at = buf->bytes;
+	tl_buf_put_varint(w->buf, w->origins.count);
+	put_column(w->buf, w->origins.of_row, w->row_count);
+}
+
+/* A column for each kind of tokens, then which of the rates are an origin's. */
+static void
+put_rates(struct writer *w)
+{
+	const struct tl_rates *rates = &w->rates;
+	int64_t of_kind[TL_RATES_MAX];
+
+	tl_buf_put_u8(w->buf, (uint8_t)rates->count);
+	for (uint32_t kind = 0; rates->count > 0 && kind < TL_RATES; kind++) {
+		for (uint32_t i = 0; i < rates->count; i++)
+			of_kind[i] = rates->rate[i + 1][kind];
+		put_column(w->buf, of_kind, rates->count);
+	}
+	if (rates->count > 0)
+		put_column(w->buf, rates->of_origin, w->origins.count);
+}
+
+/* The values of a column by row, as they are written. */
+static const int64_t *
+by_row(struct writer *w, enum tl_column column)
+{
+	const int64_t *values = w->batch->column[column];
+
+	if (w->rates.count > 0 && tl_rates_make(column) != 0)
+		tl_rates_take_off(&w->rates, w->batch, column, w->row_idx, w->row_count,
+			w->origins.of_row, w->gathered);
+	else if (w->is_adjacent)
+		return values + w->row_idx[0];
+	else
+		gather(values, w->row_idx, w->row_count, w->gathered);
+	return w->gathered;
+}
+
+static bool
+put_column_of(struct writer *w, enum tl_column column)
+{
+	const int64_t *values = w->batch->column[column];
+
+	if (values == NULL || is_default(values, column, w->row_idx, w->row_count))
+		return false;
+	tl_buf_put_u8(w->buf, (uint8_t)column);
+	if (tl_column_is_of_origin(column)) {
+		gather(values, w->origins.row, w->origins.count, w->gathered);
+		put_column(w->buf, w->gathered, w->origins.count);
+	} else {
+		put_column(w->buf, by_row(w, column), w->row_count);
+	}
+	return true;
+}
+
+static void
+put_columns(struct writer *w)
+{
+	size_t count_at = w->buf->bytes;
 	uint8_t column_count = 0;
 
-	tl_buf_put_u8(buf, 0); /* the count, below */
-	if (gathered == NULL && !buf->err)
-		buf->err = TL_ENOMEM;
-	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT && !buf->err; column++) {
-		const int64_t *values = batch->column[column];
+	tl_buf_put_u8(w->buf, 0); /* the count, below */
+	for (enum tl_column column = 0; column < TL_COL_STORED_COUNT && !w->buf->err; column++)
+		column_count += put_column_of(w, column);
+	if (!w->buf->err)
+		w->buf->data[count_at] = column_count;
+}
 
-		if (values == NULL)
-			continue;
-		if (adjacent) {
-			values += row_idx[0];
-		} else {
-			gather(values, row_idx, row_count, gathered);
-			values = gathered;
-		}
-		if (is_default(values, column, row_count))
-			continue;
-		put_column(buf, column, values, row_count);
-		column_count++;
-	}
-	free(gathered);
-	if (!buf->err)
-		buf->data[count_at] = column_count;
+static enum tl_err
+put_rows(struct writer *w, struct tl_arena *scratch)
+{
+	enum tl_err err = tl_origins_find(w->batch, w->row_idx, w->row_count, scratch, &w->origins);
+
+	if (!err)
+		err = tl_rates_find(
+			w->batch, w->row_idx, w->row_count, &w->origins, scratch, &w->rates);
+	w->gathered = tl_arena_room(scratch, w->row_count, sizeof(*w->gathered));
+	if (err || w->gathered == NULL)
+		return TL_ENOMEM;
+	w->is_adjacent = are_adjacent(w->row_idx, w->row_count);
+	put_ids(w->buf, w->batch, w->row_idx, w->row_count);
+	put_origins(w);
+	put_rates(w);
+	put_columns(w);
+	return w->buf->err;
 }
 
 enum tl_err
@@ -156,125 +226,22 @@ tl_block_encode(const struct tl_batch *batch, const uint32_t *row_idx, uint32_t 
 	int64_t received_ms, struct tl_buf *buf)
 {
 	struct tl_block_head head = {.row_count = row_count, .received_ms = received_ms};
+	struct writer writer = {
+		.buf = buf, .batch = batch, .row_idx = row_idx, .row_count = row_count};
 	size_t start = buf->bytes;
+	struct tl_arena scratch;
 	enum tl_err err;
 
 	assert(row_count >= 1);
 	err = sum_head(batch, row_idx, &head);
 	if (err)
 		return err;
+	tl_arena_init(&scratch, SCRATCH_BYTES_MIN + (size_t)row_count * SCRATCH_BYTES_PER_ROW);
 	put_head(buf, &head);
-	put_ids(buf, batch, row_idx, row_count);
-	put_columns(buf, batch, row_idx, row_count);
-	if (buf->err)
-		return buf->err;
+	err = put_rows(&writer, &scratch);
+	tl_arena_fini(&scratch);
+	if (err)
+		return err;
 	tl_buf_put_be64(buf, tl_checksum64(tl_slice_of(buf->data + start, buf->bytes - start)));
 	return buf->err;
-}
-
-static enum tl_err
-take_head(struct tl_cursor *cur, struct tl_block_head *head)
-{
-	uint8_t version = tl_cursor_u8(cur);
-	uint64_t row_count = tl_cursor_varint(cur);
-
-	head->received_ms = tl_cursor_zigzag(cur);
-	head->ts_ms_min = tl_cursor_zigzag(cur);
-	head->ts_ms_max = tl_cursor_zigzag(cur);
-	head->cost_nusd = tl_cursor_zigzag(cur);
-	/* The ids alone bound the rows before anything is allocated for them. */
-	if (cur->err || version != BLOCK_VERSION || row_count == 0 || row_count > UINT32_MAX ||
-		row_count > tl_cursor_left(cur) / ID_BYTES)
-		return TL_ESTORAGE_CORRUPT;
-	head->row_count = (uint32_t)row_count;
-	return TL_OK;
-}
-
-enum tl_err
-tl_block_head(struct tl_slice block, struct tl_block_head *head_out)
-{
-	struct tl_cursor cur = tl_cursor_of(block);
-	struct tl_block_head head;
-	enum tl_err err = take_head(&cur, &head);
-
-	if (err)
-		return err;
-	*head_out = head;
-	return TL_OK;
-}
-
-/* One column, decoded when it is asked for and stepped over when not. */
-static enum tl_err
-take_column(struct tl_cursor *cur, uint64_t column_mask, int *column_before, struct tl_batch *batch)
-{
-	uint8_t column = tl_cursor_u8(cur);
-	uint64_t column_bytes = tl_cursor_varint(cur);
-	struct tl_cursor inner;
-	int64_t *values;
-
-	if (cur->err || column >= TL_COL_STORED_COUNT || column <= *column_before ||
-		column_bytes > tl_cursor_left(cur))
-		return TL_ESTORAGE_CORRUPT;
-	*column_before = column;
-	inner = tl_cursor_of(tl_cursor_take(cur, column_bytes));
-	if ((column_mask >> column & 1) == 0)
-		return TL_OK;
-	values = tl_arena_room(batch->arena, batch->row_count, sizeof(*values));
-	if (values == NULL)
-		return TL_ENOMEM;
-	tl_column_decode(&inner, values, batch->row_count);
-	if (inner.err || tl_cursor_left(&inner) != 0)
-		return TL_ESTORAGE_CORRUPT;
-	batch->column[column] = values;
-	return TL_OK;
-}
-
-static enum tl_err
-take_columns(struct tl_cursor *cur, uint64_t column_mask, struct tl_batch *batch)
-{
-	uint8_t column_count = tl_cursor_u8(cur);
-	int column_before = -1;
-
-	for (uint8_t i = 0; i < column_count; i++) {
-		enum tl_err err = take_column(cur, column_mask, &column_before, batch);
-
-		if (err)
-			return err;
-	}
-	return cur->err || tl_cursor_left(cur) != 0 ? TL_ESTORAGE_CORRUPT : TL_OK;
-}
-
-enum tl_err
-tl_block_decode(struct tl_slice block, uint64_t column_mask, struct tl_arena *arena,
-	struct tl_block_head *head_out, struct tl_batch *batch_out)
-{
-	struct tl_batch batch = {.arena = arena};
-	struct tl_block_head head;
-	struct tl_slice body;
-	struct tl_slice ids;
-	struct tl_cursor cur;
-	enum tl_err err;
-
-	if (block.bytes < CHECKSUM_BYTES)
-		return TL_ESTORAGE_CORRUPT;
-	body = tl_slice_of(block.data, block.bytes - CHECKSUM_BYTES);
-	if (tl_checksum64(body) != tl_get_be64(block.data + body.bytes))
-		return TL_ESTORAGE_CORRUPT;
-	cur = tl_cursor_of(body);
-	err = take_head(&cur, &head);
-	if (err)
-		return err;
-	ids = tl_arena_copy(arena, tl_cursor_take(&cur, (size_t)head.row_count * ID_BYTES));
-	if (ids.data == NULL)
-		return TL_ENOMEM;
-	/* The copy is the arena's own memory: only the slice's type forbids writing. */
-	batch.id = (uint8_t(*)[ID_BYTES])(uintptr_t)ids.data;
-	batch.row_count = head.row_count;
-	batch.row_capacity = head.row_count;
-	err = take_columns(&cur, column_mask, &batch);
-	if (err)
-		return err;
-	*head_out = head;
-	*batch_out = batch;
-	return TL_OK;
 }

@@ -1,17 +1,15 @@
 /*
- * One day's events of one group as columns. schema/README.md has the bytes.
- *
- *   version u8 = 2 | row count varint | received_ms zigzag | min ts, max ts zigzag | cost sum
- * zigzag ids 16 x rows column count u8, then per column: number u8, byte count varint, column
- * (column.h) XXH3-64 of all before, be64
- *
- * A column that holds only its default is not written.
+ * One day's events of one group as columns (schema/README.md 3.3). Who and what they are about is
+ * written once for all rows that have it in common (origin.h), costs as differences (rates.h).
  */
 #ifndef TL_STORE_BLOCK_H
 #define TL_STORE_BLOCK_H
 
 #include "schema/base/bytes.h"
 #include "schema/model/event.h"
+
+#define TL_BLOCK_VERSION 3
+#define TL_BLOCK_ID_BYTES 16
 
 struct tl_block_head {
 	uint32_t row_count;
@@ -30,8 +28,9 @@ TL_MUST enum tl_err tl_block_head(struct tl_slice block, struct tl_block_head *h
 #define TL_BLOCK_ALL_COLUMNS (~0ULL)
 
 /*
- * Verify the checksum and decode the columns whose bit is set in column_mask (and all ids) into
- * batch, which is initialised here on the arena. TL_ESTORAGE_CORRUPT, TL_ENOMEM.
+ * Verify the checksum and decode the columns whose bit is set in column_mask (and all ids, and with
+ * costs the tokens they follow from) into batch, which is initialised here on the arena.
+ * TL_ESTORAGE_CORRUPT, TL_ENOMEM.
  */
 TL_MUST enum tl_err tl_block_decode(struct tl_slice block, uint64_t column_mask,
 	struct tl_arena *arena, struct tl_block_head *head_out, struct tl_batch *batch_out);

@@ -25,6 +25,7 @@
 #define FEW_ROWS 64u	      /* their numbers fit on the stack */
 #define LAYER_ROWS_MIN 24u    /* fewer save nothing by a layer */
 #define LAYER_BITS 40u	      /* its head */
+#define LAYER_ROW_BITS 4u     /* what the time for a row in a layer is worth */
 #define COUNTED_ROWS_MAX 512u /* so many numbers say what all need */
 #define SAMPLE_ROWS 64u
 #define SCATTER 0x9e3779b1u /* a sample of rows at even distances would miss what is periodic */
@@ -149,11 +150,11 @@ count_over(const struct column *column, uint32_t *over)
 	}
 }
 
-/* Bits a gap takes: the longest of a few hundred is some times the mean one. */
+/* What a row of a layer takes beside its bits: the longest of many gaps is some times the mean. */
 static uint32_t
 gap_bits(uint32_t count, uint32_t rows)
 {
-	return tl_packed_bits(count / rows) + 2;
+	return tl_packed_bits(count / rows) + 2 + LAYER_ROW_BITS;
 }
 
 /*

@@ -91,6 +91,30 @@ fill_golden(struct place *p)
 	}
 }
 
+/* Calls of eight sessions at the rates of two models; every thirtieth failed and cost nothing. */
+static void
+fill_priced(struct place *p, uint32_t rows)
+{
+	begin(p, rows);
+	for (uint32_t i = 0; i < rows; i++) {
+		int64_t session = i * 5 % 8;
+		int64_t input = 100 + i * 37 % 500;
+		int64_t output = 20 + i * 91 % 300;
+		int64_t rate = session % 2 == 0 ? 3000 : 15000;
+
+		for (uint32_t k = 0; k < 16; k++)
+			p->batch.id[i][k] = (uint8_t)(k < 2 ? i >> 8 * k : 0);
+		set(p, TL_COL_ORG, i, 1);
+		set(p, TL_COL_TS, i, TEN_MS + 900 * (int64_t)i);
+		set(p, TL_COL_SESSION, i, 900 + session);
+		set(p, TL_COL_MEMBER, i, 5 + session / 3);
+		set(p, TL_COL_MODEL, i, 1 + session % 2);
+		set(p, TL_COL_INPUT, i, input);
+		set(p, TL_COL_OUTPUT, i, output);
+		set(p, TL_COL_COST, i, i % 30 == 29 ? 0 : rate * (input + 5 * output));
+	}
+}
+
 static void
 fill_random(struct place *p, uint32_t rows)
 {
@@ -156,6 +180,32 @@ a_block_has_its_golden_bytes(void **state)
 	assert_null(got.event_idx);
 	assert_int_equal(got.symbol_count, 0);
 	assert_int_equal(got.reject_count, 0);
+}
+
+static void
+what_rows_have_in_common_is_written_once(void **state)
+{
+	struct place *p = *state;
+	struct tl_block_head head;
+	struct tl_batch got;
+
+	fill_priced(p, 128);
+	encode(p, 128);
+	golden_check(GOLDEN, "priced", tl_buf_slice(&p->buf));
+	assert_int_equal(tl_block_decode(golden_read(GOLDEN, "priced", &p->buf),
+				 TL_BLOCK_ALL_COLUMNS, &p->decoded, &head, &got),
+		TL_OK);
+	check_same(p, &got, 128);
+	/* a row: 3 bits of its origin, 9 of each of the tokens, and none of its cost but for four
+	 */
+	fill_priced(p, 2400);
+	encode(p, 2400);
+	assert_true(p->buf.bytes < 2400 * (16 + 3) + 80 * 6);
+	tl_arena_reset(&p->decoded);
+	assert_int_equal(tl_block_decode(tl_buf_slice(&p->buf), TL_BLOCK_ALL_COLUMNS, &p->decoded,
+				 &head, &got),
+		TL_OK);
+	check_same(p, &got, 2400);
 }
 
 static void
@@ -228,6 +278,16 @@ only_columns_asked_for_are_decoded(void **state)
 	assert_null(got.column[TL_COL_MEMBER]);
 	assert_int_equal(tl_batch_get(&got, TL_COL_COST, 2), -1);
 	assert_memory_equal(got.id[3], p->batch.id[3], 16);
+	/* what rates make comes whole, whatever else was asked for */
+	fill_priced(p, 128);
+	encode(p, 128);
+	tl_arena_reset(&p->decoded);
+	assert_int_equal(
+		tl_block_decode(tl_buf_slice(&p->buf), mask, &p->decoded, &head, &got), TL_OK);
+	assert_null(got.column[TL_COL_SESSION]);
+	for (uint32_t i = 0; i < 128; i++)
+		assert_true(tl_batch_get(&got, TL_COL_COST, i) ==
+			    tl_batch_get(&p->batch, TL_COL_COST, i));
 }
 
 static void
@@ -327,18 +387,16 @@ every_flipped_bit_is_found(void **state)
 
 /* Damage that comes with a right checksum: nothing is believed because of it. */
 static void
-a_forged_block_is_survived(void **state)
+forge(struct place *p, uint32_t rows)
 {
-	struct place *p = *state;
+	size_t ids = (size_t)16 * rows;
 	struct tl_block_head head;
 	struct tl_batch got;
 	struct tl_buf whole;
 
-	fill_golden(p);
-	encode(p, 4);
+	encode(p, rows);
 	tl_buf_init(&whole, 0);
 	tl_buf_put_slice(&whole, tl_buf_slice(&p->buf));
-	p->seed = 7;
 	for (int round = 0; round < 100000; round++) {
 		size_t bytes = whole.bytes;
 		uint8_t *data;
@@ -351,8 +409,8 @@ a_forged_block_is_survived(void **state)
 			/* Mostly not in the ids, where every byte is as good as any. */
 			size_t at = next_random(&p->seed) % (bytes - 8);
 
-			if (at >= 24 && at < 24 + 64)
-				at = next_random(&p->seed) % 24;
+			if (at >= 24 && at < 24 + ids)
+				at = 24 + ids + next_random(&p->seed) % 64;
 			if (at < bytes - 8)
 				data[at] = (uint8_t)next_random(&p->seed);
 		}
@@ -364,6 +422,54 @@ a_forged_block_is_survived(void **state)
 		free(data);
 	}
 	tl_buf_fini(&whole);
+}
+
+static void
+a_forged_block_is_survived(void **state)
+{
+	struct place *p = *state;
+
+	p->seed = 7;
+	fill_golden(p);
+	forge(p, 4);
+	fill_priced(p, 128);
+	forge(p, 128);
+}
+
+static void
+an_origin_or_rates_that_are_not_there_are_refused(void **state)
+{
+	static const struct {
+		size_t at; /* behind the ids */
+		uint8_t byte;
+	} wrong[] = {
+		{0, 0},	   /* no origins */
+		{0, 5},	   /* more than rows */
+		{4, 0x02}, /* the first row of an origin past the last */
+		{5, 16},   /* more rates than there may be */
+	};
+	struct place *p = *state;
+	struct tl_block_head head;
+	struct tl_batch got;
+
+	fill_golden(p);
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		uint8_t *data;
+		size_t body;
+
+		encode(p, 4);
+		data = p->buf.data;
+		body = p->buf.bytes - 8;
+		/* 02 origins, in 03 bytes: of 2 bits from now on, least 0, 4; 00 rates */
+		assert_memory_equal(data + 24 + 64, "\x02\x03\x01\x00\x04\x00", 6);
+		data[24 + 64 + wrong[i].at] = wrong[i].byte;
+		if (wrong[i].at == 4)
+			data[24 + 64 + 2] = 2; /* bits a row */
+		tl_put_be64(data + body, tl_checksum64(tl_slice_of(data, body)));
+		assert_int_equal(tl_block_decode(tl_buf_slice(&p->buf), TL_BLOCK_ALL_COLUMNS,
+					 &p->decoded, &head, &got),
+			TL_ESTORAGE_CORRUPT);
+	}
 }
 
 static void
@@ -427,6 +533,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_block_has_its_golden_bytes),
+		TEST(what_rows_have_in_common_is_written_once),
 		TEST(the_head_reads_alone),
 		TEST(any_rows_in_any_order_come_back),
 		TEST(only_columns_asked_for_are_decoded),
@@ -436,6 +543,7 @@ main(void)
 		TEST(a_sum_past_63_bits_is_refused),
 		TEST(every_flipped_bit_is_found),
 		TEST(a_forged_block_is_survived),
+		TEST(an_origin_or_rates_that_are_not_there_are_refused),
 		TEST(a_row_count_past_the_ids_is_refused),
 		TEST(a_small_arena_is_told),
 		TEST(a_full_buffer_is_told),
