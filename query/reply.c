@@ -49,9 +49,7 @@ put_window(struct tl_buf *reply, const struct tl_window *window)
 	tl_pack_str(reply, "bins");
 	tl_pack_int(reply, window->bin_count);
 	tl_pack_str(reply, "bin_edges_ms");
-	tl_pack_array(reply, window->bin_count + 1);
-	for (uint32_t i = 0; i <= window->bin_count; i++)
-		tl_pack_int(reply, window->edge_ms[i]);
+	tl_pack_ints(reply, window->edge_ms, window->bin_count + 1);
 }
 
 static const char *
@@ -158,9 +156,7 @@ reply_spark(struct query_job *job, struct tl_pack_open *map, const char *key,
 
 	board_spark(row, job->query->metric, bin_count, values);
 	tl_pack_key(job->reply, map, key);
-	tl_pack_array(job->reply, bin_count);
-	for (uint32_t i = 0; i < bin_count; i++)
-		tl_pack_int(job->reply, values[i]);
+	tl_pack_ints(job->reply, values, bin_count);
 }
 
 void

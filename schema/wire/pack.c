@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <msgpack/pack.h>
 
+#define INT_BYTES_MAX 9
 #define OPEN_HEAD_BYTES 5 /* the type byte and a count of 32 bits */
 
 static int
@@ -53,12 +54,50 @@ tl_pack_bool(struct tl_buf *buf, bool value)
 		msgpack_pack_false(&packer);
 }
 
+/* The type byte and a big-endian integer of 1 << width bytes. at has room for 9. */
+static inline size_t
+put_int(uint8_t *at, int64_t value)
+{
+	uint32_t width;
+
+	if (value >= TL_PACK_FIXINT_MIN && value <= TL_PACK_FIXINT_MAX) {
+		at[0] = (uint8_t)value;
+		return 1;
+	}
+	if (value > 0) {
+		width = value <= UINT8_MAX    ? 0
+			: value <= UINT16_MAX ? 1
+			: value <= UINT32_MAX ? 2
+					      : 3;
+		at[0] = (uint8_t)(0xcc + width);
+	} else {
+		width = value >= INT8_MIN ? 0 : value >= INT16_MIN ? 1 : value >= INT32_MIN ? 2 : 3;
+		at[0] = (uint8_t)(0xd0 + width);
+	}
+	tl_put_be64(at + 1, (uint64_t)value << (64 - (8u << width)));
+	return 1 + (1u << width);
+}
+
 void
 tl_pack_wide_int(struct tl_buf *buf, int64_t value)
 {
-	msgpack_packer packer = packer_of(buf);
+	uint8_t at[INT_BYTES_MAX];
 
-	msgpack_pack_int64(&packer, value);
+	tl_buf_put(buf, at, put_int(at, value));
+}
+
+void
+tl_pack_ints(struct tl_buf *buf, const int64_t *values, uint32_t count)
+{
+	uint8_t *at;
+
+	tl_pack_array(buf, count);
+	at = tl_buf_reserve(buf, (size_t)count * INT_BYTES_MAX);
+	if (at == NULL)
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		at += put_int(at, values[i]);
+	tl_buf_advance(buf, (size_t)(at - buf->data) - buf->bytes);
 }
 
 void

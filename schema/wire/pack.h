@@ -23,6 +23,8 @@ void tl_pack_map(struct tl_buf *buf, uint32_t pair_count);
 void tl_pack_array(struct tl_buf *buf, uint32_t element_count);
 void tl_pack_nil(struct tl_buf *buf);
 void tl_pack_bool(struct tl_buf *buf, bool value);
+/* An array; at its end the buffer has to have room for the longest that it could be. */
+void tl_pack_ints(struct tl_buf *buf, const int64_t *values, uint32_t count);
 void tl_pack_wide_int(struct tl_buf *buf, int64_t value); /* tl_pack_int's rest */
 void tl_pack_float(struct tl_buf *buf, double value);	  /* what JSON brought; we make none */
 void tl_pack_long_slice(struct tl_buf *buf, struct tl_slice text); /* tl_pack_slice's rest */

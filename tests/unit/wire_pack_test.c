@@ -52,6 +52,24 @@ an_integer_takes_its_shortest_form_and_reads_back(void **state)
 }
 
 static void
+an_array_of_integers_has_the_bytes_of_one_put_together(void **state)
+{
+	static const int64_t values[] = {0, 127, 128, 65536, INT64_MAX, -1, -33, INT64_MIN};
+	uint32_t count = sizeof(values) / sizeof(values[0]);
+	struct tl_buf at_once;
+
+	(void)state;
+	tl_buf_init(&at_once, 0);
+	tl_buf_reset(&buf);
+	tl_pack_ints(&at_once, values, count);
+	tl_pack_array(&buf, count);
+	for (uint32_t i = 0; i < count; i++)
+		tl_pack_int(&buf, values[i]);
+	assert_true(tl_slice_eq(tl_buf_slice(&at_once), tl_buf_slice(&buf)));
+	tl_buf_fini(&at_once);
+}
+
+static void
 text_and_binary_of_every_length_class_read_back(void **state)
 {
 	static const size_t lengths[] = {0, 1, 31, 32, 255, 256, 65535, 65536};
@@ -148,6 +166,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_integer_takes_its_shortest_form_and_reads_back),
+		cmocka_unit_test(an_array_of_integers_has_the_bytes_of_one_put_together),
 		cmocka_unit_test(text_and_binary_of_every_length_class_read_back),
 		cmocka_unit_test(containers_of_every_size_class_read_back),
 		cmocka_unit_test(an_open_map_counts_what_was_put_and_nests),
