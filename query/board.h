@@ -28,6 +28,9 @@ struct board_row {
 	struct board_bin *own_bin;    /* the newest, when this board may still add to it */
 };
 
+/* By each metric and by sessions. */
+#define BOARD_ORDERS (TL_METRIC_COUNT + 1)
+
 struct board {
 	enum tl_dim dim;
 	bool is_plain;	    /* totals and last request only: no bins, no sessions */
@@ -48,6 +51,8 @@ struct board {
 	uint32_t memo_idx;
 	int64_t *falling[TL_METRIC_COUNT]; /* board_order: the used members' values, falling */
 	uint32_t falling_count;
+	uint32_t *order[BOARD_ORDERS]; /* order.h: rows of the used entities */
+	uint32_t order_count;
 };
 
 /* Ids are dense: up to here a key is a place in an array, beyond and for PRs it is hashed. */

@@ -1,6 +1,8 @@
 /* Cards: repositories, pull requests and models with usage in the window (SPEC 3.7 .. 3.10). */
 #include "query/cards.h"
 
+#include "query/order.h"
+
 struct cards_kind {
 	enum tl_dim dim;
 	const char *list_key;
@@ -11,32 +13,27 @@ struct cards_kind {
 
 static const struct tl_totals no_totals;
 
-/* Rows of a board that become cards: with a request in the window, and not shares of a PR. */
+/* The rows that may be on a page that ends at wanted, and how many there are in all. */
 static enum tl_err
-collect(struct query_job *job, const struct board *board, enum tl_dim dim,
-	struct listing_row **rows_out, uint32_t *count_out)
+collect(struct query_job *job, const struct board *board, uint32_t by, uint64_t wanted,
+	struct listing_row **rows_out, uint32_t *count_out, uint32_t *list_count_out)
 {
-	struct listing_row *rows = tl_arena_array(job->arena, board->row_count, sizeof(*rows));
-	uint32_t count = 0;
+	struct listing_row *rows;
+	struct order_rows found;
+	enum tl_err err = order_first(board, by, wanted, job->arena, &found);
 
+	if (err)
+		return err;
+	rows = tl_arena_array(job->arena, found.count, sizeof(*rows));
 	if (rows == NULL)
 		return TL_ENOMEM;
-	for (uint32_t i = 0; i < board->row_count; i++) {
-		const struct board_row *row = board_row(board, i);
-
-		if (row->totals.requests == 0)
-			continue;
-		if (dim == TL_DIM_PR && (row->key & BOARD_KEY_SPLIT) != 0)
-			continue;
-		rows[count++] = (struct listing_row){
-			.order = {tl_totals_value(&row->totals, job->query->metric),
-				row->totals.requests},
-			.key = row->key,
-			.what = row,
-		};
+	for (uint32_t i = 0; i < found.count; i++) {
+		rows[i] = (struct listing_row){.key = found.rows[i]->key, .what = found.rows[i]};
+		order_values(found.rows[i], by, rows[i].order);
 	}
 	*rows_out = rows;
-	*count_out = count;
+	*count_out = found.count;
+	*list_count_out = found.list_count;
 	return TL_OK;
 }
 
@@ -117,7 +114,13 @@ put_pull(struct query_job *job, struct tl_pack_open *map, const struct listing_r
 	tl_pack_key_int(job->reply, map, "sessions", usage->session_count);
 }
 
-/* Keep the cards of the repository and the number asked for, if any. */
+static bool
+is_filtered(const struct query_job *job, enum tl_dim dim)
+{
+	return dim != TL_DIM_MODEL && (job->query->repo.bytes > 0 || job->query->pr != 0);
+}
+
+/* Keep the cards of the repository and the number asked for. */
 static enum tl_err
 filter(struct query_job *job, enum tl_dim dim, struct listing_row *rows, uint32_t *count,
 	struct tl_why *why)
@@ -127,8 +130,6 @@ filter(struct query_job *job, enum tl_dim dim, struct listing_row *rows, uint32_
 	uint32_t repo = 0;
 	enum tl_err err = TL_OK;
 
-	if (dim == TL_DIM_MODEL || (query->repo.bytes == 0 && query->pr == 0))
-		return TL_OK;
 	if (query->repo.bytes > 0)
 		err = job_find_repo(job, query->repo, &repo, why);
 	if (err == TL_ENOT_FOUND) {
@@ -168,16 +169,20 @@ cards_read(struct query_job *job, enum cards_which which, const struct board *bo
 	uint32_t limit, struct cards *cards, struct tl_why *why)
 {
 	const struct cards_kind *kind = &kinds[which];
-	uint32_t count = 0;
+	bool has_filter = is_filtered(job, kind->dim);
+	uint64_t wanted = has_filter ? UINT64_MAX : (uint64_t)first + limit;
+	uint32_t count = 0, list_count = 0;
 	enum tl_err err;
 
 	*cards = (struct cards){.kind = kind, .board = board};
-	err = collect(job, board, kind->dim, &cards->rows, &count);
-	if (!err)
+	err = collect(job, board, job->query->metric, wanted, &cards->rows, &count, &list_count);
+	if (!err && has_filter) {
 		err = filter(job, kind->dim, cards->rows, &count, why);
+		list_count = count;
+	}
 	if (err)
 		return err;
-	cards->page = reply_page_cut(first, limit, count);
+	cards->page = reply_page_cut(first, limit, list_count);
 	return listing_sort(job, cards->rows, count, &cards->page, kind->name, why);
 }
 
@@ -240,23 +245,18 @@ enum tl_err
 top_repos_read(struct query_job *job, const struct board *board, uint32_t first, uint32_t limit,
 	struct top_repos *top, struct tl_why *why)
 {
-	uint32_t count = 0;
-	enum tl_err err = collect(job, board, TL_DIM_REPO, &top->rows, &count);
+	uint32_t count = 0, list_count = 0;
+	enum tl_err err = collect(job, board, ORDER_BY_SESSIONS, (uint64_t)first + limit,
+		&top->rows, &count, &list_count);
 
 	if (err)
 		return err;
-	for (uint32_t i = 0; i < count; i++) {
-		const struct board_row *usage = top->rows[i].what;
-
-		top->rows[i].order[0] = usage->session_count;
-		top->rows[i].order[1] = tl_totals_tokens(&usage->totals);
-	}
 	top->state = "ok";
 	if (!job->scene->org->github_connected)
 		top->state = "not_connected";
-	else if (count == 0)
+	else if (list_count == 0)
 		top->state = "no_activity";
-	top->page = reply_page_cut(first, limit, count);
+	top->page = reply_page_cut(first, limit, list_count);
 	return listing_sort(job, top->rows, count, &top->page, name_repo, why);
 }
 

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 
 #include "query/kept.h"
+#include "query/order.h"
 #include "query/spell.h"
 #include "schema/model/rank.h"
 #include "schema/store/key.h"
@@ -235,6 +236,13 @@ build_board(const struct past_ask *ask, struct past *past, struct tl_why *why)
 	return err;
 }
 
+/* Cards of these are shown, the first of them. */
+static bool
+is_listed(enum tl_dim dim)
+{
+	return dim == TL_DIM_REPO || dim == TL_DIM_PR || dim == TL_DIM_MODEL;
+}
+
 static enum tl_err
 build(const struct past_ask *ask, int64_t late_ms, struct past **past_out, struct tl_why *why)
 {
@@ -259,6 +267,8 @@ build(const struct past_ask *ask, int64_t late_ms, struct past **past_out, struc
 		else
 			err = build_order(ask, past, (enum tl_metric)metric);
 	}
+	if (!err && is_listed(ask->dim))
+		err = order_make(&past->board, &past->life_arena);
 	if (err) {
 		past_free(&past->value);
 		return err;

@@ -11,6 +11,8 @@ draw(uint64_t *state)
 	return z ^ z >> 31;
 }
 
+#define REPOS 8u
+
 static const char *const ops[] = {
 	"leaderboard", "series", "repos", "pulls", "models", "top_repos", "sessions", "team"};
 static const char *const ranges[] = {"24h", "7d", "30d", "90d"};
@@ -42,15 +44,29 @@ run_at(struct place *p, struct tl_view *view, const struct tl_query *query, bool
 }
 
 static void
-compare(struct place *p, struct tl_view *view, uint64_t *seed)
+compare_request(struct place *p, struct tl_view *view, const struct tl_buf *request)
 {
-	struct tl_buf request, cached, plain;
-	struct tl_pack_open map;
+	struct tl_buf cached, plain;
 	struct tl_query query;
 
-	tl_buf_init(&request, 0);
 	tl_buf_init(&cached, 0);
 	tl_buf_init(&plain, 0);
+	OK(tl_query_read(tl_buf_slice(request), &query, &ok_why));
+	run_at(p, view, &query, true, &cached);
+	run_at(p, view, &query, false, &plain);
+	assert_int_equal(cached.bytes, plain.bytes);
+	assert_memory_equal(cached.data, plain.data, plain.bytes);
+	tl_buf_fini(&cached);
+	tl_buf_fini(&plain);
+}
+
+static void
+compare(struct place *p, struct tl_view *view, uint64_t *seed)
+{
+	struct tl_pack_open map;
+	struct tl_buf request;
+
+	tl_buf_init(&request, 0);
 	map = tl_pack_open_map(&request);
 	tl_pack_key_int(&request, &map, "v", 1);
 	tl_pack_key_str(&request, &map, "op", ops[draw(seed) % COUNT(ops)]);
@@ -67,15 +83,16 @@ compare(struct place *p, struct tl_view *view, uint64_t *seed)
 	}
 	tl_pack_key_str(&request, &map, "tz", zones[draw(seed) % COUNT(zones)]);
 	tl_pack_key_str(&request, &map, "metric", metrics[draw(seed) % COUNT(metrics)]);
+	if (draw(seed) % 3 > 0) { /* pages that end inside a list */
+		char cursor[] = "o0";
+
+		cursor[1] += (char)(draw(seed) % 4);
+		tl_pack_key_str(&request, &map, "cursor", cursor);
+		tl_pack_key_int(&request, &map, "limit", 1 + (int64_t)(draw(seed) % 3));
+	}
 	tl_pack_close(&request, &map);
-	OK(tl_query_read(tl_buf_slice(&request), &query, &ok_why));
-	run_at(p, view, &query, true, &cached);
-	run_at(p, view, &query, false, &plain);
-	assert_int_equal(cached.bytes, plain.bytes);
-	assert_memory_equal(cached.data, plain.data, plain.bytes);
+	compare_request(p, view, &request);
 	tl_buf_fini(&request);
-	tl_buf_fini(&cached);
-	tl_buf_fini(&plain);
 }
 
 /* Mostly of the last minutes, some late by hours, a few by days. */
@@ -97,7 +114,7 @@ draw_age_ms(uint64_t *seed)
 }
 
 static void
-draw_event(struct place *p, uint64_t *seed, const uint32_t *repos)
+draw_event(struct place *p, uint64_t *seed, const uint32_t repos[REPOS])
 {
 	static const char *const names[] = {"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"};
 	struct session *session = place_session(p, names[draw(seed) % COUNT(names)]);
@@ -106,11 +123,11 @@ draw_event(struct place *p, uint64_t *seed, const uint32_t *repos)
 	e = place_request(p, p->now_ms - draw_age_ms(seed), session->no, (uint32_t)(draw(seed) % 4),
 		(int64_t)(draw(seed) % 1000), (int64_t)(draw(seed) % 100000) - 1);
 	if (draw(seed) % 3 == 0)
-		e->repo = repos[draw(seed) % 3];
+		e->repo = repos[draw(seed) % REPOS];
 	if (draw(seed) % 10 == 0)
 		e->model = place_name(p, TL_NAME_MODEL, "haiku");
 	if (draw(seed) % 20 == 0 && session->pr_count < 3) { /* a link moves the past */
-		session->repo = repos[draw(seed) % 3];
+		session->repo = repos[draw(seed) % REPOS];
 		session->prs[session->pr_count] = (struct tl_pr){repos[0], session->pr_count + 1};
 		session->pr_count++;
 		for (uint32_t i = 0; i < p->event_count; i++) {
@@ -125,15 +142,17 @@ cached_and_counted_replies_are_the_same_bytes(void **state)
 {
 	struct place *p = place_open("Europe/Berlin");
 	struct tl_view *old = NULL;
-	uint32_t repos[3];
+	uint32_t repos[REPOS];
+	char name[] = "github.com/o/a";
 	uint64_t seed = 20261120;
 
 	(void)state;
 	for (uint8_t i = 1; i <= 3; i++)
 		place_member(p, i, TL_MEMBER_ACTIVE, "", "", -1);
-	repos[0] = place_name(p, TL_NAME_REPO, "github.com/o/a");
-	repos[1] = place_name(p, TL_NAME_REPO, "github.com/o/b");
-	repos[2] = place_name(p, TL_NAME_REPO, "github.com/o/c");
+	for (uint32_t i = 0; i < REPOS; i++) {
+		repos[REPOS - 1 - i] = place_name(p, TL_NAME_REPO, name);
+		name[sizeof(name) - 2]++;
+	}
 	OK(query_cache_new(4 << 20, 1 << 20, &p->cache));
 	place_publish(p);
 	for (int step = 0; step < 120; step++) {
@@ -159,6 +178,40 @@ cached_and_counted_replies_are_the_same_bytes(void **state)
 	}
 	tl_view_unpin(old);
 	assert_true(lru_bytes(p->cache->boards) > 0);
+	place_close(p);
+}
+
+static void
+names_decide_at_the_edge_of_a_page(void **state)
+{
+	struct place *p = place_open("UTC");
+	char name[] = "github.com/o/z";
+	struct tl_view *view;
+	struct tl_pack_open map;
+	struct tl_buf request;
+
+	(void)state;
+	tl_buf_init(&request, 0);
+	OK(query_cache_new(4 << 20, 1 << 20, &p->cache));
+	for (int i = 0; i < 6; i++) { /* they tie, and the last comes first */
+		struct event *e = place_request(p, p->now_ms - 2 * HOUR_MS, 0, 0, 7, 7);
+
+		e->repo = place_name(p, TL_NAME_REPO, name);
+		name[sizeof(name) - 2]--;
+	}
+	place_publish(p);
+	view = tl_view_pin(p->store);
+	for (int64_t limit = 1; limit <= 6; limit++) {
+		tl_buf_reset(&request);
+		map = tl_pack_open_map(&request);
+		tl_pack_key_int(&request, &map, "v", 1);
+		tl_pack_key_str(&request, &map, "op", "repos");
+		tl_pack_key_int(&request, &map, "limit", limit);
+		tl_pack_close(&request, &map);
+		compare_request(p, view, &request);
+	}
+	tl_view_unpin(view);
+	tl_buf_fini(&request);
 	place_close(p);
 }
 
@@ -291,6 +344,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cached_and_counted_replies_are_the_same_bytes),
+		cmocka_unit_test(names_decide_at_the_edge_of_a_page),
 		cmocka_unit_test(a_late_event_moves_the_past),
 		cmocka_unit_test(an_edge_that_is_kept_follows_its_cell),
 		cmocka_unit_test(a_last_use_may_go_back),
