@@ -1,43 +1,41 @@
 #include "schema/store/dict_row.h"
 
-#define DIGIT_NONE 0x100u
-
 /* Where in the text the two digits of each byte are. */
 static const uint8_t digit_at[TL_UUID_BYTES] = {
 	0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
 
+static const char digits[] = "0123456789abcdef";
+
+/* What c is if it is a digit. Digits and letters come at random: a branch would go wrong often. */
 static unsigned int
 digit_of(uint8_t c)
 {
-	if (c >= '0' && c <= '9')
-		return c - (unsigned int)'0';
-	return c >= 'a' && c <= 'f' ? c - (unsigned int)'a' + 10 : DIGIT_NONE;
+	return ((c & 15u) + 9u * (c >> 6)) & 15;
 }
 
 bool
 tl_uuid_pack(struct tl_slice text, uint8_t uuid_out[TL_UUID_BYTES])
 {
 	const uint8_t *at = text.data;
-	unsigned int seen = 0;
+	unsigned int wrong = 0;
 
 	if (text.bytes != TL_UUID_TEXT_BYTES || at[8] != '-' || at[13] != '-' || at[18] != '-' ||
 		at[23] != '-')
 		return false;
 	for (size_t i = 0; i < TL_UUID_BYTES; i++) {
-		unsigned int high = digit_of(at[digit_at[i]]);
-		unsigned int low = digit_of(at[digit_at[i] + 1]);
+		uint8_t high = at[digit_at[i]];
+		uint8_t low = at[digit_at[i] + 1];
 
-		seen |= high | low;
-		uuid_out[i] = (uint8_t)(high << 4 | low);
+		uuid_out[i] = (uint8_t)(digit_of(high) << 4 | digit_of(low));
+		wrong |= (uint8_t)digits[uuid_out[i] >> 4] ^ high;
+		wrong |= (uint8_t)digits[uuid_out[i] & 15] ^ low;
 	}
-	return seen < DIGIT_NONE;
+	return wrong == 0;
 }
 
 void
 tl_uuid_text(const uint8_t uuid[TL_UUID_BYTES], char text_out[TL_UUID_TEXT_BYTES + 1])
 {
-	static const char digits[] = "0123456789abcdef";
-
 	memset(text_out, '-', TL_UUID_TEXT_BYTES);
 	for (size_t i = 0; i < TL_UUID_BYTES; i++) {
 		text_out[digit_at[i]] = digits[uuid[i] >> 4];

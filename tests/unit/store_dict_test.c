@@ -399,6 +399,30 @@ a_row_of_names_has_its_golden_bytes(void **state)
 }
 
 static void
+one_spelling_is_a_uuid(void **state)
+{
+	static const char given[] = "00112233-4455-6677-8899-aabbccddeeff";
+	char text[TL_UUID_TEXT_BYTES + 1];
+	uint8_t uuid[TL_UUID_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < TL_UUID_TEXT_BYTES; i++) {
+		for (unsigned int c = 0; c < 256; c++) {
+			bool is_digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+
+			memcpy(text, given, sizeof(text));
+			text[i] = (char)c;
+			assert_int_equal(tl_uuid_pack(tl_slice_of(text, TL_UUID_TEXT_BYTES), uuid),
+				given[i] == '-' ? c == '-' : is_digit);
+		}
+	}
+	assert_false(tl_uuid_pack(tl_slice_of(given, TL_UUID_TEXT_BYTES - 1), uuid));
+	assert_true(tl_uuid_pack(tl_slice_str(given), uuid));
+	tl_uuid_text(uuid, text);
+	assert_string_equal(text, given);
+}
+
+static void
 put_row(struct place *p, struct tl_key key, struct tl_slice value)
 {
 	tl_write_put(p->write, TL_FAMILY_DICT, tl_key_slice(&key), value);
@@ -463,6 +487,7 @@ main(void)
 		TEST(a_known_name_is_made_by_nobody),
 		TEST(many_names_of_one_write_are_read_by_id),
 		TEST(a_row_of_names_has_its_golden_bytes),
+		TEST(one_spelling_is_a_uuid),
 		TEST(a_damaged_row_is_told),
 		TEST(the_last_id_is_given_once),
 	};
