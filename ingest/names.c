@@ -2,12 +2,11 @@
  * A batch names things by symbol. Each distinct (org, symbol) is looked up once a batch and then
  * copied column by column, so the price of names does not grow with the rows.
  *
- * What a stranger can make up is limited. Past the limit of members an event counts for nobody
- * (its usage is never dropped), past that of agents for its member alone, and past that of repos
- * for the repo "other"; past that of pull requests the number is dropped. Whether a name is known
- * must not depend on what else is in the group, or the same event sent again would differ from
- * itself; so what was found, made or refused is remembered in commit->names, which is emptied only
- * between groups. Names are for ever, so what was refused once is refused again.
+ * What a stranger can make up is limited. Past the limit of repos an event counts for the repo
+ * "other", past that of pull requests the number is dropped; its usage never is. Whether a name is
+ * known must not depend on what else is in the group, or the same event sent again would differ
+ * from itself; so what was found, made or refused is remembered in commit->names, which is emptied
+ * only between groups. Names are for ever, so what was refused once is refused again.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -291,14 +290,6 @@ copy_columns(struct translation *tr)
 	return err;
 }
 
-static uint32_t
-symbol_at(const struct translation *tr, enum tl_column column, uint32_t row_idx)
-{
-	const int64_t *symbols = tr->from->column[column];
-
-	return symbols != NULL ? (uint32_t)symbols[row_idx] : 0;
-}
-
 /* Pull requests of different repos must not meet under "other": such a row keeps its usage only. */
 static enum tl_err
 clear_others(struct translation *tr, uint32_t *other_count)
@@ -309,7 +300,7 @@ clear_others(struct translation *tr, uint32_t *other_count)
 	enum tl_err err;
 
 	for (uint32_t i = 0; i < tr->count; i++) {
-		uint32_t repo = symbol_at(tr, TL_COL_REPO, tr->row_idx[i]);
+		uint32_t repo = (uint32_t)tl_batch_get(tr->from, TL_COL_REPO, tr->row_idx[i]);
 		uint32_t at = tr->first + i;
 
 		if (repo == 0)
@@ -380,159 +371,6 @@ clear_pulls(struct translation *tr)
 	return TL_OK;
 }
 
-/* Addresses the registry cannot hold are none; usage is never lost for them. */
-static bool
-is_text_error(enum tl_err err)
-{
-	return err == TL_ESTRING_TOO_LONG || err == TL_ESTRING_CONTROL ||
-	       err == TL_ESTRING_NOT_UTF8;
-}
-
-/* Members are for ever, so the same event finds the same answer when it is sent again. */
-static bool
-is_member_past_limit(const struct tl_org *org, struct tl_slice id)
-{
-	return org != NULL && org->member_count >= TL_MEMBERS_BY_USAGE_MAX &&
-	       tl_org_member_by_id(org, id.data) == NULL;
-}
-
-static bool
-is_agent_past_limit(const struct tl_org *org, uint32_t member_no, struct tl_slice type)
-{
-	return org != NULL && org->agent_count >= TL_AGENTS_BY_USAGE_MAX &&
-	       tl_org_agent_of(org, member_no, type) == NULL;
-}
-
-static enum tl_err
-need_member(struct translation *tr, uint32_t org, struct tl_slice id, uint32_t row_idx,
-	uint32_t *member_no)
-{
-	struct commit *commit = tr->commit;
-	uint32_t email = symbol_at(tr, TL_COL_EMAIL, row_idx);
-	uint32_t enc = symbol_at(tr, TL_COL_EMAIL_ENC, row_idx);
-	struct tl_slice text = {0};
-	struct tl_member changed;
-	const struct tl_member *member;
-	enum tl_err err;
-
-	if (is_member_past_limit(tl_edit_org(commit->edit, org), id)) {
-		*member_no = 0;
-		(*tr->other_count)++;
-		return TL_OK;
-	}
-	if (email != 0)
-		text = tr->from->symbols[email].text;
-	err = tl_edit_need_member(
-		commit->edit, org, id.data, text, commit->group.received_ms, member_no);
-	if (is_text_error(err))
-		err = tl_edit_need_member(commit->edit, org, id.data, tl_slice_of(NULL, 0),
-			commit->group.received_ms, member_no);
-	if (err || enc == 0)
-		return err;
-	member = tl_org_member(tl_edit_org(commit->edit, org), *member_no);
-	if (member->email_enc.bytes > 0)
-		return TL_OK;
-	changed = *member;
-	changed.email_enc = tr->from->symbols[enc].text;
-	err = tl_edit_put_member(commit->edit, org, &changed, member_no);
-	return is_text_error(err) ? TL_OK : err;
-}
-
-static enum tl_err
-need_agent(struct translation *tr, uint32_t org, uint32_t member_no, struct tl_slice type,
-	uint32_t *agent_no)
-{
-	enum tl_err err;
-
-	if (is_agent_past_limit(tl_edit_org(tr->commit->edit, org), member_no, type)) {
-		*agent_no = 0;
-		(*tr->other_count)++;
-		return TL_OK;
-	}
-	err = tl_edit_need_agent(
-		tr->commit->edit, org, member_no, type, tr->commit->group.received_ms, agent_no);
-	if (is_text_error(err)) {
-		*agent_no = 0;
-		err = TL_OK;
-	}
-	return err;
-}
-
-/* Who a row belongs to, made where it must be. */
-static enum tl_err
-make_people(struct translation *tr, uint32_t row_idx, uint32_t at)
-{
-	uint32_t org = (uint32_t)tr->from->column[TL_COL_ORG][row_idx];
-	uint32_t id = symbol_at(tr, TL_COL_MEMBER_ID, row_idx);
-	uint32_t type = symbol_at(tr, TL_COL_AGENT_TYPE, row_idx);
-	uint32_t member_no = (uint32_t)tl_batch_get(tr->to, TL_COL_MEMBER, at);
-	uint32_t agent_no;
-	enum tl_err err = TL_OK;
-
-	if (id != 0) {
-		err = need_member(tr, org, tr->from->symbols[id].text, row_idx, &member_no);
-		if (!err)
-			err = tl_batch_set(tr->to, TL_COL_MEMBER, at, member_no);
-	}
-	if (err || type == 0 || member_no == 0)
-		return err;
-	err = need_agent(tr, org, member_no, tr->from->symbols[type].text, &agent_no);
-	if (!err)
-		err = tl_batch_set(tr->to, TL_COL_AGENT, at, agent_no);
-	return err;
-}
-
-/* Who a row would belong to. */
-static enum tl_err
-find_people(struct translation *tr, uint32_t row_idx, uint32_t at)
-{
-	const struct tl_org *org =
-		tl_edit_org(tr->commit->edit, (uint32_t)tr->from->column[TL_COL_ORG][row_idx]);
-	uint32_t id = symbol_at(tr, TL_COL_MEMBER_ID, row_idx);
-	uint32_t type = symbol_at(tr, TL_COL_AGENT_TYPE, row_idx);
-	int64_t member_no = tl_batch_get(tr->to, TL_COL_MEMBER, at);
-	const struct tl_member *member = NULL;
-	const struct tl_agent *agent = NULL;
-	enum tl_err err = TL_OK;
-
-	if (org != NULL && id != 0) {
-		member = tl_org_member_by_id(org, tr->from->symbols[id].text.data);
-		member_no = member != NULL ? member->no : NAMES_NOBODY;
-		if (is_member_past_limit(org, tr->from->symbols[id].text))
-			member_no = 0;
-		err = tl_batch_set(tr->to, TL_COL_MEMBER, at, member_no);
-	}
-	if (err || type == 0 || member_no == 0)
-		return err;
-	if (org != NULL && member_no > 0)
-		agent = tl_org_agent_of(org, (uint32_t)member_no, tr->from->symbols[type].text);
-	if (agent == NULL && member_no > 0 &&
-		is_agent_past_limit(org, (uint32_t)member_no, tr->from->symbols[type].text))
-		return TL_OK;
-	return tl_batch_set(tr->to, TL_COL_AGENT, at, agent != NULL ? agent->no : NAMES_NOBODY);
-}
-
-static enum tl_err
-copy_people(struct translation *tr, enum names_mode mode)
-{
-	enum tl_err err = TL_OK;
-
-	if (tr->from->column[TL_COL_MEMBER_ID] == NULL &&
-		tr->from->column[TL_COL_AGENT_TYPE] == NULL)
-		return TL_OK;
-	for (uint32_t i = 0; i < tr->count && !err; i++) {
-		/* Admission knew most of them. */
-		if (symbol_at(tr, TL_COL_MEMBER_ID, tr->row_idx[i]) == 0 &&
-			symbol_at(tr, TL_COL_AGENT_TYPE, tr->row_idx[i]) == 0)
-			continue;
-		if (mode == NAMES_MAKE)
-			err = make_people(tr, tr->row_idx[i], tr->first + i);
-		else
-			err = find_people(tr, tr->row_idx[i], tr->first + i);
-	}
-	return err;
-}
-
 enum tl_err
 names_translate(struct commit *commit, const struct tl_batch *from, const uint32_t *row_idx,
 	uint32_t count, struct names_memo *memo, enum names_mode mode, struct tl_batch *to,
@@ -560,6 +398,6 @@ names_translate(struct commit *commit, const struct tl_batch *from, const uint32
 	if (!err)
 		err = clear_pulls(&tr);
 	if (!err)
-		err = copy_people(&tr, mode);
+		err = people_translate(commit, from, row_idx, count, mode, to, other_count);
 	return err;
 }

@@ -6,7 +6,8 @@
  *   idimport.c  the ids of the days an import touches
  *   idload.c    ids from blocks and runs into the table
  *   verdict.c   new, duplicate, conflict, replaced or stale
- *   names.c     names -> dense ids, members and agents
+ *   names.c     names -> dense ids
+ *   people.c    members and agents that appear with their first event
  *   group.c     rows -> blocks
  *   stored.c    the stored row behind an id
  *   quarantine.c  what was refused for its content
@@ -135,6 +136,11 @@ TL_MUST enum tl_err names_memo_make(
 TL_MUST enum tl_err names_translate(struct commit *commit, const struct tl_batch *from,
 	const uint32_t *row_idx, uint32_t count, struct names_memo *memo, enum names_mode mode,
 	struct tl_batch *to, uint32_t *other_count, struct tl_why *why);
+
+/* Of the same rows, already in to: members and agents. */
+TL_MUST enum tl_err people_translate(struct commit *commit, const struct tl_batch *from,
+	const uint32_t *row_idx, uint32_t count, enum names_mode mode, struct tl_batch *to,
+	uint32_t *other_count);
 
 /* How a batch went. accepted + duplicate + replaced + conflict + rejected = events. */
 struct verdicts {
