@@ -30,18 +30,10 @@
 		COLUMN_BIT(TL_COL_REV))
 #define RAW_TAKEN_KEY_BYTES 24
 
-/* Blocks are read once and kept for the second pass, up to this; beyond it they are read again. */
+/* The rows of blocks are kept for the second pass, up to this; beyond it they are read again. */
 #define RAW_KEPT_BYTES_MAX (64u << 20)
 
-/* A block or a chunk that may hold rows of the part. */
-struct raw_block {
-	struct tl_key key;
-	uint64_t group_no;	  /* of a chunk: its run's last */
-	const struct tl_run *run; /* NULL: a block */
-	struct tl_slice kept;	  /* its bytes, empty: to be read again */
-};
-
-/* Its rows. */
+/* Those of a block or a chunk that are of the org, more or less of the part. */
 struct raw_rows {
 	struct tl_batch batch;
 	const struct tl_run *run; /* NULL: all arrived at received_ms */
@@ -49,13 +41,21 @@ struct raw_rows {
 	int64_t received_ms;
 };
 
+/* A block or a chunk that may hold rows of the part. */
+struct raw_block {
+	struct tl_key key;
+	uint64_t group_no;	     /* of a chunk: its run's last */
+	const struct tl_run *run;    /* NULL: a block */
+	const struct raw_rows *kept; /* NULL: to be read again */
+};
+
 struct raw_walk {
 	const struct query_scene *scene;
 	const struct raw_ask *ask;
 	struct tl_day *day;
 	struct tl_arena journal_arena; /* the list of blocks, runs */
-	struct tl_arena kept_arena;    /* blocks for the second pass */
-	struct tl_arena block_arena;   /* the block in hand */
+	struct tl_arena kept_arena;    /* rows for the second pass */
+	struct tl_arena block_arena;   /* the rows in hand, when they are not kept */
 	struct tl_buf bytes;
 	struct raw_block *blocks;
 	uint32_t block_count, block_capacity;
@@ -106,37 +106,39 @@ static enum tl_err
 read_bytes(struct raw_walk *walk, const struct raw_block *block, struct tl_slice *bytes_out,
 	struct tl_why *why)
 {
-	enum tl_err err;
-
-	if (block->kept.bytes > 0) {
-		*bytes_out = block->kept;
-		return TL_OK;
-	}
-	err = tl_day_get(walk->scene->store, walk->scene->view, walk->day,
+	enum tl_err err = tl_day_get(walk->scene->store, walk->scene->view, walk->day,
 		tl_key_slice(&block->key), &walk->bytes, why);
+
 	*bytes_out = tl_buf_slice(&walk->bytes);
 	return err;
 }
 
+/*
+ * Who is asked for is picked by the org and ts. The time a row counts at is not later than its ts,
+ * nor than the arrival: when that lies before the end, no ts is too late.
+ */
 static enum tl_err
 decode(struct raw_walk *walk, const struct raw_block *block, struct tl_slice bytes,
-	uint64_t column_mask, struct raw_rows *rows, struct tl_why *why)
+	int64_t received_ms, struct tl_arena *arena, struct raw_rows *rows_out)
 {
+	const struct raw_ask *ask = walk->ask;
+	uint64_t column_mask = RAW_KEY_COLUMNS | ask->column_mask;
+	struct tl_block_pick pick = {.org = ask->org,
+		.from_ms = ask->from_ms,
+		.last_ms = received_ms < ask->to_ms ? INT64_MAX : ask->to_ms - 1};
 	struct tl_block_head head = {0};
 	struct tl_chunk chunk = {.group_idx = NULL};
 	enum tl_err err;
 
-	tl_arena_reset(&walk->block_arena);
 	if (block->run == NULL)
-		err = tl_block_decode(bytes, column_mask, &walk->block_arena, &head, &chunk.batch);
+		err = tl_block_pick(bytes, column_mask, &pick, arena, &head, &chunk.batch);
 	else
-		err = tl_chunk_decode(
-			bytes, block->run->group_count, column_mask, &walk->block_arena, &chunk);
-	*rows = (struct raw_rows){.batch = chunk.batch,
+		err = tl_chunk_decode(bytes, block->run->group_count, column_mask, arena, &chunk);
+	*rows_out = (struct raw_rows){.batch = chunk.batch,
 		.run = block->run,
 		.group_idx = chunk.group_idx,
 		.received_ms = head.received_ms};
-	return err ? block_fail(err, block, why) : TL_OK;
+	return err;
 }
 
 /* True when the row is the org's and counts in the part. */
@@ -176,38 +178,45 @@ take_back(struct raw_walk *walk, const struct tl_batch *batch, uint32_t row_idx)
 	return tl_map_put(walk->taken, tl_slice_of(key, sizeof(key)), 1);
 }
 
-/* Note what the block takes back in the part. */
+/* Note what the rows take back in the part. */
 static enum tl_err
-note_taken(struct raw_walk *walk, const struct raw_block *block, struct tl_slice bytes,
-	struct tl_why *why)
+note_taken(struct raw_walk *walk, const struct raw_rows *rows)
 {
-	struct raw_rows rows;
+	const int64_t *sign = rows->batch.column[TL_COL_SIGN];
 	int64_t time_ms;
-	enum tl_err err;
+	enum tl_err err = TL_OK;
 
-	err = decode(walk, block, bytes, COLUMN_BIT(TL_COL_SIGN), &rows, why);
-	if (err || rows.batch.column[TL_COL_SIGN] == NULL)
-		return err;
-	err = decode(walk, block, bytes, RAW_KEY_COLUMNS, &rows, why);
-	for (uint32_t i = 0; !err && i < rows.batch.row_count; i++) {
-		if (tl_batch_get(&rows.batch, TL_COL_SIGN, i) < 0 &&
-			is_asked(walk->ask, &rows, i, &time_ms))
-			err = take_back(walk, &rows.batch, i);
+	for (uint32_t i = 0; !err && sign != NULL && i < rows->batch.row_count; i++) {
+		if (sign[i] < 0 && is_asked(walk->ask, rows, i, &time_ms))
+			err = take_back(walk, &rows->batch, i);
 	}
 	return err;
 }
 
-/* The first pass over a block: what it takes back; it is listed and kept for the second. */
+/* The first pass over a block: what it takes back; it is listed, its rows kept for the second. */
 static enum tl_err
-look(struct raw_walk *walk, struct raw_block *block, struct tl_slice bytes, struct tl_why *why)
+look(struct raw_walk *walk, struct raw_block *block, struct tl_slice bytes, int64_t received_ms,
+	struct tl_why *why)
 {
-	enum tl_err err = note_taken(walk, block, bytes, why);
+	struct raw_rows *kept = tl_arena_alloc(&walk->kept_arena, sizeof(*kept));
+	struct raw_rows rows;
+	enum tl_err err = TL_ENOMEM;
 
+	if (kept != NULL)
+		err = decode(walk, block, bytes, received_ms, &walk->kept_arena, kept);
+	if (!err) {
+		block->kept = kept;
+		rows = *kept;
+	} else if (err == TL_ENOMEM) {
+		tl_arena_reset(&walk->block_arena);
+		err = decode(walk, block, bytes, received_ms, &walk->block_arena, &rows);
+	}
 	if (err)
-		return err;
-	/* without room it stays empty */
-	block->kept = tl_arena_copy(&walk->kept_arena, bytes);
-	return add_block(walk, block);
+		return block_fail(err, block, why);
+	if (rows.batch.row_count == 0)
+		return TL_OK;
+	err = note_taken(walk, &rows);
+	return err ? err : add_block(walk, block);
 }
 
 /* Whether a block may have rows of the part, by its head. */
@@ -235,7 +244,7 @@ look_at_chunk(
 	err = read_bytes(walk, &block, &bytes, why);
 	if (err == TL_ENOT_FOUND)
 		return block_fail(TL_ESTORAGE_CORRUPT, &block, why);
-	return err ? err : look(walk, &block, bytes, why);
+	return err ? err : look(walk, &block, bytes, 0, why);
 }
 
 /* The run that the group went into; its other groups are done with it. */
@@ -272,7 +281,9 @@ look_at_block(struct raw_walk *walk, uint64_t group_no, uint16_t block_no, struc
 		err = tl_block_head(bytes, &head);
 	if (err)
 		return block_fail(err, &block, why);
-	return is_near(walk->ask, &head) ? look(walk, &block, bytes, why) : TL_OK;
+	if (!is_near(walk->ask, &head))
+		return TL_OK;
+	return look(walk, &block, bytes, head.received_ms, why);
 }
 
 /* The group's block of the cell's day: it has one at most. */
@@ -312,23 +323,42 @@ is_taken_back(const struct raw_walk *walk, const struct tl_batch *batch, uint32_
 	return tl_map_get(walk->taken, tl_slice_of(key, sizeof(key)), &found);
 }
 
+/* What look could not keep. */
+static enum tl_err
+read_again(struct raw_walk *walk, const struct raw_block *block, struct raw_rows *rows_out,
+	struct tl_why *why)
+{
+	struct tl_block_head head = {0};
+	struct tl_slice bytes = {0};
+	enum tl_err err = read_bytes(walk, block, &bytes, why);
+
+	tl_arena_reset(&walk->block_arena);
+	if (!err && block->run == NULL)
+		err = tl_block_head(bytes, &head);
+	if (!err)
+		err = decode(walk, block, bytes, head.received_ms, &walk->block_arena, rows_out);
+	if (err)
+		return block_fail(err == TL_ENOT_FOUND ? TL_ESTORAGE_CORRUPT : err, block, why);
+	return TL_OK;
+}
+
 static enum tl_err
 show_block(struct raw_walk *walk, const struct raw_block *block, struct tl_why *why)
 {
-	struct tl_slice bytes = {0};
-	struct raw_rows rows;
-	enum tl_err err;
+	struct raw_rows again;
+	const struct raw_rows *rows = block->kept;
+	enum tl_err err = TL_OK;
 
-	err = read_bytes(walk, block, &bytes, why);
-	if (err)
-		return block_fail(err == TL_ENOT_FOUND ? TL_ESTORAGE_CORRUPT : err, block, why);
-	err = decode(walk, block, bytes, RAW_KEY_COLUMNS | walk->ask->column_mask, &rows, why);
-	for (uint32_t i = 0; !err && i < rows.batch.row_count; i++) {
-		struct raw_row row = {.batch = &rows.batch, .row_idx = i};
+	if (rows == NULL) {
+		err = read_again(walk, block, &again, why);
+		rows = &again;
+	}
+	for (uint32_t i = 0; !err && i < rows->batch.row_count; i++) {
+		struct raw_row row = {.batch = &rows->batch, .row_idx = i};
 
-		if (tl_batch_get(&rows.batch, TL_COL_SIGN, i) < 0 ||
-			!is_asked(walk->ask, &rows, i, &row.time_ms) ||
-			is_taken_back(walk, &rows.batch, i))
+		if (tl_batch_get(&rows->batch, TL_COL_SIGN, i) < 0 ||
+			!is_asked(walk->ask, rows, i, &row.time_ms) ||
+			is_taken_back(walk, &rows->batch, i))
 			continue;
 		err = walk->visit(walk->arg, &row, why);
 	}

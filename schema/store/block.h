@@ -35,4 +35,15 @@ TL_MUST enum tl_err tl_block_head(struct tl_slice block, struct tl_block_head *h
 TL_MUST enum tl_err tl_block_decode(struct tl_slice block, uint64_t column_mask,
 	struct tl_arena *arena, struct tl_block_head *head_out, struct tl_batch *batch_out);
 
+/* Rows of an org with a ts in a range, its ends included. */
+struct tl_block_pick {
+	uint32_t org;
+	int64_t from_ms, last_ms;
+};
+
+/* tl_block_decode of these rows alone, in their order; maybe of none. */
+TL_MUST enum tl_err tl_block_pick(struct tl_slice block, uint64_t column_mask,
+	const struct tl_block_pick *pick, struct tl_arena *arena, struct tl_block_head *head_out,
+	struct tl_batch *batch_out);
+
 #endif

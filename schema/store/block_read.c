@@ -18,6 +18,11 @@ struct reader {
 	struct tl_rates found;			     /* as many as the block says */
 	struct tl_arena *arena;
 	int64_t *origins; /* row -> origin, once it was asked for */
+	/* the rows that are read: all, or those picked, which rise */
+	const uint32_t *picked; /* NULL: all */
+	uint32_t row_count;
+	int64_t *origin_of; /* read row -> origin, with origins */
+	int64_t *ts_ms;	    /* of all rows, when that is what they were picked by */
 };
 
 static enum tl_err
@@ -131,10 +136,14 @@ decode_below(struct tl_slice column, uint32_t count, uint32_t end, struct tl_are
 static enum tl_err
 need_origins(struct reader *reader)
 {
+	enum tl_err err;
+
 	if (reader->origins != NULL)
 		return TL_OK;
-	return decode_below(reader->of_row, reader->head.row_count, reader->origin_count,
+	err = decode_below(reader->of_row, reader->head.row_count, reader->origin_count,
 		reader->arena, &reader->origins);
+	reader->origin_of = reader->origins;
+	return err;
 }
 
 static enum tl_err
@@ -159,11 +168,36 @@ need_rates(struct reader *reader)
 		reader->arena, &found->of_origin);
 }
 
-/* A column that origins have, for each row. */
+/* A column by row, of the rows that are read. */
+static enum tl_err
+decode_of_rows(struct reader *reader, enum tl_column column, int64_t **values_out)
+{
+	struct tl_slice bytes = reader->column[column];
+	struct tl_cursor cur = tl_cursor_of(bytes);
+	int64_t *whole = column == TL_COL_TS ? reader->ts_ms : NULL;
+	int64_t *values;
+	enum tl_err err = TL_OK;
+
+	if (reader->picked == NULL)
+		return decode(bytes, reader->row_count, reader->arena, values_out);
+	values = tl_arena_room(reader->arena, reader->row_count, sizeof(*values));
+	if (values == NULL)
+		return TL_ENOMEM;
+	*values_out = values;
+	if (whole == NULL && tl_column_pick(&cur, reader->head.row_count, reader->picked,
+				     reader->row_count, values))
+		return cur.err || tl_cursor_left(&cur) != 0 ? TL_ESTORAGE_CORRUPT : TL_OK;
+	if (whole == NULL)
+		err = decode(bytes, reader->head.row_count, reader->arena, &whole);
+	for (uint32_t i = 0; !err && i < reader->row_count; i++)
+		values[i] = whole[reader->picked[i]];
+	return err;
+}
+
+/* A column that origins have, for each row that is read. */
 static enum tl_err
 decode_of_origin(struct reader *reader, struct tl_slice column, int64_t **values_out)
 {
-	uint32_t row_count = reader->head.row_count;
 	int64_t *of_origin = NULL;
 	int64_t *values = NULL;
 	enum tl_err err = need_origins(reader);
@@ -172,11 +206,11 @@ decode_of_origin(struct reader *reader, struct tl_slice column, int64_t **values
 		err = decode(column, reader->origin_count, reader->arena, &of_origin);
 	if (err)
 		return err;
-	values = tl_arena_room(reader->arena, row_count, sizeof(*values));
+	values = tl_arena_room(reader->arena, reader->row_count, sizeof(*values));
 	if (values == NULL)
 		return TL_ENOMEM;
-	for (uint32_t i = 0; i < row_count; i++)
-		values[i] = of_origin[reader->origins[i]];
+	for (uint32_t i = 0; i < reader->row_count; i++)
+		values[i] = of_origin[reader->origin_of[i]];
 	*values_out = values;
 	return TL_OK;
 }
@@ -194,7 +228,7 @@ put_on_rates(struct reader *reader, struct tl_batch *batch)
 		if (err)
 			return err;
 		tl_rates_put_on(
-			&reader->found, batch, column, reader->origins, batch->column[column]);
+			&reader->found, batch, column, reader->origin_of, batch->column[column]);
 	}
 	return TL_OK;
 }
@@ -216,8 +250,7 @@ decode_columns(struct reader *reader, uint64_t column_mask, struct tl_batch *bat
 		if (tl_column_is_of_origin(column))
 			err = decode_of_origin(reader, bytes, &batch->column[column]);
 		else
-			err = decode(bytes, reader->head.row_count, reader->arena,
-				&batch->column[column]);
+			err = decode_of_rows(reader, column, &batch->column[column]);
 	}
 	if (err || reader->found.count == 0)
 		return err;
@@ -253,28 +286,122 @@ open_block(struct tl_slice block, struct reader *reader)
 	return err ? err : take_columns(&cur, reader);
 }
 
+/* Ids and columns of the rows that are read. */
+static enum tl_err
+read_rows(struct reader *reader, uint64_t column_mask, struct tl_batch *batch_out)
+{
+	struct tl_batch batch = {.arena = reader->arena,
+		.row_count = reader->row_count,
+		.row_capacity = reader->row_count};
+	enum tl_err err;
+
+	batch.id = tl_arena_room(reader->arena, reader->row_count, sizeof(*batch.id));
+	if (batch.id == NULL)
+		return TL_ENOMEM;
+	if (reader->picked == NULL)
+		memcpy(batch.id, reader->ids.data, reader->ids.bytes);
+	for (uint32_t i = 0; reader->picked != NULL && i < reader->row_count; i++)
+		memcpy(batch.id[i],
+			reader->ids.data + (size_t)reader->picked[i] * TL_BLOCK_ID_BYTES,
+			TL_BLOCK_ID_BYTES);
+	err = decode_columns(reader, column_mask, &batch);
+	if (!err)
+		*batch_out = batch;
+	return err;
+}
+
 enum tl_err
 tl_block_decode(struct tl_slice block, uint64_t column_mask, struct tl_arena *arena,
 	struct tl_block_head *head_out, struct tl_batch *batch_out)
 {
-	struct tl_batch batch = {.arena = arena};
 	struct reader reader = {.arena = arena};
-	struct tl_slice ids;
 	enum tl_err err = open_block(block, &reader);
 
 	if (err)
 		return err;
-	ids = tl_arena_copy(arena, reader.ids);
-	if (ids.data == NULL)
-		return TL_ENOMEM;
-	/* The copy is the arena's own memory: only the slice's type forbids writing. */
-	batch.id = (uint8_t(*)[TL_BLOCK_ID_BYTES])(uintptr_t)ids.data;
-	batch.row_count = reader.head.row_count;
-	batch.row_capacity = reader.head.row_count;
-	err = decode_columns(&reader, column_mask, &batch);
+	reader.row_count = reader.head.row_count;
+	err = read_rows(&reader, column_mask, batch_out);
+	if (!err)
+		*head_out = reader.head;
+	return err;
+}
+
+/* The origins of an org as flags; *found_out: whether there is any. */
+static enum tl_err
+find_origins(struct reader *reader, uint32_t org, uint8_t **is_org_out, bool *found_out)
+{
+	uint8_t *is_org = tl_arena_room(reader->arena, reader->origin_count, sizeof(*is_org));
+	int64_t *orgs = NULL;
+	enum tl_err err = TL_OK;
+	bool found = false;
+
+	if (reader->column[TL_COL_ORG].data != NULL)
+		err = decode(
+			reader->column[TL_COL_ORG], reader->origin_count, reader->arena, &orgs);
+	if (err || is_org == NULL)
+		return err ? err : TL_ENOMEM;
+	for (uint32_t i = 0; i < reader->origin_count; i++) {
+		is_org[i] = (orgs != NULL ? orgs[i] : 0) == org;
+		found |= is_org[i];
+	}
+	*is_org_out = is_org;
+	*found_out = found;
+	return TL_OK;
+}
+
+static enum tl_err
+pick_rows(struct reader *reader, const struct tl_block_pick *pick)
+{
+	int64_t *ts_ms = NULL, *origin_of;
+	uint8_t *is_org = NULL;
+	bool found = false;
+	uint32_t *rows;
+	uint32_t count = 0;
+	enum tl_err err = find_origins(reader, pick->org, &is_org, &found);
+
+	if (err || !found)
+		return err;
+	err = need_origins(reader);
+	if (!err && reader->column[TL_COL_TS].data != NULL)
+		err = decode(
+			reader->column[TL_COL_TS], reader->head.row_count, reader->arena, &ts_ms);
 	if (err)
 		return err;
-	*head_out = reader.head;
-	*batch_out = batch;
+	rows = tl_arena_room(reader->arena, reader->head.row_count, sizeof(*rows));
+	origin_of = tl_arena_room(reader->arena, reader->head.row_count, sizeof(*origin_of));
+	if (rows == NULL || origin_of == NULL)
+		return TL_ENOMEM;
+	for (uint32_t i = 0; i < reader->head.row_count; i++) {
+		int64_t row_ms = ts_ms != NULL ? ts_ms[i] : 0;
+
+		rows[count] = i;
+		origin_of[count] = reader->origins[i];
+		count += is_org[reader->origins[i]] && row_ms >= pick->from_ms &&
+			 row_ms <= pick->last_ms;
+	}
+	reader->picked = rows;
+	reader->row_count = count;
+	reader->origin_of = origin_of;
+	reader->ts_ms = ts_ms;
 	return TL_OK;
+}
+
+enum tl_err
+tl_block_pick(struct tl_slice block, uint64_t column_mask, const struct tl_block_pick *pick,
+	struct tl_arena *arena, struct tl_block_head *head_out, struct tl_batch *batch_out)
+{
+	struct reader reader = {.arena = arena};
+	enum tl_err err = open_block(block, &reader);
+
+	if (!err)
+		err = pick_rows(&reader, pick);
+	if (err)
+		return err;
+	if (reader.row_count > 0)
+		err = read_rows(&reader, column_mask, batch_out);
+	else
+		*batch_out = (struct tl_batch){.arena = arena};
+	if (!err)
+		*head_out = reader.head;
+	return err;
 }

@@ -384,35 +384,49 @@ take_packed(struct tl_cursor *cur, uint32_t count, uint32_t width)
 	return packed;
 }
 
-/* Add a layer to the numbers; returns its tag, shift moves up by its width. */
-static uint32_t
-take_layer(struct tl_cursor *cur, uint64_t *numbers, uint32_t count, uint32_t *shift)
-{
-	uint32_t tag = tl_cursor_u8(cur);
-	uint32_t width = width_of(cur, tag & ~TAG_MORE);
-	uint64_t rows = tl_cursor_varint(cur);
-	uint32_t gap_width = width_of(cur, tl_cursor_u8(cur));
+/* A layer as it lies in its bytes. */
+struct layer {
+	uint32_t tag;
+	uint32_t rows;
+	uint32_t width, gap_width;
 	struct tl_slice gaps, bits;
+};
+
+/* Numbers are of count rows and have shift bits so far. */
+static struct layer
+take_layer(struct tl_cursor *cur, uint32_t count, uint32_t shift)
+{
+	struct layer layer = {.tag = tl_cursor_u8(cur)};
+	uint64_t rows = tl_cursor_varint(cur);
+
+	layer.width = width_of(cur, layer.tag & ~TAG_MORE);
+	layer.gap_width = width_of(cur, tl_cursor_u8(cur));
+	if (cur->err || layer.width == 0 || rows == 0 || rows > count || shift >= BITS_MAX) {
+		corrupt(cur);
+		return (struct layer){.tag = 0};
+	}
+	layer.rows = (uint32_t)rows;
+	layer.gaps = take_packed(cur, layer.rows, layer.gap_width);
+	layer.bits = take_packed(cur, layer.rows, layer.width);
+	return layer;
+}
+
+static void
+add_layer(struct tl_cursor *cur, const struct layer *layer, uint64_t *numbers, uint32_t count,
+	uint32_t shift)
+{
 	uint64_t row = 0;
 
-	if (cur->err || width == 0 || rows == 0 || rows > count || *shift >= BITS_MAX) {
-		corrupt(cur);
-		return 0;
-	}
-	gaps = take_packed(cur, (uint32_t)rows, gap_width);
-	bits = take_packed(cur, (uint32_t)rows, width);
-	for (uint32_t i = 0; i < rows && !cur->err; i++, row++) {
-		uint64_t gap = tl_packed_get(gaps, gap_width, i);
+	for (uint32_t i = 0; i < layer->rows && !cur->err; i++, row++) {
+		uint64_t gap = tl_packed_get(layer->gaps, layer->gap_width, i);
 
 		if (gap >= count - row) {
 			corrupt(cur);
-			return 0;
+			return;
 		}
 		row += gap;
-		numbers[row] |= tl_packed_get(bits, width, i) << *shift;
+		numbers[row] |= tl_packed_get(layer->bits, layer->width, i) << shift;
 	}
-	*shift += width;
-	return tag;
 }
 
 /* The numbers of a column whose tag was read. */
@@ -426,8 +440,13 @@ take_numbers(struct tl_cursor *cur, uint32_t tag, uint64_t *numbers, uint32_t co
 	if (cur->err)
 		return;
 	tl_packed_take(packed, width, numbers, count);
-	while ((tag & TAG_MORE) != 0 && !cur->err)
-		tag = take_layer(cur, numbers, count, &shift);
+	while ((tag & TAG_MORE) != 0 && !cur->err) {
+		struct layer layer = take_layer(cur, count, shift);
+
+		add_layer(cur, &layer, numbers, count, shift);
+		shift += layer.width;
+		tag = layer.tag;
+	}
 }
 
 void
@@ -454,4 +473,51 @@ tl_column_decode(struct tl_cursor *cur, int64_t *values_out, uint32_t count)
 		value += (uint64_t)tl_unzigzag(numbers[i] + least);
 		numbers[i] = value;
 	}
+}
+
+/* The numbers at row_idx, which a layer may have. */
+static void
+pick_layer(struct tl_cursor *cur, const struct layer *layer, const uint32_t *row_idx,
+	uint32_t row_count, uint64_t *numbers, uint32_t shift)
+{
+	uint64_t row = 0;
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < layer->rows && at < row_count && !cur->err; i++, row++) {
+		row += tl_packed_get(layer->gaps, layer->gap_width, i);
+		while (at < row_count && row_idx[at] < row)
+			at++;
+		if (at < row_count && row_idx[at] == row)
+			numbers[at] |= tl_packed_get(layer->bits, layer->width, i) << shift;
+	}
+}
+
+bool
+tl_column_pick(struct tl_cursor *cur, uint32_t count, const uint32_t *row_idx, uint32_t row_count,
+	int64_t *values_out)
+{
+	uint32_t tag = tl_cursor_left(cur) > 0 ? *cur->next : 0;
+	uint64_t *numbers = (uint64_t *)values_out;
+	uint32_t width, shift;
+	uint64_t least;
+	struct tl_slice packed;
+
+	if ((tag & TAG_STEPS) != 0)
+		return false;
+	tag = tl_cursor_u8(cur);
+	least = (uint64_t)tl_cursor_zigzag(cur);
+	width = shift = width_of(cur, tag & TAG_WIDTH);
+	packed = take_packed(cur, count, width);
+	for (uint32_t i = 0; i < row_count && !cur->err; i++)
+		numbers[i] = tl_packed_get(packed, width, row_idx[i]);
+	while ((tag & TAG_MORE) != 0 && !cur->err) {
+		struct layer layer = take_layer(cur, count, shift);
+
+		pick_layer(cur, &layer, row_idx, row_count, numbers, shift);
+		shift += layer.width;
+		tag = layer.tag;
+	}
+	for (uint32_t i = 0; i < row_count && !cur->err; i++)
+		numbers[i] += least;
+	return true;
 }

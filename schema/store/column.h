@@ -14,4 +14,11 @@ void tl_column_encode(struct tl_buf *buf, const int64_t *values, uint32_t count)
 /* Reads count values; damage sticks in the cursor's err. */
 void tl_column_decode(struct tl_cursor *cur, int64_t *values_out, uint32_t count);
 
+/*
+ * The values of rows row_idx[0..row_count) alone, which rise, of a column of count. False: it is of
+ * steps, where a row follows from all before it, and nothing was read.
+ */
+TL_MUST bool tl_column_pick(struct tl_cursor *cur, uint32_t count, const uint32_t *row_idx,
+	uint32_t row_count, int64_t *values_out);
+
 #endif

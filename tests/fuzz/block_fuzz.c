@@ -75,6 +75,34 @@ check_part(struct tl_slice block, const struct tl_batch *batch, uint64_t column_
 	check_same(batch, &part, column_mask);
 }
 
+/* Rows of one org, from the time of one row on. */
+static void
+check_pick(struct tl_slice block, const struct tl_batch *batch, uint32_t row_idx)
+{
+	static struct tl_arena static_arena;
+	struct tl_arena *arena = fuzz_arena(&static_arena, ARENA_BYTES_MAX);
+	struct tl_block_pick pick = {.org = (uint32_t)tl_batch_get(batch, TL_COL_ORG, row_idx),
+		.from_ms = tl_batch_get(batch, TL_COL_TS, row_idx),
+		.last_ms = INT64_MAX};
+	struct tl_block_head head;
+	struct tl_batch picked;
+	uint32_t at = 0;
+
+	assert(tl_block_pick(block, TL_BLOCK_ALL_COLUMNS, &pick, arena, &head, &picked) == TL_OK);
+	for (uint32_t i = 0; i < batch->row_count; i++) {
+		if (tl_batch_get(batch, TL_COL_ORG, i) != pick.org ||
+			tl_batch_get(batch, TL_COL_TS, i) < pick.from_ms)
+			continue;
+		assert(at < picked.row_count);
+		assert(memcmp(batch->id[i], picked.id[at], sizeof(batch->id[i])) == 0);
+		for (uint32_t column = 0; column < TL_COL_STORED_COUNT; column++)
+			assert(tl_batch_get(batch, (enum tl_column)column, i) ==
+				tl_batch_get(&picked, (enum tl_column)column, at));
+		at++;
+	}
+	assert(at == picked.row_count);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -106,5 +134,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	check_head(block, &head);
 	check_again(&batch, &head);
 	check_part(block, &batch, tl_checksum64(block));
+	check_pick(block, &batch, (uint32_t)(tl_checksum64(block) % batch.row_count));
 	return 0;
 }

@@ -290,6 +290,76 @@ only_columns_asked_for_are_decoded(void **state)
 			    tl_batch_get(&p->batch, TL_COL_COST, i));
 }
 
+/* What is picked is what a whole read has of these rows. */
+static void
+check_pick(struct place *p, const struct tl_batch *whole, const struct tl_block_pick *pick)
+{
+	struct tl_block_head head;
+	struct tl_batch got = {0};
+	struct tl_arena arena;
+	uint32_t at = 0;
+
+	tl_arena_init(&arena, ARENA_BYTES);
+	assert_int_equal(tl_block_pick(tl_buf_slice(&p->buf), TL_BLOCK_ALL_COLUMNS, pick, &arena,
+				 &head, &got),
+		TL_OK);
+	assert_int_equal(head.row_count, whole->row_count);
+	for (uint32_t i = 0; i < whole->row_count; i++) {
+		int64_t ts_ms = tl_batch_get(whole, TL_COL_TS, i);
+
+		if (tl_batch_get(whole, TL_COL_ORG, i) != pick->org || ts_ms < pick->from_ms ||
+			ts_ms > pick->last_ms)
+			continue;
+		assert_true(at < got.row_count);
+		assert_memory_equal(got.id[at], whole->id[i], 16);
+		for (enum tl_column column = 0; column < TL_COL_STORED_COUNT; column++)
+			assert_true(
+				tl_batch_get(&got, column, at) == tl_batch_get(whole, column, i));
+		at++;
+	}
+	assert_int_equal(got.row_count, at);
+	tl_arena_fini(&arena);
+}
+
+static void
+rows_of_an_org_and_a_time_are_picked(void **state)
+{
+	struct place *p = *state;
+	struct tl_block_head head;
+	struct tl_batch whole;
+
+	p->seed = 9;
+	for (int round = 0; round < 40; round++) {
+		uint32_t rows = 1 + (uint32_t)(next_random(&p->seed) % (round < 30 ? 60 : 3000));
+		int64_t range_ms = 900 * (int64_t)rows;
+
+		if (round % 2 == 0)
+			fill_random(p, rows);
+		else
+			fill_priced(p, rows);
+		for (uint32_t i = 0; i < rows; i++) {
+			p->row_idx[i] = i;
+			if (round % 4 > 1) /* several orgs, and times out of order */
+				set(p, TL_COL_ORG, i, (int64_t)(next_random(&p->seed) % 3));
+			if (round % 4 > 2)
+				set(p, TL_COL_TS, i,
+					TEN_MS + (int64_t)(next_random(&p->seed) % 1000000));
+		}
+		encode(p, rows);
+		tl_arena_reset(&p->decoded);
+		assert_int_equal(tl_block_decode(tl_buf_slice(&p->buf), TL_BLOCK_ALL_COLUMNS,
+					 &p->decoded, &head, &whole),
+			TL_OK);
+		for (uint32_t org = 0; org < 3; org++) {
+			check_pick(p, &whole,
+				&(struct tl_block_pick){
+					org, TEN_MS + range_ms / 3, TEN_MS + range_ms / 3 * 2});
+			check_pick(p, &whole, &(struct tl_block_pick){org, INT64_MIN, INT64_MAX});
+			check_pick(p, &whole, &(struct tl_block_pick){org, 1, 0});
+		}
+	}
+}
+
 static void
 a_column_of_defaults_is_not_written(void **state)
 {
@@ -389,6 +459,7 @@ every_flipped_bit_is_found(void **state)
 static void
 forge(struct place *p, uint32_t rows)
 {
+	struct tl_block_pick pick = {1, TEN_MS + 1000, TEN_MS + 70000};
 	size_t ids = (size_t)16 * rows;
 	struct tl_block_head head;
 	struct tl_batch got;
@@ -419,6 +490,9 @@ forge(struct place *p, uint32_t rows)
 		(void)!tl_block_head(tl_slice_of(data, bytes), &head);
 		(void)!tl_block_decode(
 			tl_slice_of(data, bytes), TL_BLOCK_ALL_COLUMNS, &p->decoded, &head, &got);
+		tl_arena_reset(&p->decoded);
+		(void)!tl_block_pick(tl_slice_of(data, bytes), TL_BLOCK_ALL_COLUMNS, &pick,
+			&p->decoded, &head, &got);
 		free(data);
 	}
 	tl_buf_fini(&whole);
@@ -537,6 +611,7 @@ main(void)
 		TEST(the_head_reads_alone),
 		TEST(any_rows_in_any_order_come_back),
 		TEST(only_columns_asked_for_are_decoded),
+		TEST(rows_of_an_org_and_a_time_are_picked),
 		TEST(a_column_of_defaults_is_not_written),
 		TEST(a_block_may_follow_other_bytes),
 		TEST(the_cost_follows_the_sign_and_skips_the_unknown),

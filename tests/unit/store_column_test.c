@@ -17,6 +17,24 @@ enum { WIDTH = 0x3f, STEPS = 0x40, MORE = 0x80 };
 static int64_t values[ROWS_MAX];
 static int64_t decoded[ROWS_MAX];
 
+/* Every third row, or none of a column of steps. */
+static void
+check_pick(struct tl_slice bytes, int tag, uint32_t count)
+{
+	static int64_t picked[ROWS_MAX];
+	static uint32_t rows[ROWS_MAX];
+	struct tl_cursor cur = tl_cursor_of(bytes);
+	uint32_t row_count = 0;
+
+	for (uint32_t i = count % 3; i < count; i += 3)
+		rows[row_count++] = i;
+	assert_int_equal(tl_column_pick(&cur, count, rows, row_count, picked), (tag & STEPS) == 0);
+	assert_int_equal(cur.err, TL_OK);
+	assert_ptr_equal(cur.next, (tag & STEPS) == 0 ? cur.end : bytes.data);
+	for (uint32_t i = 0; (tag & STEPS) == 0 && i < row_count; i++)
+		assert_true(picked[i] == values[rows[i]]);
+}
+
 /* Encode and decode; the tag. */
 static int
 round_trip(uint32_t count, size_t *bytes_out)
@@ -44,6 +62,7 @@ round_trip(uint32_t count, size_t *bytes_out)
 	tl_column_decode(&cur, decoded, count);
 	assert_int_equal(cur.err, TL_OK);
 	assert_memory_equal(decoded, values, count * sizeof(*values));
+	check_pick(tl_slice_of(buf.data + 6, buf.bytes - 6), tag, count);
 	tl_buf_fini(&buf);
 	return tag;
 }
@@ -247,6 +266,7 @@ damage_is_told(void **state)
 static void
 any_bytes_are_survived(void **state)
 {
+	static const uint32_t some_rows[3] = {0, 1, 2};
 	uint64_t seed = 4;
 
 	(void)state;
@@ -262,6 +282,9 @@ any_bytes_are_survived(void **state)
 			data[0] &= (STEPS | MORE | 7);
 		cur = tl_cursor_of(tl_slice_of(data, bytes));
 		tl_column_decode(&cur, decoded, count);
+		assert_true(cur.next <= cur.end);
+		cur = tl_cursor_of(tl_slice_of(data, bytes));
+		(void)!tl_column_pick(&cur, count, some_rows, count < 3 ? count : 3, decoded);
 		assert_true(cur.next <= cur.end);
 		free(data);
 	}
