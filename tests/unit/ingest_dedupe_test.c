@@ -213,6 +213,80 @@ expiry_forgets_groups_before_the_one_named_and_no_other(void **state)
 	dedupe_free(dedupe);
 }
 
+/* What each id should be: its group, 0: not there. */
+#define MODEL_IDS 6000u
+
+static uint64_t random_state;
+
+static uint64_t
+next_random(void)
+{
+	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+	return random_state >> 33;
+}
+
+static void
+claim_or_take_back(struct dedupe *dedupe, uint64_t *groups, uint64_t group_no)
+{
+	uint64_t no = next_random() % MODEL_IDS;
+	struct dedupe_slot *slot;
+	bool is_new;
+
+	assert_int_equal(dedupe_reserve(dedupe, 1), TL_OK);
+	slot = claim(dedupe, (uint32_t)(no % 3) + 1, no / 3, &is_new);
+	assert_int_equal(is_new, groups[no] == 0);
+	if (!is_new)
+		assert_int_equal(dedupe_place_of(slot).group_no, groups[no]);
+	groups[no] = next_random() % 3 == 0 ? 0 : group_no;
+	if (groups[no] == 0)
+		dedupe_unclaim(dedupe, slot);
+	else
+		slot->place = dedupe_place_pack((struct dedupe_place){.group_no = group_no});
+}
+
+/* The table stays at nearly as many ids as its index can have, so runs are long and often cut. */
+static void
+random_claims_agree_with_a_plain_list(void **state)
+{
+	static uint64_t groups[MODEL_IDS];
+	struct dedupe *dedupe;
+	const char *seed = getenv("SEED");
+	uint64_t count = 0;
+
+	(void)state;
+	tl_random(&random_state, sizeof(random_state));
+	if (seed != NULL && seed[0] != '\0')
+		random_state = strtoull(seed, NULL, 10);
+	print_message("seed %llu\n", (unsigned long long)random_state);
+	assert_int_equal(dedupe_new(MIB, &dedupe), TL_OK);
+	for (uint64_t group_no = 1; group_no <= 300; group_no++) {
+		for (uint32_t i = 0; i < 1000; i++)
+			claim_or_take_back(dedupe, groups, group_no);
+		if (group_no % 50 != 0)
+			continue;
+		dedupe_expire(dedupe, group_no - 3);
+		for (uint64_t no = 0; no < MODEL_IDS; no++) {
+			if (groups[no] < group_no - 3)
+				groups[no] = 0;
+		}
+	}
+	for (uint64_t no = 0; no < MODEL_IDS; no++) {
+		uint8_t id[16];
+		struct dedupe_key key;
+		const struct dedupe_slot *slot;
+
+		make_id(no / 3, id);
+		key = dedupe_key_of(dedupe, (uint32_t)(no % 3) + 1, id);
+		slot = dedupe_find(dedupe, &key);
+		assert_int_equal(slot != NULL, groups[no] != 0);
+		if (slot != NULL)
+			assert_int_equal(dedupe_place_of(slot).group_no, groups[no]);
+		count += groups[no] != 0;
+	}
+	assert_int_equal(dedupe_count(dedupe), count);
+	dedupe_free(dedupe);
+}
+
 static void
 the_cap_refuses_and_drops_nothing(void **state)
 {
@@ -264,6 +338,7 @@ main(void)
 		cmocka_unit_test(slots_stay_where_they_are_while_the_table_grows),
 		cmocka_unit_test(a_claim_that_was_taken_back_is_new_again),
 		cmocka_unit_test(expiry_forgets_groups_before_the_one_named_and_no_other),
+		cmocka_unit_test(random_claims_agree_with_a_plain_list),
 		cmocka_unit_test(the_cap_refuses_and_drops_nothing),
 		cmocka_unit_test(a_reserve_past_the_cap_in_one_step_is_refused),
 	};
