@@ -76,7 +76,7 @@ make_own_room(struct board *board)
 
 	if (board->own_count < board->own_capacity)
 		return TL_OK;
-	own = tl_arena_array(board->arena, capacity, sizeof(*own));
+	own = tl_arena_room(board->arena, capacity, sizeof(*own));
 	if (own == NULL)
 		return TL_ENOMEM;
 	if (board->own_count > 0)

@@ -21,6 +21,11 @@
 /* One that late events keep changing is not summed again each time. */
 #define SPELL_CALM_MS (10 * 1000LL)
 
+/* A session that a row of the spell's board has a request of. */
+struct spell_visit {
+	uint32_t row_idx, session;
+};
+
 struct spell {
 	struct lru_value value; /* first: what the cache keeps */
 	bool is_note;		/* nothing is here yet, but it was asked for */
@@ -28,7 +33,9 @@ struct spell {
 
 	/* fixed once kept */
 	struct tl_arena arena;
-	struct board board;
+	struct board board; /* without its sessions, which are a list here */
+	struct spell_visit *visits;
+	uint32_t visit_count;
 
 	struct kept_since since;
 };
@@ -39,6 +46,7 @@ spell_free(struct lru_value *value)
 	struct spell *spell = (struct spell *)value;
 
 	tl_arena_fini(&spell->arena);
+	free(spell->visits);
 	free(spell);
 }
 
@@ -75,6 +83,43 @@ make_window(int64_t start_ms, struct tl_window *window_out)
 }
 
 static enum tl_err
+count_visit(void *arg, uint32_t row_idx, uint32_t session)
+{
+	struct spell *spell = arg;
+
+	(void)row_idx;
+	(void)session;
+	spell->visit_count++;
+	return TL_OK;
+}
+
+static enum tl_err
+list_visit(void *arg, uint32_t row_idx, uint32_t session)
+{
+	struct spell *spell = arg;
+
+	spell->visits[spell->visit_count++] = (struct spell_visit){row_idx, session};
+	return TL_OK;
+}
+
+/* The sessions of a board move into a list: adding a spell goes through all of them. */
+static enum tl_err
+take_visits(struct spell *spell, struct board *board)
+{
+	enum tl_err err = visits_each(&board->sessions, count_visit, spell);
+
+	if (!err)
+		spell->visits = calloc(spell->visit_count + 1u, sizeof(*spell->visits));
+	if (err || spell->visits == NULL)
+		return TL_ENOMEM;
+	spell->value.bytes += (spell->visit_count + 1u) * sizeof(*spell->visits);
+	spell->visit_count = 0;
+	err = visits_each(&board->sessions, list_visit, spell);
+	board->sessions = (struct visits){0};
+	return err;
+}
+
+static enum tl_err
 build(const struct query_scene *scene, enum tl_dim dim, int64_t start_ms, struct spell **spell_out,
 	struct tl_why *why)
 {
@@ -94,6 +139,8 @@ build(const struct query_scene *scene, enum tl_dim dim, int64_t start_ms, struct
 	err = board_init(&board, dim, false, NULL, &arena);
 	if (!err)
 		err = board_add(&board, scene, &ask, why);
+	if (!err)
+		err = take_visits(spell, &board);
 	if (!err)
 		err = board_pack(&board, &spell->board, &spell->arena);
 	tl_arena_fini(&arena);
@@ -175,11 +222,17 @@ struct adding {
 };
 
 static enum tl_err
-add_session(void *arg, uint32_t row_idx, uint32_t session)
+add_visits(struct adding *adding, const struct spell *spell)
 {
-	struct adding *adding = arg;
+	enum tl_err err = TL_OK;
 
-	return board_add_session(adding->board, adding->row_of[row_idx], session);
+	for (uint32_t i = 0; !err && i < spell->visit_count; i++) {
+		const struct spell_visit *visit = &spell->visits[i];
+
+		err = board_add_session(
+			adding->board, adding->row_of[visit->row_idx], visit->session);
+	}
+	return err;
 }
 
 /* The packed bins lie side by side, newest first. */
@@ -229,7 +282,7 @@ add_spell(struct board *board, const struct spell *spell, int64_t start_ms,
 			err = add_bins(&adding, row_of[i], row);
 	}
 	if (!err && !board->is_plain)
-		err = visits_each(&spell->board.sessions, add_session, &adding);
+		err = add_visits(&adding, spell);
 	return err;
 }
 

@@ -143,7 +143,8 @@ count_over(const struct column *column, uint32_t *over)
 	while (column->count / apart > COUNTED_ROWS_MAX)
 		apart *= 2;
 	for (uint32_t i = 0; i + apart <= column->count; i += apart)
-		having[tl_packed_bits(column->numbers[i + (i * SCATTER >> 16) % apart])] += apart;
+		having[tl_packed_bits(column->numbers[i + ((i * SCATTER >> 16) & (apart - 1))])] +=
+			apart;
 	for (uint32_t w = column->bits; w-- > 0;) {
 		more += having[w + 1];
 		over[w] = more > 0 ? more : 1;
