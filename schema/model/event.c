@@ -15,12 +15,6 @@ static const char *const column_fields[TL_COL_COUNT] = {
 #undef X
 };
 
-static const int64_t column_defaults[TL_COL_COUNT] = {
-#define X(symbol, field, initial, name_kind) [symbol] = initial,
-	TL_COLUMN_LIST(X)
-#undef X
-};
-
 static const uint8_t column_name_kinds[TL_COL_COUNT] = {
 #define X(symbol, field, initial, name_kind) [symbol] = name_kind,
 	TL_COLUMN_LIST(X)
@@ -32,12 +26,6 @@ tl_column_field(enum tl_column column)
 {
 	assert(column < TL_COL_COUNT);
 	return column_fields[column];
-}
-
-int64_t
-tl_column_default(enum tl_column column)
-{
-	return column_defaults[column];
 }
 
 enum tl_name_kind
@@ -79,7 +67,7 @@ void
 tl_batch_trim(struct tl_batch *batch, enum tl_column column)
 {
 	int64_t *values = batch->column[column];
-	int64_t initial = column_defaults[column];
+	int64_t initial = tl_column_default(column);
 	uint32_t same = 0;
 
 	while (values != NULL && same < batch->row_count && values[same] == initial)
@@ -91,7 +79,7 @@ tl_batch_trim(struct tl_batch *batch, enum tl_column column)
 enum tl_err
 tl_batch_need(struct tl_batch *batch, enum tl_column column)
 {
-	int64_t initial = column_defaults[column];
+	int64_t initial = tl_column_default(column);
 	enum tl_err err;
 
 	if (batch->column[column] != NULL)
@@ -113,7 +101,7 @@ tl_batch_set(struct tl_batch *batch, enum tl_column column, uint32_t row_idx, in
 
 	assert(row_idx < batch->row_capacity);
 	if (batch->column[column] == NULL) {
-		if (value == column_defaults[column])
+		if (value == tl_column_default(column))
 			return TL_OK;
 		err = tl_batch_need(batch, column);
 		if (err)

@@ -128,7 +128,19 @@ enum tl_column {
 #define TL_COL_STORED_COUNT TL_COL_KEY
 
 const char *tl_column_field(enum tl_column column);
-int64_t tl_column_default(enum tl_column column);
+
+/* In every loop over rows: of a column that is known the compiler knows this as well. */
+static inline int64_t
+tl_column_default(enum tl_column column)
+{
+	static const int64_t defaults[TL_COL_COUNT] = {
+#define X(symbol, field, initial, name_kind) [symbol] = initial,
+		TL_COLUMN_LIST(X)
+#undef X
+	};
+
+	return defaults[column];
+}
 
 /* The kind of name a column holds, or 0 when it holds a plain number. */
 enum tl_name_kind tl_column_name_kind(enum tl_column column);
