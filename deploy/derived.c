@@ -355,7 +355,6 @@ static enum tl_err
 put_session(struct walk *walk, uint32_t session, const struct tl_session_row *row)
 {
 	enum tl_err err;
-	char hex[33];
 
 	begin_line(walk);
 	put_name(walk, "session", TL_NAME_SESSION, session);
@@ -366,8 +365,6 @@ put_session(struct walk *walk, uint32_t session, const struct tl_session_row *ro
 	put_name(walk, "name", TL_NAME_TEXT, row->name);
 	dump_time("first", row->first_ms, &walk->line);
 	dump_time("last", row->last_ms, &walk->line);
-	tl_hex(row->last_id, sizeof(row->last_id), hex);
-	tl_buf_printf(&walk->line, " last_id=%s", hex);
 	dump_totals(&row->totals, &walk->line);
 	err = keep_line(walk);
 	for (uint32_t i = 0; i < row->bucket_count && !err; i++) {

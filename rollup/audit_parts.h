@@ -51,6 +51,7 @@ struct audit_session {
 	struct audit_session *next;
 	uint32_t org, session;
 	struct tl_session_row row;
+	uint8_t last_id[16]; /* of the last request: the greatest at that time */
 	struct audit_link *links;
 	uint32_t link_count;
 	struct audit_pr *event_prs;

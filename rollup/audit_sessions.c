@@ -106,9 +106,9 @@ add_request(struct audit *audit, struct audit_session *session, const struct aud
 	if (row->time_ms < made->first_ms)
 		made->first_ms = row->time_ms;
 	if (row->time_ms > made->last_ms ||
-		(row->time_ms == made->last_ms && memcmp(id, made->last_id, 16) > 0)) {
+		(row->time_ms == made->last_ms && memcmp(id, session->last_id, 16) > 0)) {
 		made->last_ms = row->time_ms;
-		memcpy(made->last_id, id, sizeof(made->last_id));
+		memcpy(session->last_id, id, sizeof(session->last_id));
 		made->member = id_of(row, TL_COL_MEMBER);
 		made->agent = id_of(row, TL_COL_AGENT);
 	}
@@ -359,8 +359,7 @@ differing_part(const struct tl_session_row *a, const struct tl_session_row *b)
 {
 	if (!tl_totals_eq(&a->totals, &b->totals))
 		return "totals";
-	if (a->first_ms != b->first_ms || a->last_ms != b->last_ms ||
-		memcmp(a->last_id, b->last_id, sizeof(a->last_id)) != 0)
+	if (a->first_ms != b->first_ms || a->last_ms != b->last_ms)
 		return "first or last";
 	if (a->member != b->member || a->agent != b->agent)
 		return "member or agent";

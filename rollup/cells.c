@@ -218,7 +218,7 @@ put_page(struct fold *fold, const struct fold_org *org, const struct tl_page_pla
 			return fold->value.err;
 		cache_put(&fold->cache, &key, tl_buf_slice(&fold->value), fold->write);
 	}
-	return org->has_taken_back ? keep_page(fold, place, page) : TL_OK;
+	return org->keeps_pages ? keep_page(fold, place, page) : TL_OK;
 }
 
 /* Take the PR lists of the delta's sessions out of the page: the delta has them as they are now. */
@@ -244,7 +244,7 @@ static struct tl_arena *
 arena_for(struct fold *fold, const struct fold_org *org)
 {
 	tl_arena_reset(&fold->page_arena);
-	return org->has_taken_back ? &fold->arena : &fold->page_arena;
+	return org->keeps_pages ? &fold->arena : &fold->page_arena;
 }
 
 /* The rows of one moved session: away from the old repo, to the new one. */

@@ -354,7 +354,7 @@ fold_usage(struct fold *fold, const struct fold_row *row, struct session_touch *
 	if (row->sign < 0) {
 		delta->has_taken_back = true;
 		delta->page->has_taken_back = true;
-		delta->page->org->has_taken_back = true;
+		delta->page->org->keeps_pages = true;
 	}
 	return row->kind == TL_KIND_REQUEST ? fold_request(fold, row, touch, delta) : TL_OK;
 }
@@ -474,6 +474,18 @@ move_session(struct fold *fold, struct session_touch *touch)
 	return TL_OK;
 }
 
+/* Slow paths of this step will read the pages of the org as it leaves them. */
+static enum tl_err
+keep_pages(struct fold *fold, uint32_t org_no)
+{
+	struct fold_org *org;
+	enum tl_err err = org_of(fold, org_no, &org);
+
+	if (!err)
+		org->keeps_pages = true;
+	return err;
+}
+
 static enum tl_err
 settle_sessions(struct fold *fold, struct tl_why *why)
 {
@@ -482,6 +494,8 @@ settle_sessions(struct fold *fold, struct tl_why *why)
 
 		if (!err)
 			err = move_session(fold, touch);
+		if (!err && touch->is_tied)
+			err = keep_pages(fold, touch->org);
 		if (err)
 			return err;
 	}
@@ -542,7 +556,7 @@ put_sessions(struct fold *fold, struct tl_why *why)
 	for (struct session_touch *touch = fold->sessions.list; touch; touch = touch->next) {
 		if (touch->session == 0)
 			continue;
-		if (sessions_lost_first(touch) || sessions_lost_last(touch)) {
+		if (sessions_is_lost(touch)) {
 			enum tl_err err = recount_session(fold, touch, why);
 
 			if (err)

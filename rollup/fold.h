@@ -18,8 +18,9 @@
 struct fold_org {
 	struct fold_org *next;
 	uint32_t org;
-	int64_t low_ms;	     /* the lowest event time that the step changes */
-	bool has_taken_back; /* its pages of this step are kept: slow paths read them */
+	int64_t low_ms;	  /* the lowest event time that the step changes */
+	bool keeps_pages; /* it has corrections or the like: slow paths read its pages of this step
+			   */
 };
 
 struct fold_group_no {
@@ -74,7 +75,7 @@ struct fold_delta {
 	bool has_taken_back;
 };
 
-/* A page of this step, kept because its org has corrections. */
+/* A page of this step, kept because its org says so. */
 struct fold_kept {
 	struct tl_page_place place;
 	struct tl_page page;

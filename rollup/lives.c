@@ -182,7 +182,7 @@ search_lost(struct fold *fold, struct tl_why *why)
 		bool has_lost = false;
 		enum tl_err err;
 
-		if (!org->has_taken_back)
+		if (!org->keeps_pages)
 			continue;
 		for (const struct life_touch *touch = fold->lives.list; touch; touch = touch->next)
 			has_lost |= touch->is_lost && touch->org == org->org;

@@ -362,7 +362,6 @@ recount_last(struct fold *fold, struct session_touch *touch, const struct tl_pag
 		return tl_fail(why, TL_ESTORAGE_CORRUPT,
 			"org %u session %u: its last request is not in raw", touch->org,
 			touch->session);
-	memcpy(row->last_id, last->id, sizeof(row->last_id));
 	row->member = last->key.member;
 	row->agent = last->key.agent;
 	return TL_OK;
@@ -393,7 +392,6 @@ recount_session(struct fold *fold, struct session_touch *touch, struct tl_why *w
 	row->last_ms = times.last_ms;
 	if (times.last_ms != INT64_MIN)
 		return recount_last(fold, touch, &page, why);
-	memset(row->last_id, 0, sizeof(row->last_id));
 	row->member = row->agent = 0;
 	return TL_OK;
 }

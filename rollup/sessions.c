@@ -466,11 +466,11 @@ settle_times(struct session_touch *touch)
 
 	if (touch->first_ms < row->first_ms)
 		row->first_ms = touch->first_ms;
-	if (touch->last_ms == INT64_MIN ||
-		!is_later(touch->last_ms, touch->last_id, row->last_ms, row->last_id))
+	if (touch->last_ms == INT64_MIN || touch->last_ms < row->last_ms)
 		return;
+	touch->is_tied = touch->last_ms == row->last_ms &&
+			 (touch->member != row->member || touch->agent != row->agent);
 	row->last_ms = touch->last_ms;
-	memcpy(row->last_id, touch->last_id, sizeof(row->last_id));
 	row->member = touch->member;
 	row->agent = touch->agent;
 }
@@ -566,15 +566,11 @@ sessions_drop_bucket(struct session_touch *touch, int64_t bucket_no)
 }
 
 bool
-sessions_lost_first(const struct session_touch *touch)
+sessions_is_lost(const struct session_touch *touch)
 {
-	return touch->taken_first_ms != INT64_MAX && touch->taken_first_ms <= touch->row.first_ms;
-}
-
-bool
-sessions_lost_last(const struct session_touch *touch)
-{
-	return touch->taken_last_ms != INT64_MIN && touch->taken_last_ms >= touch->row.last_ms;
+	return touch->is_tied || (touch->taken_last_ms != INT64_MIN &&
+					 (touch->taken_first_ms <= touch->row.first_ms ||
+						 touch->taken_last_ms >= touch->row.last_ms));
 }
 
 static bool

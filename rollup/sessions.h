@@ -43,6 +43,7 @@ struct session_touch {
 
 	/* filled by settle */
 	bool is_stored;
+	bool is_tied;	  /* whose request was the last is not known without the raw rows */
 	bool is_moved;	  /* the effective repo changed */
 	bool has_new_prs; /* the list of PRs changed */
 	uint32_t repo_before;
@@ -97,9 +98,11 @@ TL_MUST enum tl_err sessions_add_bucket(
 	struct session_touch *touch, struct tl_arena *arena, int64_t bucket_no);
 void sessions_drop_bucket(struct session_touch *touch, int64_t bucket_no);
 
-/* A request was taken back whose time is the session's first or last: ask the raw rows. */
-bool sessions_lost_first(const struct session_touch *touch);
-bool sessions_lost_last(const struct session_touch *touch);
+/*
+ * The raw rows must be asked for the session's first or last: a request of that time was taken
+ * back, or the last of the step and the last before are of one time and of different people.
+ */
+bool sessions_is_lost(const struct session_touch *touch);
 
 /* Put the row into write; a session of which nothing is left goes. */
 void sessions_put(struct sessions *sessions, const struct session_touch *touch,

@@ -3,11 +3,13 @@
  *
  * totals:  mask of the measures that are not 0, then each of them, zigzag
  * times:   1, first zigzag, last - first; or 0 without any
- * session: version u8 = 1 | times | last id, 16 bytes | member, agent | totals | repo, name
+ * session: version u8 = 2
+ *          bucket count, if > 0: first zigzag, then the steps
+ *          last - first + 1, 0 without any; then first from the start of the first bucket, zigzag
+ *          member, agent | totals | repo, name
  *          PR count, then repo, number each
  *          link count, then op u8, ts zigzag, id 16 bytes, repo, number, value each
  *          event PR count, then repo, number, event count zigzag each
- *          bucket count, if > 0: first zigzag, then the steps
  * life:    version u8 = 1 | totals | times
  * intake:  version u8 = 1 | the ten counts in the order of the struct, zigzag
  *          code count, then length u8, wire name, count zigzag each
@@ -17,9 +19,10 @@
 
 #include <assert.h>
 
+#include "schema/model/bucket.h"
 #include "schema/model/money.h"
 
-#define SESSION_VERSION 1
+#define SESSION_VERSION 2
 #define LIFE_VERSION 1
 #define INTAKE_VERSION 1
 #define QUARANTINE_VERSION 1
@@ -170,12 +173,45 @@ put_buckets(struct tl_buf *buf, const struct tl_session_row *row)
 	}
 }
 
+/* Where its first request is likely. */
+static uint64_t
+time_base(const struct tl_session_row *row)
+{
+	return row->bucket_count > 0 ? (uint64_t)row->buckets[0] * (uint64_t)TL_QUARTER_MS : 0;
+}
+
+static void
+put_requests_times(struct tl_buf *buf, const struct tl_session_row *row)
+{
+	if (row->first_ms > row->last_ms) {
+		tl_buf_put_varint(buf, 0);
+		return;
+	}
+	tl_buf_put_varint(buf, (uint64_t)row->last_ms - (uint64_t)row->first_ms + 1);
+	tl_buf_put_zigzag(buf, (int64_t)((uint64_t)row->first_ms - time_base(row)));
+}
+
+static void
+take_requests_times(struct tl_cursor *cur, struct tl_session_row *row)
+{
+	uint64_t length = tl_cursor_varint(cur);
+
+	row->first_ms = INT64_MAX;
+	row->last_ms = INT64_MIN;
+	if (length == 0)
+		return;
+	row->first_ms = (int64_t)(time_base(row) + (uint64_t)tl_cursor_zigzag(cur));
+	row->last_ms = (int64_t)((uint64_t)row->first_ms + (length - 1));
+	if (row->last_ms < row->first_ms)
+		corrupt(cur);
+}
+
 void
 tl_session_row_encode(const struct tl_session_row *row, struct tl_buf *buf)
 {
 	tl_buf_put_u8(buf, SESSION_VERSION);
-	put_times(buf, row->first_ms, row->last_ms);
-	tl_buf_put(buf, row->last_id, ID_BYTES);
+	put_buckets(buf, row);
+	put_requests_times(buf, row);
 	tl_buf_put_varint(buf, row->member);
 	tl_buf_put_varint(buf, row->agent);
 	put_totals(buf, &row->totals);
@@ -193,7 +229,6 @@ tl_session_row_encode(const struct tl_session_row *row, struct tl_buf *buf)
 		tl_buf_put_varint(buf, row->event_prs[i].pr.number);
 		tl_buf_put_zigzag(buf, row->event_prs[i].event_count);
 	}
-	put_buckets(buf, row);
 }
 
 static void
@@ -284,8 +319,10 @@ tl_session_row_decode(struct tl_slice bytes, struct tl_arena *arena, struct tl_s
 	enum tl_err err;
 
 	check_version(&cur, SESSION_VERSION);
-	take_times(&cur, &row.first_ms, &row.last_ms);
-	take_id(&cur, row.last_id);
+	err = take_buckets(&cur, arena, &row);
+	if (err)
+		return err;
+	take_requests_times(&cur, &row);
 	row.member = take_u32(&cur);
 	row.agent = take_u32(&cur);
 	take_totals(&cur, &row.totals);
@@ -296,8 +333,6 @@ tl_session_row_decode(struct tl_slice bytes, struct tl_arena *arena, struct tl_s
 		err = take_links(&cur, arena, &row);
 	if (!err)
 		err = take_event_prs(&cur, arena, &row);
-	if (!err)
-		err = take_buckets(&cur, arena, &row);
 	if (!err)
 		err = end_of(&cur);
 	if (!err)

@@ -30,7 +30,6 @@ struct tl_session_event_pr {
  */
 struct tl_session_row {
 	int64_t first_ms, last_ms; /* request events; INT64_MAX and INT64_MIN without any */
-	uint8_t last_id[16];	   /* breaks ties of last_ms */
 	uint32_t member, agent;	   /* of the request with the greatest (time, id) */
 	struct tl_totals totals;
 	uint32_t repo, name; /* 0: none */

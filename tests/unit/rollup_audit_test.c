@@ -342,7 +342,7 @@ every_part_of_a_session_row(void **state)
 		tl_session_row_encode(&row, &buf);
 		row.totals.requests += part == 0;
 		row.first_ms += part == 1;
-		row.last_id[3] ^= part == 2;
+		row.agent += part == 2;
 		row.member += part == 3;
 		row.repo = part == 4 ? 0 : row.repo;
 		row.pr_count -= part == 5;
