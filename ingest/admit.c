@@ -37,26 +37,29 @@ struct admission {
 	const struct admit_rules *rules;
 	const struct tl_org *org; /* of the caller, NULL: every org */
 	struct tl_batch *batch;
+	/* columns of the batch by row: what the sender said, NULL where no event says it, */
+	const int64_t *keys, *email_encs;
+	int64_t *emails, *types;
+	/* and who is meant */
+	int64_t *orgs, *members, *agents, *member_ids;
 	struct who *whos; /* by symbol; symbols made during admission are not asked for */
 	uint32_t who_count;
-	struct agent_memo agents[AGENT_MEMOS];
+	struct agent_memo memos[AGENT_MEMOS];
 	uint32_t *kept; /* rows that stay */
 	uint32_t kept_count;
 };
 
-static uint32_t
-symbol_at(const struct tl_batch *batch, enum tl_column column, uint32_t row_idx)
+static inline uint32_t
+symbol_at(const int64_t *values, uint32_t row_idx)
 {
-	const int64_t *values = batch->column[column];
-
 	return values != NULL ? (uint32_t)values[row_idx] : 0;
 }
 
-static void
-clear(struct tl_batch *batch, enum tl_column column, uint32_t row_idx)
+static inline void
+clear(int64_t *values, uint32_t row_idx)
 {
-	if (batch->column[column] != NULL)
-		batch->column[column][row_idx] = 0;
+	if (values != NULL)
+		values[row_idx] = 0;
 }
 
 void
@@ -188,37 +191,34 @@ find_member(struct admission *ad, uint32_t symbol, struct who *who)
 	return TL_OK;
 }
 
-/* The who of a symbol, found out when it is met first. */
 static enum tl_err
-who_of(struct admission *ad, uint32_t symbol, struct who **who_out)
+find_who(struct admission *ad, uint32_t symbol, struct who *who)
 {
-	struct who *who = &ad->whos[symbol];
-	enum tl_err err = TL_OK;
-
-	assert(symbol < ad->who_count);
-	*who_out = who;
-	if (who->is_known)
-		return TL_OK;
 	who->is_known = true;
 	switch (ad->batch->symbols[symbol].kind) {
 	case TL_NAME_KEY:
-		err = find_key(ad, symbol, who);
-		break;
+		return find_key(ad, symbol, who);
 	case TL_NAME_EMAIL:
-		err = find_email(ad, symbol, who);
-		break;
+		return find_email(ad, symbol, who);
 	default:
-		err = find_member(ad, symbol, who);
-		break;
+		return find_member(ad, symbol, who);
 	}
-	return err;
+}
+
+/* The who of a symbol, found out when it is met first. */
+static inline enum tl_err
+who_of(struct admission *ad, uint32_t symbol, struct who **who_out)
+{
+	assert(symbol < ad->who_count);
+	*who_out = &ad->whos[symbol];
+	return (*who_out)->is_known ? TL_OK : find_who(ad, symbol, *who_out);
 }
 
 /* The agent of a known member, or 0 when the writer has to make it. */
-static uint32_t
+static inline uint32_t
 agent_no_of(struct admission *ad, uint32_t member_no, uint32_t type_symbol)
 {
-	struct agent_memo *memo = &ad->agents[(member_no * 31 + type_symbol) % AGENT_MEMOS];
+	struct agent_memo *memo = &ad->memos[(member_no * 31 + type_symbol) % AGENT_MEMOS];
 	const struct tl_agent *agent;
 
 	if (memo->member_no == member_no && memo->type_symbol == type_symbol)
@@ -231,34 +231,36 @@ agent_no_of(struct admission *ad, uint32_t member_no, uint32_t type_symbol)
 }
 
 /*
- * Whether the writer must see the member of this row: to make or activate it, or because the row
- * brings an address the registry does not have yet.
+ * The row is this one's. The writer must see the member to make or activate it, or because the row
+ * brings an address that the registry does not have yet.
  */
 static enum tl_err
-pass_member(struct admission *ad, uint32_t row_idx, struct who *who, uint32_t email)
+give_row(struct admission *ad, uint32_t row_idx, struct who *who, uint32_t email)
 {
-	struct tl_batch *batch = ad->batch;
 	bool brings_email = email != 0 && who->lacks_email;
-	bool brings_enc = who->lacks_email_enc && symbol_at(batch, TL_COL_EMAIL_ENC, row_idx) != 0;
+	bool brings_enc = who->lacks_email_enc && symbol_at(ad->email_encs, row_idx) != 0;
 	const struct tl_org *org;
 	enum tl_err err;
 
 	if (who->id_symbol == 0 && (brings_email || brings_enc)) {
 		org = tl_registry_org(ad->registry, who->org_no);
-		err = id_symbol(batch, tl_org_member(org, who->member_no)->id, &who->id_symbol);
+		err = id_symbol(ad->batch, tl_org_member(org, who->member_no)->id, &who->id_symbol);
 		if (err)
 			return err;
 	}
 	if (who->id_symbol == 0 || email == 0)
-		clear(batch, TL_COL_EMAIL, row_idx);
-	return tl_batch_set(batch, TL_COL_MEMBER_ID, row_idx, who->id_symbol);
+		clear(ad->emails, row_idx);
+	ad->orgs[row_idx] = who->org_no;
+	ad->members[row_idx] = who->member_no;
+	ad->agents[row_idx] = who->agent_no;
+	ad->member_ids[row_idx] = who->id_symbol;
+	return TL_OK;
 }
 
 /* Attribute a row that came with a key. *refused_out: it was rejected. */
 static enum tl_err
 resolve_key(struct admission *ad, uint32_t row_idx, uint32_t symbol, bool *refused_out)
 {
-	struct tl_batch *batch = ad->batch;
 	struct who *who;
 	enum tl_err err = who_of(ad, symbol, &who);
 
@@ -266,66 +268,50 @@ resolve_key(struct admission *ad, uint32_t row_idx, uint32_t symbol, bool *refus
 		return err;
 	err = who->err;
 	if (!err && who->revoked_ms != 0 &&
-		tl_batch_get(batch, TL_COL_TS, row_idx) >= who->revoked_ms)
+		tl_batch_get(ad->batch, TL_COL_TS, row_idx) >= who->revoked_ms)
 		err = TL_EKEY_REVOKED;
 	if (err) {
-		admit_reject(batch, row_idx, err, TL_COL_KEY, symbol);
+		admit_reject(ad->batch, row_idx, err, TL_COL_KEY, symbol);
 		*refused_out = true;
 		return TL_OK;
 	}
-	clear(batch, TL_COL_AGENT_TYPE, row_idx);
-	err = tl_batch_set(batch, TL_COL_ORG, row_idx, who->org_no);
-	if (!err)
-		err = tl_batch_set(batch, TL_COL_MEMBER, row_idx, who->member_no);
-	if (!err)
-		err = tl_batch_set(batch, TL_COL_AGENT, row_idx, who->agent_no);
-	if (!err)
-		err = pass_member(ad, row_idx, who, 0);
-	return err;
+	clear(ad->types, row_idx);
+	return give_row(ad, row_idx, who, 0);
 }
 
 /* Attribute a row by its email, else its member id, else not at all. */
 static enum tl_err
 resolve_member(struct admission *ad, uint32_t row_idx)
 {
-	struct tl_batch *batch = ad->batch;
-	uint32_t email = symbol_at(batch, TL_COL_EMAIL, row_idx);
-	uint32_t symbol = email != 0 ? email : symbol_at(batch, TL_COL_MEMBER_ID, row_idx);
-	uint32_t type = symbol_at(batch, TL_COL_AGENT_TYPE, row_idx);
-	uint32_t agent_no;
-	struct who *who;
-	enum tl_err err;
+	struct who nobody = {.org_no = ad->org->no};
+	uint32_t email = symbol_at(ad->emails, row_idx);
+	uint32_t symbol = email != 0 ? email : (uint32_t)ad->member_ids[row_idx];
+	uint32_t type = symbol_at(ad->types, row_idx);
+	struct who *who = &nobody;
+	enum tl_err err = TL_OK;
 
-	if (symbol == 0) {
-		/* An agent of nobody cannot be told from everybody else's. */
-		clear(batch, TL_COL_AGENT_TYPE, row_idx);
-		return TL_OK;
-	}
-	err = who_of(ad, symbol, &who);
+	if (symbol != 0)
+		err = who_of(ad, symbol, &who);
 	if (err)
 		return err;
+	/* An agent of nobody cannot be told from everybody else's; the writer makes a new one's. */
+	if (symbol == 0)
+		clear(ad->types, row_idx);
 	who->org_no = ad->org->no;
-	err = tl_batch_set(batch, TL_COL_MEMBER, row_idx, who->member_no);
-	if (!err)
-		err = pass_member(ad, row_idx, who, email);
-	if (err || type == 0 || who->member_no == 0)
-		return err;
-	agent_no = agent_no_of(ad, who->member_no, type);
-	if (agent_no != 0)
-		clear(batch, TL_COL_AGENT_TYPE, row_idx);
-	return tl_batch_set(batch, TL_COL_AGENT, row_idx, agent_no);
+	who->agent_no =
+		type != 0 && who->member_no != 0 ? agent_no_of(ad, who->member_no, type) : 0;
+	if (who->agent_no != 0)
+		clear(ad->types, row_idx);
+	return give_row(ad, row_idx, who, email);
 }
 
 static enum tl_err
 resolve_rows(struct admission *ad)
 {
 	struct tl_batch *batch = ad->batch;
-	bool has_members = batch->column[TL_COL_EMAIL] != NULL ||
-			   batch->column[TL_COL_MEMBER_ID] != NULL ||
-			   batch->column[TL_COL_AGENT_TYPE] != NULL;
 
 	for (uint32_t i = 0; i < batch->row_count; i++) {
-		uint32_t key = symbol_at(batch, TL_COL_KEY, i);
+		uint32_t key = symbol_at(ad->keys, i);
 		bool refused = false;
 		enum tl_err err = TL_OK;
 
@@ -334,7 +320,7 @@ resolve_rows(struct admission *ad)
 		} else if (ad->org == NULL) {
 			admit_reject(batch, i, TL_EORG_UNKNOWN, TL_COL_KEY, 0);
 			refused = true;
-		} else if (has_members) {
+		} else {
 			err = resolve_member(ad, i);
 		}
 		if (err)
@@ -379,17 +365,37 @@ admit_keep(struct tl_batch *batch, const uint32_t *kept, uint32_t kept_count)
 	admit_sort_rejects(batch);
 }
 
-/* A column that nothing is left in is no column, so that the writer need not look. */
-static void
-drop_empty(struct tl_batch *batch, enum tl_column column)
+/* Every kept row gets all four of them; a member id may be there as the sender said it. */
+static enum tl_err
+columns_begin(struct admission *ad)
 {
-	const int64_t *values = batch->column[column];
-	int64_t any = 0;
+	struct tl_batch *batch = ad->batch;
 
-	for (uint32_t i = 0; values != NULL && i < batch->row_count; i++)
-		any |= values[i];
-	if (any == 0)
-		batch->column[column] = NULL;
+	if (tl_batch_room(batch, TL_COL_ORG) != TL_OK ||
+		tl_batch_room(batch, TL_COL_MEMBER) != TL_OK ||
+		tl_batch_room(batch, TL_COL_AGENT) != TL_OK ||
+		tl_batch_need(batch, TL_COL_MEMBER_ID) != TL_OK)
+		return TL_ENOMEM;
+	ad->keys = batch->column[TL_COL_KEY];
+	ad->emails = batch->column[TL_COL_EMAIL];
+	ad->email_encs = batch->column[TL_COL_EMAIL_ENC];
+	ad->types = batch->column[TL_COL_AGENT_TYPE];
+	ad->orgs = batch->column[TL_COL_ORG];
+	ad->members = batch->column[TL_COL_MEMBER];
+	ad->agents = batch->column[TL_COL_AGENT];
+	ad->member_ids = batch->column[TL_COL_MEMBER_ID];
+	return TL_OK;
+}
+
+/* What nothing is left in is no column, so that the writer need not look. */
+static void
+columns_end(struct tl_batch *batch)
+{
+	static const enum tl_column people[] = {
+		TL_COL_MEMBER, TL_COL_AGENT, TL_COL_EMAIL, TL_COL_MEMBER_ID, TL_COL_AGENT_TYPE};
+
+	for (size_t i = 0; i < sizeof(people) / sizeof(people[0]); i++)
+		tl_batch_trim(batch, people[i]);
 }
 
 static enum tl_err
@@ -400,23 +406,18 @@ resolve(struct admission *ad)
 
 	ad->who_count = batch->symbol_count;
 	ad->whos = tl_arena_array(batch->arena, ad->who_count, sizeof(*ad->whos));
-	ad->kept = tl_arena_array(batch->arena, batch->row_count, sizeof(*ad->kept));
+	ad->kept = tl_arena_room(batch->arena, batch->row_count, sizeof(*ad->kept));
 	if (ad->whos == NULL || ad->kept == NULL)
 		return TL_ENOMEM;
-	err = tl_batch_need(batch, TL_COL_ORG);
-	if (err)
-		return err;
-	for (uint32_t i = 0; ad->org != NULL && i < batch->row_count; i++)
-		batch->column[TL_COL_ORG][i] = ad->org->no;
-	err = resolve_rows(ad);
+	err = columns_begin(ad);
+	if (!err)
+		err = resolve_rows(ad);
 	if (!err)
 		err = links_split(batch);
 	if (err)
 		return err;
 	admit_keep(batch, ad->kept, ad->kept_count);
-	drop_empty(batch, TL_COL_EMAIL);
-	drop_empty(batch, TL_COL_MEMBER_ID);
-	drop_empty(batch, TL_COL_AGENT_TYPE);
+	columns_end(batch);
 	return TL_OK;
 }
 
@@ -437,10 +438,9 @@ find_caller(struct admitted *admitted, const struct tl_registry *registry,
 	return tl_authorise(&admitted->caller, right, why);
 }
 
-enum tl_err
-admit_batch(struct tl_slice map, const struct tl_registry *registry,
-	const struct admit_rules *rules, struct tl_arena *arena, struct admitted *admitted_out,
-	struct tl_why *why)
+static enum tl_err
+admit(struct tl_slice map, const struct tl_registry *registry, const struct admit_rules *rules,
+	struct tl_arena *arena, struct admitted *admitted_out, struct tl_why *why)
 {
 	struct admitted admitted = {0};
 	struct tl_accept accept = {.now_ms = rules->now_ms, .future_ms_max = TL_FUTURE_MS_MAX};
@@ -477,4 +477,14 @@ admit_batch(struct tl_slice map, const struct tl_registry *registry,
 		return err;
 	*admitted_out = admitted;
 	return TL_OK;
+}
+
+enum tl_err
+admit_batch(struct tl_slice map, const struct tl_registry *registry,
+	const struct admit_rules *rules, struct tl_arena *arena, struct admitted *admitted_out,
+	struct tl_why *why)
+{
+	enum tl_err err = admit(map, registry, rules, arena, admitted_out, why);
+
+	return err ? tl_batch_refuse(map, err, why) : TL_OK;
 }

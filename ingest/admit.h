@@ -32,8 +32,8 @@ struct admitted {
  * A batch under an agent's key is that key's own (ingest/own); whose session a link names is for
  * the writer to ask (ingest/owner).
  *
- * checked map of a batch -> admitted. A batch-level error leaves nothing. Rows whose key is
- * unknown, revoked before ts, or of another org are moved to the rejects. Where the registry
+ * map of a batch, not looked at so far -> admitted. A batch-level error leaves nothing. Rows whose
+ * key is unknown, revoked before ts, or of another org are moved to the rejects. Where the registry
  * already knows who is meant, MEMBER and AGENT are filled and MEMBER_ID, EMAIL, AGENT_TYPE
  * cleared; the rest is the writer's.
  */

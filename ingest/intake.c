@@ -254,8 +254,8 @@ is_command(struct tl_slice map)
 }
 
 /*
- * A batch is tried first, since its bounds pass is the dear one and nearly every message is a
- * batch; a command fails that at its first key and costs a second look.
+ * A batch is tried first, since nearly every message is one; a command fails that at its first key
+ * and costs a second look.
  */
 static void
 run_message(struct intake_worker *worker, struct intake_job *job)

@@ -6,8 +6,10 @@
 #include "schema/model/limits.h"
 #include "schema/wire/event_value.h"
 #include "schema/wire/reader.h"
+#include "schema/wire/token.h"
 
 #define BATCH_NAME_BYTES_MAX 64u
+#define HEAD_DEPTH_MAX (TL_WIRE_DEPTH_MAX - 1) /* the frame's map is around it */
 
 enum head_key {
 	HEAD_V,
@@ -17,7 +19,8 @@ enum head_key {
 	HEAD_FIELDS,
 	HEAD_EVENTS,
 	HEAD_ROWS,
-	HEAD_KEY_COUNT,
+	HEAD_KEY_COUNT, /* no key of ours */
+	HEAD_IGNORED,	/* x_... */
 };
 
 static const char *const head_names[HEAD_KEY_COUNT] = {
@@ -31,53 +34,73 @@ struct head_values {
 };
 
 static enum head_key
-head_key_find(struct tl_slice name)
+head_key_find(struct tl_slice encoded_name)
 {
+	struct tl_reader reader = tl_reader_of(encoded_name);
+	struct tl_slice name = tl_read_str(&reader); /* empty when it is no text */
 	enum head_key key = 0;
 
+	if (name.bytes >= 2 && memcmp(name.data, "x_", 2) == 0)
+		return HEAD_IGNORED;
 	while (key < HEAD_KEY_COUNT && !tl_slice_eq(name, tl_slice_str(head_names[key])))
 		key++;
 	return key;
 }
 
+static bool
+is_list(const uint8_t *at)
+{
+	return (*at & 0xf0) == TL_TOKEN_ARRAY || *at == TL_TOKEN_ARRAY_16 ||
+	       *at == TL_TOKEN_ARRAY_32;
+}
+
+/* What one pair of the top map says. */
 static void
+head_value_take(struct head_values *values, struct tl_slice encoded_name, enum head_key key,
+	struct tl_slice value)
+{
+	if (key < HEAD_KEY_COUNT) {
+		if (values->value[key].bytes > 0)
+			values->duplicate = key;
+		else if (value.data[0] != TL_TOKEN_NIL)
+			values->value[key] = value;
+	} else if (key != HEAD_IGNORED && values->unknown.bytes == 0) {
+		values->unknown = encoded_name;
+	}
+}
+
+/*
+ * The pairs of the top map, all of their bounds checked but those of the events, when these come
+ * last: they are a thousand times the rest and checked where they are read. False when some pair
+ * leaves the bytes or nests too deep, or when bytes are left.
+ */
+static bool
 head_values_read(struct tl_slice map, struct head_values *values)
 {
 	struct tl_reader reader = tl_reader_of(map);
 	uint32_t pair_count = tl_read_map(&reader);
+	const uint8_t *end = reader.end;
+	const uint8_t *at = reader.next;
 
 	*values = (struct head_values){.duplicate = HEAD_KEY_COUNT};
 	for (uint32_t i = 0; i < pair_count; i++) {
-		struct tl_slice name = tl_slice_of(NULL, 0);
-		struct tl_slice encoded_name;
-		struct tl_slice value;
-		enum head_key key = HEAD_KEY_COUNT;
-		bool is_nil;
+		const uint8_t *name_at = at;
+		const uint8_t *value_at = tl_reader_pass(name_at, end, HEAD_DEPTH_MAX);
+		enum head_key key;
+		bool is_last;
 
-		if (tl_reader_peek(&reader) == TL_WIRE_STR) {
-			struct tl_reader ahead = reader;
-
-			name = tl_read_str(&ahead);
-			key = head_key_find(name);
-		}
-		encoded_name = tl_read_any(&reader);
-		is_nil = tl_reader_peek(&reader) == TL_WIRE_NIL;
-		/* The last value ends where the map does: no need to walk through all events again.
-		 */
-		value = i + 1 < pair_count
-				? tl_read_any(&reader)
-				: tl_slice_of(reader.next, (size_t)(reader.end - reader.next));
-		if (key == HEAD_KEY_COUNT) {
-			bool ours = name.bytes >= 2 && memcmp(name.data, "x_", 2) == 0;
-
-			if (!ours && values->unknown.bytes == 0)
-				values->unknown = encoded_name;
-		} else if (values->value[key].bytes > 0) {
-			values->duplicate = key;
-		} else if (!is_nil) {
-			values->value[key] = value;
-		}
+		if (value_at == NULL || value_at == end)
+			return false;
+		key = head_key_find(tl_slice_of(name_at, (size_t)(value_at - name_at)));
+		is_last = i + 1 == pair_count && is_list(value_at) &&
+			  (key == HEAD_EVENTS || key == HEAD_ROWS);
+		at = is_last ? end : tl_reader_pass(value_at, end, HEAD_DEPTH_MAX);
+		if (at == NULL)
+			return false;
+		head_value_take(values, tl_slice_of(name_at, (size_t)(value_at - name_at)), key,
+			tl_slice_of(value_at, (size_t)(at - value_at)));
 	}
+	return at == end;
 }
 
 static enum tl_err
@@ -163,6 +186,9 @@ values_take(const struct head_values *values, struct tl_batch_head *head, struct
 	if (reader.err)
 		return tl_fail(
 			why, TL_EFIELD_TYPE, "%s is not a list", head->is_rows ? "rows" : "events");
+	if (head->event_count > (size_t)(reader.end - reader.next))
+		return tl_fail(why, TL_EFRAME_MALFORMED, "%u events do not fit %zu bytes",
+			head->event_count, head->events.bytes);
 	if (head->is_rows) {
 		head->fields = values->value[HEAD_FIELDS];
 		reader = tl_reader_of(head->fields);
@@ -178,15 +204,13 @@ tl_batch_head_read(struct tl_slice map, struct tl_batch_head *head_out, struct t
 {
 	struct tl_batch_head head = {0};
 	struct head_values values;
-	struct tl_reader reader;
-	enum tl_err err = tl_reader_check(map, TL_WIRE_DEPTH_MAX, why);
+	struct tl_reader reader = tl_reader_of(map);
+	enum tl_err err;
 
-	if (err)
-		return err;
-	reader = tl_reader_of(map);
 	if (tl_reader_peek(&reader) != TL_WIRE_MAP)
 		return tl_fail(why, TL_EFRAME_MALFORMED, "the frame is not a map");
-	head_values_read(map, &values);
+	if (!head_values_read(map, &values))
+		return tl_fail(why, TL_EFRAME_MALFORMED, "the frame is not whole");
 	err = version_check(values.value[HEAD_V], why);
 	if (!err)
 		err = keys_check(&values, why);
@@ -200,4 +224,12 @@ tl_batch_head_read(struct tl_slice map, struct tl_batch_head *head_out, struct t
 			TL_BATCH_EVENTS_MAX);
 	*head_out = head;
 	return TL_OK;
+}
+
+enum tl_err
+tl_batch_refuse(struct tl_slice map, enum tl_err err, struct tl_why *why)
+{
+	enum tl_err broken = tl_reader_check(map, TL_WIRE_DEPTH_MAX, why);
+
+	return broken ? broken : err;
 }

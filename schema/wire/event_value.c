@@ -275,7 +275,7 @@ tag_list_read(struct tl_event_reading *reading, const struct tl_token *list, str
 		const uint8_t *tag_at = at;
 
 		at = tl_token_read(at, end, &token);
-		assert(at != NULL); /* the bounds pass was here */
+		assert(at != NULL); /* it was passed as a whole */
 		if (token.type != TL_WIRE_STR) {
 			type_fault(row, TL_FIELD_TAGS, raw);
 			return;
@@ -315,7 +315,7 @@ email_map_read(struct tl_event_reading *reading, const struct tl_token *map, str
 	at = tl_token_read(raw.data, end, &token);
 	for (int64_t i = 0; good && i < map->number; i++) {
 		at = tl_token_read(at, end, &token);
-		assert(at != NULL); /* the bounds pass was here */
+		assert(at != NULL); /* it was passed as a whole */
 		good = token.type == TL_WIRE_STR;
 		at = tl_token_read(at, end, &token);
 		assert(at != NULL);
@@ -389,9 +389,10 @@ tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
 	const uint8_t *after = tl_token_read(at, end, &token);
 	struct tl_slice raw;
 
-	assert(after != NULL); /* the bounds pass was here */
-	if (token.type == TL_WIRE_ARRAY || token.type == TL_WIRE_MAP)
-		after = tl_token_skip(at, end);
+	if (after != NULL && (token.type == TL_WIRE_ARRAY || token.type == TL_WIRE_MAP))
+		after = tl_reader_pass(at, end, TL_EVENT_VALUE_DEPTH);
+	if (after == NULL)
+		return NULL;
 	raw = tl_slice_of(at, (size_t)(after - at));
 	switch ((enum tl_field_type)tl_event_fields[field].type) {
 	case TL_FIELD_EVENT_ID:

@@ -41,6 +41,9 @@ struct tl_event_fault {
 	const char *hint;    /* static, shown after what was got; or NULL */
 };
 
+/* Containers of a value, which has the frame, the list of events and the event around it. */
+#define TL_EVENT_VALUE_DEPTH (TL_WIRE_DEPTH_MAX - 3)
+
 #define TL_EVENT_BIT(field) ((uint64_t)1 << (field))
 
 struct tl_event_row {
@@ -166,7 +169,7 @@ bool tl_event_lane_begin(struct tl_event_reading *reading, enum tl_event_field f
 /* The checks behind the last value: what is missing, links, parts and wholes, the time. */
 void tl_event_check(struct tl_event_reading *reading);
 
-/* Any value but nil, right or wrong. Returns the place behind it. */
+/* Any value but nil, right or wrong: the place behind it, or NULL when it leaves its bounds. */
 const uint8_t *tl_event_value_read(struct tl_event_reading *reading, enum tl_event_field field,
 	const uint8_t *at, const uint8_t *end);
 
@@ -232,8 +235,8 @@ tl_event_quick_id(struct tl_event_row *row, const uint8_t *at, const uint8_t *en
 }
 
 /*
- * Any value, nil included. The message begins more than TL_EVENT_QUICK_BYTES before its events, so
- * the place that far before the end is one.
+ * Any value, nil included; NULL when it leaves its bounds. The message begins more than
+ * TL_EVENT_QUICK_BYTES before its events, so the place that far before the end is one.
  */
 TL_EVENT_QUICK const uint8_t *
 tl_event_value(struct tl_event_reading *reading, const struct tl_event_lane *lane,
@@ -252,7 +255,7 @@ tl_event_value(struct tl_event_reading *reading, const struct tl_event_lane *lan
 			return after;
 	}
 	if (lane->way == TL_EVENT_BY_SKIP)
-		return tl_token_skip(at, end);
+		return tl_reader_pass(at, end, TL_EVENT_VALUE_DEPTH);
 	if (at < end && *at == TL_TOKEN_NIL) {
 		tl_event_absent(reading, (enum tl_event_field)lane->field);
 		return at + 1;

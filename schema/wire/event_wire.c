@@ -32,7 +32,7 @@ no_memory(const struct tl_batch *batch, struct tl_why *why)
 /* Where no field is before: the start of follows. */
 #define BEFORE_FIRST TL_FIELD_COUNT
 
-/* The key at a place that is not the expected one. at moves behind it. */
+/* The key at a place that is not the expected one. at moves behind it, to NULL if it cannot. */
 static enum tl_event_field
 key_read(struct tl_event_row *row, const uint8_t **at, const uint8_t *end)
 {
@@ -46,19 +46,16 @@ key_read(struct tl_event_row *row, const uint8_t **at, const uint8_t *end)
 		*at = key_at + tl_event_keys[field].raw_bytes;
 		return field;
 	}
-	*at = tl_token_read(key_at, end, &token);
-	assert(*at != NULL); /* the bounds pass was here */
-	if (token.type == TL_WIRE_STR)
+	*at = tl_reader_pass(key_at, end, TL_EVENT_VALUE_DEPTH);
+	if (*at != NULL && tl_token_read(key_at, end, &token) != NULL && token.type == TL_WIRE_STR)
 		field = tl_event_field_find(token.bytes);
-	else
-		*at = tl_token_skip(key_at, end);
-	if (field == TL_FIELD_UNKNOWN)
+	if (*at != NULL && field == TL_FIELD_UNKNOWN)
 		tl_event_fault(row, TL_RANK_UNKNOWN, TL_EFIELD_UNKNOWN, field, INT64_MIN,
 			tl_slice_of(key_at, (size_t)(*at - key_at)));
 	return field;
 }
 
-/* The pairs of one event as a map; the place behind the last. */
+/* The pairs of one event as a map; the place behind the last, or NULL. */
 static const uint8_t *
 map_read(struct decoder *decoder, int64_t pair_count, const uint8_t *at, const uint8_t *end)
 {
@@ -66,7 +63,7 @@ map_read(struct decoder *decoder, int64_t pair_count, const uint8_t *at, const u
 	struct tl_event_row *row = &reading->row;
 	uint8_t before = BEFORE_FIRST;
 
-	for (int64_t i = 0; i < pair_count; i++) {
+	for (int64_t i = 0; i < pair_count && at != NULL; i++) {
 		enum tl_event_field field = decoder->follows[before];
 
 		if ((size_t)(end - at) >= TL_EVENT_KEY_BYTES &&
@@ -74,19 +71,21 @@ map_read(struct decoder *decoder, int64_t pair_count, const uint8_t *at, const u
 			at += tl_event_keys[field].raw_bytes;
 		} else {
 			field = key_read(row, &at, end);
+			if (at == NULL)
+				break;
 			if (field >= TL_FIELD_COUNT) {
-				at = tl_token_skip(at, end);
+				at = tl_reader_pass(at, end, TL_EVENT_VALUE_DEPTH);
 				continue;
 			}
 			if (!tl_event_lane_begin(reading, field))
-				return end;
+				break;
 			decoder->follows[before] = (uint8_t)field;
 		}
 		before = (uint8_t)field;
 		if ((row->seen & TL_EVENT_BIT(field)) != 0) {
 			tl_event_fault(row, TL_RANK_DUPLICATE, TL_EFIELD_DUPLICATE, field,
 				INT64_MIN, tl_slice_of(NULL, 0));
-			at = tl_token_skip(at, end);
+			at = tl_reader_pass(at, end, TL_EVENT_VALUE_DEPTH);
 			continue;
 		}
 		row->seen |= TL_EVENT_BIT(field);
@@ -95,14 +94,14 @@ map_read(struct decoder *decoder, int64_t pair_count, const uint8_t *at, const u
 	return at;
 }
 
-/* The values of one event as a row of the dense form. */
+/* The values of one event as a row of the dense form; the place behind the last, or NULL. */
 static const uint8_t *
 row_read(struct decoder *decoder, const uint8_t *at, const uint8_t *end)
 {
 	const struct tl_event_lane *const *lane = decoder->columns;
 	const struct tl_event_lane *const *behind = lane + decoder->column_count;
 
-	for (; lane < behind; lane++)
+	for (; lane < behind && at != NULL; lane++)
 		at = tl_event_value(&decoder->reading, *lane, at, end);
 	return at;
 }
@@ -207,14 +206,14 @@ row_store(struct tl_event_reading *reading, uint32_t event_idx)
 	return TL_OK;
 }
 
-/* An event that is no row of this batch, or no map that could be an event; the place behind it. */
+/* An event that is no row of this batch, or no map that could be an event; the place behind. */
 static const uint8_t *
 shape_refuse(struct decoder *decoder, const struct tl_token *token, const uint8_t *at,
 	const uint8_t *end)
 {
 	struct tl_event_row *row = &decoder->reading.row;
-	const uint8_t *after = tl_token_skip(at, end);
-	struct tl_slice raw = tl_slice_of(at, (size_t)(after - at));
+	const uint8_t *after = tl_reader_pass(at, end, TL_EVENT_VALUE_DEPTH + 1);
+	struct tl_slice raw = tl_slice_of(at, after != NULL ? (size_t)(after - at) : 0);
 
 	if (decoder->is_rows)
 		tl_event_fault(row, TL_RANK_NOT_MAP, TL_EEVENT_NOT_MAP, TL_FIELD_UNKNOWN,
@@ -228,7 +227,7 @@ shape_refuse(struct decoder *decoder, const struct tl_token *token, const uint8_
 	return after;
 }
 
-/* Reads one event into the row; the place behind it. */
+/* Reads one event into the row; the place behind it, or NULL when it leaves its bounds. */
 static const uint8_t *
 event_read(struct decoder *decoder, const uint8_t *at, const uint8_t *end)
 {
@@ -238,7 +237,8 @@ event_read(struct decoder *decoder, const uint8_t *at, const uint8_t *end)
 
 	tl_event_row_reset(row, decoder->fields);
 	at = tl_token_read(at, end, &token);
-	assert(at != NULL); /* the bounds pass was here */
+	if (at == NULL)
+		return NULL;
 	if (decoder->is_rows && token.type == TL_WIRE_ARRAY &&
 		token.number == decoder->column_count)
 		at = row_read(decoder, at, end);
@@ -246,6 +246,8 @@ event_read(struct decoder *decoder, const uint8_t *at, const uint8_t *end)
 		at = map_read(decoder, token.number, at, end);
 	else
 		return shape_refuse(decoder, &token, event_at, end);
+	if (at == NULL || decoder->reading.err)
+		return at;
 	tl_event_check(&decoder->reading);
 	if ((size_t)(at - event_at) > TL_EVENT_BYTES_MAX)
 		tl_event_fault(row, TL_RANK_TOO_LARGE, TL_EEVENT_TOO_LARGE, TL_FIELD_UNKNOWN,
@@ -374,6 +376,8 @@ events_read(struct decoder *decoder, const struct tl_batch_head *head)
 		at = event_read(decoder, at, end);
 		if (reading->err)
 			return reading->err;
+		if (at == NULL)
+			return TL_EFRAME_MALFORMED;
 		if (reading->row.fault.rank != TL_RANK_NONE)
 			row_reject(reading, i);
 		else
@@ -381,7 +385,7 @@ events_read(struct decoder *decoder, const struct tl_batch_head *head)
 		if (err)
 			return err;
 	}
-	return TL_OK;
+	return at == end ? TL_OK : TL_EFRAME_MALFORMED;
 }
 
 enum tl_err
@@ -401,7 +405,10 @@ tl_batch_rows_read(const struct tl_batch_head *head, const struct tl_accept *acc
 		if (err)
 			return err;
 	}
-	if (events_read(&decoder, head) != TL_OK)
+	err = events_read(&decoder, head);
+	if (err == TL_EFRAME_MALFORMED)
+		return tl_fail(why, err, "the events are not whole");
+	if (err)
 		return no_memory(batch, why);
 	columns_end(batch);
 	return TL_OK;

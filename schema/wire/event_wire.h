@@ -26,12 +26,20 @@ struct tl_batch_head {
 };
 
 /*
- * Bounds pass and head. Checks in order: frame_malformed, too_deep, version_unsupported,
- * field_missing (token), field_unknown for keys that do not begin with x_,
- * too_many_events. That a batch is empty is said after its credential: whoever admits it says it.
+ * The head of a batch whose bytes nobody has looked at. Checks in order: version_unsupported,
+ * field_missing (token), field_unknown for keys that do not begin with x_, too_many_events. The
+ * bounds of the events are checked where they are read. That a batch is empty is said after its
+ * credential: whoever admits it says it.
  */
 TL_MUST enum tl_err tl_batch_head_read(
 	struct tl_slice map, struct tl_batch_head *head_out, struct tl_why *why);
+
+/*
+ * What a batch is told that is refused as a whole for err: frame_malformed and too_deep come before
+ * all else, and of them *why then says more (tl_reader_check). A batch that is taken needs no walk
+ * over its bytes for that.
+ */
+TL_MUST enum tl_err tl_batch_refuse(struct tl_slice map, enum tl_err err, struct tl_why *why);
 
 /* The time rules of admission. */
 struct tl_accept {
@@ -46,8 +54,9 @@ struct tl_accept {
  * code, field, limit and what was got. Per event the first failure wins, in this order: shape
  * (event_not_map, event_too_large, field_duplicate, field_unknown), id, types, missing, ranges,
  * time window. A wrong repo, pr or commit tag is dropped and counted, the event stays.
- * Fails as a whole only for a bad fields list (TL_EFIELD_UNKNOWN, TL_EFIELD_DUPLICATE) or memory.
- * batch is as tl_batch_init left it, with room for head->event_count rows.
+ * Fails as a whole only for events that leave their bounds or nest too deep (TL_EFRAME_MALFORMED),
+ * a bad fields list (TL_EFIELD_UNKNOWN, TL_EFIELD_DUPLICATE) or memory. batch is as tl_batch_init
+ * left it, with room for head->event_count rows.
  */
 TL_MUST enum tl_err tl_batch_rows_read(const struct tl_batch_head *head,
 	const struct tl_accept *accept, struct tl_batch *batch, struct tl_why *why);

@@ -28,53 +28,81 @@ skip_plain(const uint8_t *at, const uint8_t *end, uint64_t *owed)
 	return at;
 }
 
+/* Why a walk over a value stopped. */
+enum stop {
+	STOP_BEHIND, /* all of it was there */
+	STOP_CUT,    /* no whole token */
+	STOP_CLAIM,  /* a container claims more elements than bytes are left */
+	STOP_DEEP,
+};
+
 /*
  * Walks the tokens with the number of values still owed at each depth: no recursion and no memory
  * but this stack. An element takes at least one byte, so a claim above the bytes left is a lie, and
- * refusing it here is what lets everybody behind this line believe a count.
+ * refusing it here is what lets everybody behind this line believe a count. *at_out is the place
+ * behind the value, or the token that stopped the walk.
  */
-enum tl_err
-tl_reader_check(struct tl_slice value, uint32_t depth_max, struct tl_why *why)
+static inline enum stop
+walk(const uint8_t *at, const uint8_t *end, uint32_t depth_max, const uint8_t **at_out)
 {
 	uint64_t above[CHECK_DEPTH_MAX]; /* owed by the containers around this one */
 	uint64_t owed = 1;
-	const uint8_t *at = value.data;
-	const uint8_t *end = value.bytes > 0 ? value.data + value.bytes : value.data;
 	uint32_t depth = 0;
 
 	assert(depth_max <= CHECK_DEPTH_MAX);
 	for (;;) {
-		const uint8_t *token_at;
 		struct tl_token token;
 
 		at = skip_plain(at, end, &owed);
 		while (owed == 0 && depth > 0)
 			owed = above[--depth];
+		*at_out = at;
 		if (owed == 0)
-			break;
+			return STOP_BEHIND;
 		owed--;
-		token_at = at;
 		at = tl_token_read(at, end, &token);
 		if (at == NULL)
-			return tl_fail(why, TL_EFRAME_MALFORMED,
-				"no whole msgpack value at byte %td of %zu", token_at - value.data,
-				value.bytes);
+			return STOP_CUT;
 		if (token.type != TL_WIRE_ARRAY && token.type != TL_WIRE_MAP)
 			continue;
 		if (tl_token_children(&token) > (uint64_t)(end - at))
-			return tl_fail(why, TL_EFRAME_MALFORMED,
-				"the container at byte %td claims more than the %zu bytes hold",
-				token_at - value.data, value.bytes);
+			return STOP_CLAIM;
 		if (depth == depth_max)
-			return tl_fail(why, TL_ETOO_DEEP,
-				"nested deeper than the limit of %u at byte %td", depth_max,
-				token_at - value.data);
+			return STOP_DEEP;
 		above[depth++] = owed;
 		owed = tl_token_children(&token);
+	}
+}
+
+enum tl_err
+tl_reader_check(struct tl_slice value, uint32_t depth_max, struct tl_why *why)
+{
+	const uint8_t *end = value.bytes > 0 ? value.data + value.bytes : value.data;
+	const uint8_t *at;
+
+	switch (walk(value.data, end, depth_max, &at)) {
+	case STOP_BEHIND:
+		break;
+	case STOP_CUT:
+		return tl_fail(why, TL_EFRAME_MALFORMED,
+			"no whole msgpack value at byte %td of %zu", at - value.data, value.bytes);
+	case STOP_CLAIM:
+		return tl_fail(why, TL_EFRAME_MALFORMED,
+			"the container at byte %td claims more than the %zu bytes hold",
+			at - value.data, value.bytes);
+	case STOP_DEEP:
+		return tl_fail(why, TL_ETOO_DEEP, "nested deeper than the limit of %u at byte %td",
+			depth_max, at - value.data);
 	}
 	if (at != end)
 		return tl_fail(why, TL_EFRAME_MALFORMED, "%td bytes follow the value", end - at);
 	return TL_OK;
+}
+
+const uint8_t *
+tl_reader_pass(const uint8_t *at, const uint8_t *end, uint32_t depth_max)
+{
+	return walk(at, end, depth_max, &at) == STOP_BEHIND ? at : NULL;
 }
 
 struct tl_reader

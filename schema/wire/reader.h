@@ -30,6 +30,12 @@ enum tl_wire_type {
 TL_MUST enum tl_err tl_reader_check(struct tl_slice value, uint32_t depth_max, struct tl_why *why);
 
 /*
+ * The same over the value that begins at a place, whatever follows it: the place behind it, or
+ * NULL. For who checks as it reads; why it failed is for tl_reader_check to say.
+ */
+const uint8_t *tl_reader_pass(const uint8_t *at, const uint8_t *end, uint32_t depth_max);
+
+/*
  * A position in checked bytes. Reads of the wrong type set err to TL_EFIELD_TYPE (it sticks) and
  * give zero or empty. A read past the end sets TL_EFRAME_MALFORMED.
  */

@@ -14,6 +14,9 @@
 #include "schema/wire/reader.h"
 
 #define TL_TOKEN_NIL 0xc0
+#define TL_TOKEN_ARRAY 0x90 /* with a count below 16 in it */
+#define TL_TOKEN_ARRAY_16 0xdc
+#define TL_TOKEN_ARRAY_32 0xdd
 
 struct tl_token {
 	enum tl_wire_type type;
@@ -213,9 +216,9 @@ tl_token_read(const uint8_t *at, const uint8_t *end, struct tl_token *token)
 		return tl_token_sequence(at, end, 2, 0, TL_WIRE_STR, token);
 	case 0xdb:
 		return tl_token_sequence(at, end, 4, 0, TL_WIRE_STR, token);
-	case 0xdc:
+	case TL_TOKEN_ARRAY_16:
 		return tl_token_count(at, end, 2, TL_WIRE_ARRAY, token);
-	case 0xdd:
+	case TL_TOKEN_ARRAY_32:
 		return tl_token_count(at, end, 4, TL_WIRE_ARRAY, token);
 	case 0xde:
 		return tl_token_count(at, end, 2, TL_WIRE_MAP, token);

@@ -1,13 +1,15 @@
 /*
  * A batch of events, in maps or in rows. What is decoded keeps the promises of the batch: every
  * event is one row or one reject, numbers lie within their limits, names are spelled the one way.
- * Written again by the client's side, in both forms, it decodes to the same rows.
+ * Written again by the client's side, in both forms, it decodes to the same rows. The decoder
+ * checks bounds as it goes: what it takes has passed tl_reader_check, what it calls malformed has
+ * not.
  */
 #include "schema/model/limits.h"
 #include "schema/model/ref.h"
 #include "schema/wire/event_field.h"
 #include "schema/wire/event_wire.h"
-#include "schema/wire/frame.h"
+#include "schema/wire/reader.h"
 #include "tests/fuzz/fuzz.h"
 
 #define ARENA_BYTES_MAX ((size_t)24 << 20)
@@ -133,7 +135,7 @@ decode(struct tl_slice map, struct tl_arena *arena, struct tl_batch_head *head,
 
 	if (err)
 		return err;
-	assert(head->event_count >= 1 && head->event_count <= TL_BATCH_EVENTS_MAX);
+	assert(head->event_count <= TL_BATCH_EVENTS_MAX);
 	err = tl_batch_init(batch, arena, head->event_count);
 	if (!err)
 		err = tl_batch_rows_read(head, &accept_all, batch, &why);
@@ -300,15 +302,32 @@ check_answer(const struct tl_batch *batch, const struct tl_batch_head *head)
 	assert(result.accepted == batch->row_count && result.rejected == batch->reject_count);
 }
 
+static void
+check_bounds(struct tl_slice map, enum tl_err err)
+{
+	enum tl_err wanted = tl_reader_check(map, TL_WIRE_DEPTH_MAX, NULL);
+	struct tl_reader reader = tl_reader_of(map);
+
+	if (wanted)
+		assert(err != TL_OK && tl_batch_refuse(map, err, NULL) == wanted);
+	else if (err == TL_EFRAME_MALFORMED) /* whole, but no map */
+		assert(tl_reader_peek(&reader) != TL_WIRE_MAP);
+	else if (err)
+		assert(tl_batch_refuse(map, err, NULL) == err);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	static struct tl_arena static_arena;
 	struct tl_arena *arena = fuzz_arena(&static_arena, ARENA_BYTES_MAX);
+	struct tl_slice map = tl_slice_of(data, bytes);
 	struct tl_batch_head head;
 	struct tl_batch batch;
+	enum tl_err err = decode(map, arena, &head, &batch);
 
-	if (decode(tl_slice_of(data, bytes), arena, &head, &batch))
+	check_bounds(map, err);
+	if (err)
 		return 0;
 	check_batch(&batch, head.event_count);
 	check_again(&batch, &head);

@@ -41,6 +41,17 @@ walk_whole(struct tl_slice value, uint32_t depth_max)
 	return !err && at != end ? TL_EFRAME_MALFORMED : err;
 }
 
+/* The value that begins here, whatever follows it. */
+static void
+check_pass(struct tl_slice value)
+{
+	const uint8_t *at = value.data;
+	const uint8_t *end = value.data + value.bytes;
+	const uint8_t *passed = tl_reader_pass(at, end, 2);
+
+	assert(passed == (walk(&at, end, 2) ? NULL : at));
+}
+
 /* One value written again in its shortest form; extensions and wide integers as they are. */
 static void
 copy(struct tl_reader *reader, struct tl_buf *out)
@@ -195,6 +206,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 	assert(err == walk_whole(value, DEPTH_MAX));
 	assert(tl_reader_check(value, 4, NULL) == walk_whole(value, 4));
+	check_pass(value);
 	read_anyhow(value);
 	if (!err) {
 		check_copies(value);

@@ -505,6 +505,11 @@ an_import_reaches_back_to_the_retention(void **state)
 	check_reject(p, 0, 3, TL_ETIME_TOO_OLD);
 }
 
+/* A batch up to its events, under a token of nobody. */
+#define STRANGER                          \
+	"\x83\xa1v\x01\xa5token\xa1t\xa6" \
+	"events"
+
 static void
 a_frame_that_is_no_batch_is_refused_whole(void **state)
 {
@@ -517,6 +522,9 @@ a_frame_that_is_no_batch_is_refused_whole(void **state)
 		{"not a map", {(const uint8_t *)"\x93\x01\x02\x03", 4}, TL_EFRAME_MALFORMED},
 		{"cut short", {(const uint8_t *)"\x82\xa1v", 3}, TL_EFRAME_MALFORMED},
 		{"no version", {(const uint8_t *)"\x80", 1}, TL_EVERSION_UNSUPPORTED},
+		{"a stranger's", {(const uint8_t *)STRANGER "\x91\x80", 21}, TL_EUNAUTHENTICATED},
+		{"a stranger's, cut in its events", {(const uint8_t *)STRANGER "\x92\x80", 21},
+			TL_EFRAME_MALFORMED},
 	};
 	struct place *p = *state;
 	struct admit_rules rules = {.now_ms = NOW_MS};

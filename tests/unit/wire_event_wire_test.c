@@ -899,7 +899,7 @@ the_head_is_checked_in_order(void **state)
 		{"{\"v\":1,\"token\":\"t\",\"batch\":null,\"import\":null,\"events\":[{}]}", TL_OK},
 		{"{\"v\":1,\"token\":\"t\",\"fields\":[],\"rows\":[[]]}", TL_OK},
 		{"[1]", TL_EFRAME_MALFORMED},
-		{"{\"v\":1,\"token\":\"t\",\"events\":[{\"tags\":[[1]]}]}", TL_ETOO_DEEP},
+		{"{\"v\":1,\"token\":\"t\",\"x_\":[[[[1]]]],\"events\":[{}]}", TL_EFRAME_MALFORMED},
 		{"{\"token\":\"t\",\"events\":[{}]}", TL_EVERSION_UNSUPPORTED},
 		{"{\"v\":2,\"events\":[{}]}", TL_EVERSION_UNSUPPORTED},
 		{"{\"v\":\"1\",\"token\":\"t\",\"events\":[{}]}", TL_EVERSION_UNSUPPORTED},
@@ -930,6 +930,52 @@ the_head_is_checked_in_order(void **state)
 		tl_buf_reset(&frame);
 		put_json(&frame, cases[i].json);
 		err = head_read(tl_buf_slice(&frame));
+		if (err != cases[i].err)
+			fail_msg("%s: %s", cases[i].json, tl_err_name(err));
+	}
+}
+
+/* The bytes in frame, decoded as far as they go; what they are refused for, if they are. */
+static enum tl_err
+frame_verdict(struct tl_slice bytes)
+{
+	enum tl_err err = head_read(bytes);
+
+	tl_arena_reset(&arena);
+	if (!err)
+		err = tl_batch_init(&batch, &arena, head.event_count);
+	if (!err)
+		err = tl_batch_rows_read(&head, &accept_rules, &batch, &why);
+	return err ? tl_batch_refuse(bytes, err, &why) : TL_OK;
+}
+
+static void
+events_that_leave_their_bounds_refuse_the_batch(void **state)
+{
+	static const struct {
+		const char *json;
+		enum tl_err err;
+	} cases[] = {
+		{"{\"v\":1,\"token\":\"t\",\"events\":[{\"tags\":[1]}]}", TL_OK},
+		{"{\"v\":1,\"token\":\"t\",\"events\":[{\"tags\":[[]]}]}", TL_ETOO_DEEP},
+		{"{\"v\":1,\"token\":\"t\",\"events\":[{\"x_\":{\"a\":{}}}]}", TL_ETOO_DEEP},
+		{"{\"v\":1,\"token\":\"t\",\"events\":[{\"nothing\":[[]]}]}", TL_ETOO_DEEP},
+		{"{\"v\":1,\"token\":\"t\",\"events\":[[[[]]]]}", TL_ETOO_DEEP},
+		{"{\"v\":1,\"token\":\"t\",\"fields\":[\"x_\"],\"rows\":[[[]]]}", TL_OK},
+		{"{\"v\":1,\"token\":\"t\",\"fields\":[\"x_\"],\"rows\":[[[{}]]]}", TL_ETOO_DEEP},
+		{"{\"v\":1,\"token\":\"t\",\"fields\":[\"id\"],\"rows\":[[[{}]]]}", TL_ETOO_DEEP},
+		{"{\"v\":2,\"token\":\"t\",\"fields\":[],\"rows\":[[[{}]]]}", TL_ETOO_DEEP},
+		{"{\"v\":1,\"token\":\"t\",\"x_\":[[[[1]]]],\"events\":[{}]}", TL_ETOO_DEEP},
+		{"[[[[[1]]]]]", TL_ETOO_DEEP},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		enum tl_err err;
+
+		tl_buf_reset(&frame);
+		put_json(&frame, cases[i].json);
+		err = frame_verdict(tl_buf_slice(&frame));
 		if (err != cases[i].err)
 			fail_msg("%s: %s", cases[i].json, tl_err_name(err));
 	}
@@ -1171,6 +1217,37 @@ a_batch_that_does_not_fit_the_arena_fails_as_a_whole(void **state)
 	}
 }
 
+/* A batch cut short anywhere, or followed by a byte, is malformed in either form. */
+static void
+a_cut_batch_is_refused_whatever_was_read_of_it(void **state)
+{
+	struct tl_wire_event events[2] = {full_event(1), full_event(2)};
+
+	(void)state;
+	for (int form = 0; form < 2; form++) {
+		tl_buf_reset(&frame);
+		if (form == 0)
+			tl_batch_put_maps(
+				&frame, tl_slice_str("t"), tl_slice_str("b"), false, events, 2);
+		else
+			tl_batch_put_rows(
+				&frame, tl_slice_str("t"), tl_slice_str("b"), false, events, 2);
+		for (size_t bytes = 0; bytes < frame.bytes; bytes++) {
+			uint8_t *copy = malloc(bytes + 1); /* so that a sanitizer sees its end */
+
+			memcpy(copy, frame.data, bytes);
+			assert_int_equal(
+				frame_verdict(tl_slice_of(copy, bytes)), TL_EFRAME_MALFORMED);
+			free(copy);
+		}
+		assert_int_equal(frame_verdict(tl_buf_slice(&frame)), TL_OK);
+		assert_int_equal(batch.row_count, 2);
+		tl_buf_put_u8(&frame, 0xc0);
+		assert_int_equal(frame_verdict(tl_buf_slice(&frame)), TL_EFRAME_MALFORMED);
+		assert_string_equal(why.text, "1 bytes follow the value");
+	}
+}
+
 /* Damaged batches are refused or read, but never past their end. */
 static void
 damaged_batches_do_no_harm(void **state)
@@ -1182,7 +1259,9 @@ damaged_batches_do_no_harm(void **state)
 	for (uint8_t i = 0; i < 20; i++)
 		events[i] = full_event(i);
 	for (int round = 0; round < 4000; round++) {
+		enum tl_err bounds;
 		struct tl_slice whole;
+		enum tl_err err;
 		uint8_t *copy;
 
 		tl_buf_reset(&frame);
@@ -1199,18 +1278,12 @@ damaged_batches_do_no_harm(void **state)
 			seed = seed * 6364136223846793005u + 1442695040888963407u;
 			copy[(seed >> 33) % whole.bytes] = (uint8_t)(seed >> 20);
 		}
-		if (tl_batch_head_read(tl_slice_of(copy, whole.bytes), &head, &why) == TL_OK) {
-			enum tl_err err;
-
-			tl_arena_reset(&arena);
-			assert_int_equal(tl_batch_init(&batch, &arena, head.event_count), TL_OK);
-			err = tl_batch_rows_read(&head, &accept_rules, &batch, &why);
-			if (err == TL_OK)
-				assert_int_equal(
-					batch.row_count + batch.reject_count, head.event_count);
-			else
-				assert_true(err == TL_EFIELD_UNKNOWN || err == TL_EFIELD_DUPLICATE);
-		}
+		err = frame_verdict(tl_slice_of(copy, whole.bytes));
+		bounds = tl_reader_check(tl_slice_of(copy, whole.bytes), TL_WIRE_DEPTH_MAX, NULL);
+		if (bounds)
+			assert_int_equal(err, bounds);
+		else if (err == TL_OK)
+			assert_int_equal(batch.row_count + batch.reject_count, head.event_count);
 		free(copy);
 	}
 }
@@ -1234,12 +1307,14 @@ main(void)
 		cmocka_unit_test(a_bad_list_of_fields_refuses_the_batch),
 		cmocka_unit_test(a_row_of_another_length_is_refused_alone),
 		cmocka_unit_test(the_head_is_checked_in_order),
+		cmocka_unit_test(events_that_leave_their_bounds_refuse_the_batch),
 		cmocka_unit_test(a_batch_has_at_most_a_thousand_events),
 		cmocka_unit_test(what_a_sender_puts_is_read_back),
 		cmocka_unit_test(rows_name_only_the_fields_in_use),
 		cmocka_unit_test(an_answer_is_read_back),
 		cmocka_unit_test(every_field_is_found_by_its_name),
 		cmocka_unit_test(a_batch_that_does_not_fit_the_arena_fails_as_a_whole),
+		cmocka_unit_test(a_cut_batch_is_refused_whatever_was_read_of_it),
 		cmocka_unit_test(damaged_batches_do_no_harm),
 	};
 
