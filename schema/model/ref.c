@@ -468,6 +468,8 @@ forge_of(struct tl_slice repo)
 	size_t owner_bytes = slice_find(path, "/");
 	bool nested = owner_bytes < path.bytes && slice_has(slice_from(path, owner_bytes + 1), "/");
 
+	if (!nested && slice_is(host, "github.com")) /* nearly always, and in every card */
+		return FORGE_GITHUB;
 	if (slice_is(host, AZURE))
 		return FORGE_AZURE;
 	if (slice_has(host, "bitbucket"))
@@ -478,22 +480,32 @@ forge_of(struct tl_slice repo)
 	return nested || slice_has(host, "gitlab") ? FORGE_GITLAB : FORGE_GITHUB;
 }
 
-void
-tl_repo_url(struct tl_slice repo, char url_out[TL_REF_URL_BYTES])
+/* The page of the repository; how long it is. */
+static size_t
+put_repo_url(struct tl_slice repo, enum forge forge, char url_out[TL_REF_URL_BYTES])
 {
+	static const char scheme[] = "https://";
 	int owner_bytes = (int)repo.bytes;
 
 	assert(repo.bytes <= TL_REPO_BYTES_MAX);
-	if (forge_of(repo) == FORGE_AZURE) {
+	if (forge == FORGE_AZURE) {
 		while (owner_bytes > 0 && repo.data[owner_bytes - 1] != '/')
 			owner_bytes--;
-		snprintf(url_out, TL_REF_URL_BYTES, "https://%.*s_git/%.*s", owner_bytes,
-			(const char *)repo.data, (int)repo.bytes - owner_bytes,
+		return (size_t)snprintf(url_out, TL_REF_URL_BYTES, "%s%.*s_git/%.*s", scheme,
+			owner_bytes, (const char *)repo.data, (int)repo.bytes - owner_bytes,
 			(const char *)repo.data + owner_bytes);
-	} else {
-		snprintf(url_out, TL_REF_URL_BYTES, "https://%.*s", (int)repo.bytes,
-			(const char *)repo.data);
 	}
+	memcpy(url_out, scheme, sizeof(scheme));
+	if (repo.bytes > 0)
+		memcpy(url_out + sizeof(scheme) - 1, repo.data, repo.bytes);
+	url_out[sizeof(scheme) - 1 + repo.bytes] = '\0';
+	return sizeof(scheme) - 1 + repo.bytes;
+}
+
+void
+tl_repo_url(struct tl_slice repo, char url_out[TL_REF_URL_BYTES])
+{
+	put_repo_url(repo, forge_of(repo), url_out);
 }
 
 void
@@ -506,11 +518,10 @@ tl_pr_url(struct tl_slice repo, uint32_t number, char url_out[TL_REF_URL_BYTES])
 		[FORGE_AZURE] = "pullrequest",
 		[FORGE_GITEA] = "pulls",
 	};
-	size_t bytes;
+	enum forge forge = forge_of(repo);
+	size_t bytes = put_repo_url(repo, forge, url_out);
 
-	tl_repo_url(repo, url_out);
-	bytes = strlen(url_out);
-	snprintf(url_out + bytes, TL_REF_URL_BYTES - bytes, "/%s/%u", pages[forge_of(repo)],
+	snprintf(url_out + bytes, TL_REF_URL_BYTES - bytes, "/%s/%u", pages[forge],
 		(unsigned)number);
 }
 
