@@ -293,8 +293,10 @@ read_rows(struct reader *reader, uint64_t column_mask, struct tl_batch *batch_ou
 	struct tl_batch batch = {.arena = reader->arena,
 		.row_count = reader->row_count,
 		.row_capacity = reader->row_count};
-	enum tl_err err;
+	enum tl_err err = need_origins(reader); /* whatever is read: damage to them is damage */
 
+	if (err)
+		return err;
 	batch.id = tl_arena_room(reader->arena, reader->row_count, sizeof(*batch.id));
 	if (batch.id == NULL)
 		return TL_ENOMEM;
