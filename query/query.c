@@ -20,7 +20,7 @@
 /* What is at hand unless told otherwise, and what it is divided into. */
 #define QUERY_BYTES_MAX (512 << 20)
 #define QUERY_ARENA_PART 2
-#define QUERY_BOARD_PART 8
+#define QUERY_BOARD_PART 4
 #define QUERY_REPLY_CACHE_PART 32
 #define QUERY_WORKERS_MAX 64
 
