@@ -13,7 +13,7 @@
 #define DUMP_DERIVED "derived"
 
 struct dump_request {
-	/* "cell.15m", "raw.2026-11-21", ..., "highwater": the mark file; empty: list them */
+	/* "cell.1h", "raw.2026-11-21", ..., "highwater": the mark file; empty: list them */
 	struct tl_slice family;
 	const char *mark_path;
 	struct tl_slice after; /* hex of the last key seen, for paging; empty: from the start */
