@@ -9,6 +9,7 @@
 
 #include "ingest/links.h"
 #include "ingest/own.h"
+#include "ingest/rejects.h"
 #include "schema/model/bucket.h"
 #include "schema/model/limits.h"
 
@@ -60,29 +61,6 @@ clear(int64_t *values, uint32_t row_idx)
 {
 	if (values != NULL)
 		values[row_idx] = 0;
-}
-
-void
-admit_reject(struct tl_batch *batch, uint32_t row_idx, enum tl_err err, enum tl_column column,
-	uint32_t got_symbol)
-{
-	struct tl_reject *to = &batch->rejects[batch->reject_count];
-	struct tl_slice got = {0};
-
-	assert(batch->reject_count < batch->row_capacity);
-	*to = (struct tl_reject){
-		.event_idx = batch->event_idx[row_idx],
-		.err = err,
-		.field = tl_column_field(column),
-		.limit = INT64_MIN,
-	};
-	memcpy(to->id, batch->id[row_idx], sizeof(to->id));
-	/* Names were checked for UTF-8 and control bytes, so this needs no escapes. */
-	if (got_symbol != 0)
-		got = batch->symbols[got_symbol].text;
-	if (got.bytes > 0 && got.bytes < sizeof(to->got))
-		memcpy(to->got, got.data, got.bytes);
-	batch->reject_count++;
 }
 
 /* The symbol of a member's id. */
@@ -271,7 +249,7 @@ resolve_key(struct admission *ad, uint32_t row_idx, uint32_t symbol, bool *refus
 		tl_batch_get(ad->batch, TL_COL_TS, row_idx) >= who->revoked_ms)
 		err = TL_EKEY_REVOKED;
 	if (err) {
-		admit_reject(ad->batch, row_idx, err, TL_COL_KEY, symbol);
+		rejects_add(ad->batch, row_idx, err, TL_COL_KEY, symbol);
 		*refused_out = true;
 		return TL_OK;
 	}
@@ -318,7 +296,7 @@ resolve_rows(struct admission *ad)
 		if (key != 0) {
 			err = resolve_key(ad, i, key, &refused);
 		} else if (ad->org == NULL) {
-			admit_reject(batch, i, TL_EORG_UNKNOWN, TL_COL_KEY, 0);
+			rejects_add(batch, i, TL_EORG_UNKNOWN, TL_COL_KEY, 0);
 			refused = true;
 		} else {
 			err = resolve_member(ad, i);
@@ -329,40 +307,6 @@ resolve_rows(struct admission *ad)
 			ad->kept[ad->kept_count++] = i;
 	}
 	return TL_OK;
-}
-
-static int
-compare_rejects(const void *a, const void *b)
-{
-	const struct tl_reject *left = a;
-	const struct tl_reject *right = b;
-
-	return (left->event_idx > right->event_idx) - (left->event_idx < right->event_idx);
-}
-
-void
-admit_sort_rejects(struct tl_batch *batch)
-{
-	qsort(batch->rejects, batch->reject_count, sizeof(*batch->rejects), compare_rejects);
-}
-
-void
-admit_keep(struct tl_batch *batch, const uint32_t *kept, uint32_t kept_count)
-{
-	if (kept_count == batch->row_count)
-		return;
-	for (uint32_t i = 0; i < kept_count; i++) {
-		memmove(batch->id[i], batch->id[kept[i]], sizeof(batch->id[i]));
-		batch->event_idx[i] = batch->event_idx[kept[i]];
-	}
-	for (enum tl_column column = 0; column < TL_COL_COUNT; column++) {
-		int64_t *values = batch->column[column];
-
-		for (uint32_t i = 0; values != NULL && i < kept_count; i++)
-			values[i] = values[kept[i]];
-	}
-	batch->row_count = kept_count;
-	admit_sort_rejects(batch);
 }
 
 /* Every kept row gets all four of them; a member id may be there as the sender said it. */
@@ -416,7 +360,7 @@ resolve(struct admission *ad)
 		err = links_split(batch);
 	if (err)
 		return err;
-	admit_keep(batch, ad->kept, ad->kept_count);
+	rejects_keep(batch, ad->kept, ad->kept_count);
 	columns_end(batch);
 	return TL_OK;
 }

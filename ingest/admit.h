@@ -41,14 +41,4 @@ TL_MUST enum tl_err admit_batch(struct tl_slice map, const struct tl_registry *r
 	const struct admit_rules *rules, struct tl_arena *arena, struct admitted *admitted_out,
 	struct tl_why *why);
 
-/* Reject a row for a field of its; got_symbol is shown (0: nothing). The row is still there. */
-void admit_reject(struct tl_batch *batch, uint32_t row_idx, enum tl_err err, enum tl_column column,
-	uint32_t got_symbol);
-
-/* Keep kept[0, kept_count), which rise; what else there was has been rejected. */
-void admit_keep(struct tl_batch *batch, const uint32_t *kept, uint32_t kept_count);
-
-/* Rejects by event_idx, for whoever added some. */
-void admit_sort_rejects(struct tl_batch *batch);
-
 #endif

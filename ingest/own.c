@@ -1,6 +1,6 @@
 #include "ingest/own.h"
 
-#include "ingest/admit.h"
+#include "ingest/rejects.h"
 #include "schema/base/crypt.h"
 
 bool
@@ -79,13 +79,13 @@ own_rows(const struct tl_caller *caller, struct tl_batch *batch)
 		enum tl_column claim = find_claim(batch, i, own_key);
 
 		if (claim != TL_COL_COUNT) {
-			admit_reject(batch, i, TL_EFORBIDDEN, claim, 0);
+			rejects_add(batch, i, TL_EFORBIDDEN, claim, 0);
 			continue;
 		}
 		err = own_row(caller, batch, i, own_key, own_tags);
 		kept[kept_count++] = i;
 	}
 	if (!err)
-		admit_keep(batch, kept, kept_count);
+		rejects_keep(batch, kept, kept_count);
 	return err;
 }

@@ -6,6 +6,7 @@
  * session's usage needs.
  */
 #include "ingest/own.h"
+#include "ingest/rejects.h"
 #include "ingest/writer.h"
 #include "schema/store/value.h"
 
@@ -48,7 +49,7 @@ settle_foreign(struct tl_batch *batch, uint32_t row_idx)
 	uint32_t session = (uint32_t)batch->column[TL_COL_SESSION][row_idx];
 
 	if (tl_batch_get(batch, TL_COL_KIND, row_idx) == TL_KIND_LINK) {
-		admit_reject(batch, row_idx, TL_EFORBIDDEN, TL_COL_SESSION, session);
+		rejects_add(batch, row_idx, TL_EFORBIDDEN, TL_COL_SESSION, session);
 		return false;
 	}
 	batch->column[TL_COL_SESSION][row_idx] = 0;
@@ -79,7 +80,7 @@ check_rows(struct commit *commit, const struct tl_caller *caller, struct tl_batc
 			kept[kept_count++] = i;
 	}
 	if (!err)
-		admit_keep(batch, kept, kept_count);
+		rejects_keep(batch, kept, kept_count);
 	return err;
 }
 

@@ -13,6 +13,7 @@
  */
 #include <assert.h>
 
+#include "ingest/rejects.h"
 #include "ingest/writer.h"
 #include "schema/model/bucket.h"
 #include "schema/model/limits.h"
@@ -553,7 +554,7 @@ verdict_batch(struct commit *commit, struct admitted *admitted, struct verdicts 
 	if (err)
 		return err;
 	if (j.batch->reject_count > reject_count)
-		admit_sort_rejects(j.batch);
+		rejects_sort(j.batch);
 	*verdicts_out = j.verdicts;
 	return TL_OK;
 }
