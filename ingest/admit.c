@@ -5,7 +5,6 @@
 #include "ingest/admit.h"
 
 #include <assert.h>
-#include <stdlib.h>
 
 #include "ingest/links.h"
 #include "ingest/own.h"
